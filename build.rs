@@ -1,0 +1,1 @@
+vddk-sys/build.rs

@@ -1,0 +1,1 @@
+//! Agentless backup of VMware virtual machines by Changed Block Tracking.

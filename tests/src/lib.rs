@@ -1,0 +1,1 @@
+//! Whole runs: the real program against the stand-ins.

@@ -1,0 +1,175 @@
+//! The one list of C functions. Everything that must know them expands from it.
+
+use crate::bindings::{
+    Bool, VixDiskLibBlockList, VixDiskLibCompletionCB, VixDiskLibConnectParams,
+    VixDiskLibConnection, VixDiskLibCreateParams, VixDiskLibDiskType, VixDiskLibGenericLogFunc,
+    VixDiskLibHandle, VixDiskLibInfo, VixDiskLibProgressFunc, VixDiskLibSectorType, VixError,
+    uint32, uint64,
+};
+use core::ffi::{c_char, c_void};
+
+/// A function of VixDiskLib, as the list knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// The exported name.
+    pub name: &'static str,
+    /// The VDDK release that brought it.
+    pub since: &'static str,
+    /// True where loading fails without it (the 19 names every known client links).
+    pub required: bool,
+}
+
+/// Declares the types, the table of pointers, the name list and the loader from one list.
+macro_rules! symbols {
+    (
+        required { $( $rsince:literal fn $rname:ident ( $($rarg:ident : $rty:ty),* ) $(-> $rret:ty)?; )* }
+        optional { $( $osince:literal fn $oname:ident ( $($oarg:ident : $oty:ty),* ) $(-> $oret:ty)?; )* }
+    ) => {
+        /// The type of each function, under the function's own name.
+        pub mod functions {
+            #![expect(non_camel_case_types, reason = "the names are VMware's")]
+            #[allow(clippy::wildcard_imports, reason = "one list, one scope")]
+            use super::*;
+            $(
+                #[doc = concat!("`", stringify!($rname), "`, since VDDK ", $rsince, ".")]
+                pub type $rname = unsafe extern "C" fn($($rarg: $rty),*) $(-> $rret)?;
+            )*
+            $(
+                #[doc = concat!("`", stringify!($oname), "`, since VDDK ", $osince, ".")]
+                pub type $oname = unsafe extern "C" fn($($oarg: $oty),*) $(-> $oret)?;
+            )*
+        }
+
+        /// The loaded functions. Required ones are plain pointers, the others may be missing.
+        #[derive(Clone, Copy, Debug)]
+        #[expect(non_snake_case, reason = "the names are VMware's")]
+        pub struct Symbols {
+            $(
+                #[doc = concat!("`", stringify!($rname), "`, required.")]
+                pub $rname: functions::$rname,
+            )*
+            $(
+                #[doc = concat!("`", stringify!($oname), "`, since VDDK ", $osince, ".")]
+                pub $oname: Option<functions::$oname>,
+            )*
+        }
+
+        /// All functions of the public interface, required ones first.
+        pub const SYMBOLS: &[Symbol] = &[
+            $( Symbol { name: stringify!($rname), since: $rsince, required: true }, )*
+            $( Symbol { name: stringify!($oname), since: $osince, required: false }, )*
+        ];
+
+        impl Symbols {
+            /// Looks every name up; the error is the list of all required names that are missing.
+            ///
+            /// # Errors
+            /// The missing required names, never empty.
+            ///
+            /// # Safety
+            /// `library` must be a VixDiskLib of the x86-64 Linux interface described in
+            /// `include/vixDiskLib.h`: a symbol of the same name with another signature would be
+            /// called wrongly. The pointers must not be used after `library` is closed.
+            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            #[expect(non_snake_case, reason = "the names are VMware's")]
+            pub(crate) unsafe fn load(
+                library: &libloading::os::unix::Library,
+            ) -> Result<Self, Vec<&'static str>> {
+                let mut missing = Vec::new();
+                $(
+                    // SAFETY: the caller promises that a symbol of this name has this type.
+                    let $rname = unsafe { library.get::<functions::$rname>(stringify!($rname)) };
+                    if $rname.is_err() {
+                        missing.push(stringify!($rname));
+                    }
+                )*
+                match ($($rname,)*) {
+                    ($(Ok($rname),)*) => Ok(Self {
+                        $( $rname: *$rname, )*
+                        $(
+                            // SAFETY: the caller promises that a symbol of this name has this type.
+                            $oname: unsafe { library.get::<functions::$oname>(stringify!($oname)) }
+                                .ok()
+                                .map(|symbol| *symbol),
+                        )*
+                    }),
+                    _ => Err(missing),
+                }
+            }
+
+            /// Tells for each function of [`SYMBOLS`], in its order, whether the library has it.
+            pub fn found(&self) -> Vec<(Symbol, bool)> {
+                let present = [
+                    $( { let _ = self.$rname; true }, )*
+                    $( self.$oname.is_some(), )*
+                ];
+                SYMBOLS.iter().copied().zip(present).collect()
+            }
+        }
+    };
+}
+
+symbols! {
+    required {
+        "1.1" fn VixDiskLib_InitEx(major: uint32, minor: uint32, log: VixDiskLibGenericLogFunc, warn: VixDiskLibGenericLogFunc, panic: VixDiskLibGenericLogFunc, lib_dir: *const c_char, config_file: *const c_char) -> VixError;
+        "1.0" fn VixDiskLib_Exit();
+        "1.0" fn VixDiskLib_GetErrorText(err: VixError, locale: *const c_char) -> *mut c_char;
+        "1.0" fn VixDiskLib_FreeErrorText(text: *mut c_char);
+        "1.1" fn VixDiskLib_FreeConnectParams(params: *mut VixDiskLibConnectParams);
+        "1.1" fn VixDiskLib_ConnectEx(params: *const VixDiskLibConnectParams, read_only: Bool, snapshot_ref: *const c_char, transport_modes: *const c_char, connection: *mut VixDiskLibConnection) -> VixError;
+        "1.0" fn VixDiskLib_Open(connection: VixDiskLibConnection, path: *const c_char, flags: uint32, handle: *mut VixDiskLibHandle) -> VixError;
+        "1.1" fn VixDiskLib_GetTransportMode(handle: VixDiskLibHandle) -> *const c_char;
+        "1.0" fn VixDiskLib_Close(handle: VixDiskLibHandle) -> VixError;
+        "1.0" fn VixDiskLib_Disconnect(connection: VixDiskLibConnection) -> VixError;
+        "1.0" fn VixDiskLib_GetInfo(handle: VixDiskLibHandle, info: *mut *mut VixDiskLibInfo) -> VixError;
+        "1.0" fn VixDiskLib_FreeInfo(info: *mut VixDiskLibInfo);
+        "1.0" fn VixDiskLib_Read(handle: VixDiskLibHandle, start_sector: VixDiskLibSectorType, sectors: VixDiskLibSectorType, buffer: *mut u8) -> VixError;
+        "1.0" fn VixDiskLib_Write(handle: VixDiskLibHandle, start_sector: VixDiskLibSectorType, sectors: VixDiskLibSectorType, buffer: *const u8) -> VixError;
+        "1.0" fn VixDiskLib_Create(connection: VixDiskLibConnection, path: *const c_char, params: *const VixDiskLibCreateParams, progress: VixDiskLibProgressFunc, progress_data: *mut c_void) -> VixError;
+        "6.0" fn VixDiskLib_Flush(handle: VixDiskLibHandle) -> VixError;
+        "6.0" fn VixDiskLib_ReadAsync(handle: VixDiskLibHandle, start_sector: VixDiskLibSectorType, sectors: VixDiskLibSectorType, buffer: *mut u8, callback: VixDiskLibCompletionCB, callback_data: *mut c_void) -> VixError;
+        "6.0" fn VixDiskLib_WriteAsync(handle: VixDiskLibHandle, start_sector: VixDiskLibSectorType, sectors: VixDiskLibSectorType, buffer: *const u8, callback: VixDiskLibCompletionCB, callback_data: *mut c_void) -> VixError;
+        "6.5" fn VixDiskLib_Wait(handle: VixDiskLibHandle) -> VixError;
+    }
+    optional {
+        "1.0" fn VixDiskLib_Init(major: uint32, minor: uint32, log: VixDiskLibGenericLogFunc, warn: VixDiskLibGenericLogFunc, panic: VixDiskLibGenericLogFunc, lib_dir: *const c_char) -> VixError;
+        "1.1" fn VixDiskLib_ListTransportModes() -> *const c_char;
+        "1.1" fn VixDiskLib_Cleanup(params: *const VixDiskLibConnectParams, cleaned_up: *mut uint32, remaining: *mut uint32) -> VixError;
+        "1.0" fn VixDiskLib_Connect(params: *const VixDiskLibConnectParams, connection: *mut VixDiskLibConnection) -> VixError;
+        "5.0" fn VixDiskLib_PrepareForAccess(params: *const VixDiskLibConnectParams, identity: *const c_char) -> VixError;
+        "5.0" fn VixDiskLib_EndAccess(params: *const VixDiskLibConnectParams, identity: *const c_char) -> VixError;
+        "1.0" fn VixDiskLib_ReadMetadata(handle: VixDiskLibHandle, key: *const c_char, buffer: *mut c_char, buffer_length: usize, required_length: *mut usize) -> VixError;
+        "1.0" fn VixDiskLib_WriteMetadata(handle: VixDiskLibHandle, key: *const c_char, value: *const c_char) -> VixError;
+        "1.0" fn VixDiskLib_GetMetadataKeys(handle: VixDiskLibHandle, keys: *mut c_char, max_length: usize, required_length: *mut usize) -> VixError;
+        "6.7" fn VixDiskLib_QueryAllocatedBlocks(handle: VixDiskLibHandle, start_sector: VixDiskLibSectorType, sectors: VixDiskLibSectorType, chunk_sectors: VixDiskLibSectorType, list: *mut *mut VixDiskLibBlockList) -> VixError;
+        "6.7" fn VixDiskLib_FreeBlockList(list: *mut VixDiskLibBlockList) -> VixError;
+        "6.7" fn VixDiskLib_AllocateConnectParams() -> *mut VixDiskLibConnectParams;
+        "1.1" fn VixDiskLib_GetConnectParams(connection: VixDiskLibConnection, params: *mut *mut VixDiskLibConnectParams) -> VixError;
+        "1.0" fn VixDiskLib_CreateChild(parent: VixDiskLibHandle, child_path: *const c_char, disk_type: VixDiskLibDiskType, progress: VixDiskLibProgressFunc, progress_data: *mut c_void) -> VixError;
+        "1.0" fn VixDiskLib_Clone(destination: VixDiskLibConnection, destination_path: *const c_char, source: VixDiskLibConnection, source_path: *const c_char, params: *const VixDiskLibCreateParams, progress: VixDiskLibProgressFunc, progress_data: *mut c_void, overwrite: Bool) -> VixError;
+        "1.0" fn VixDiskLib_Grow(connection: VixDiskLibConnection, path: *const c_char, capacity: VixDiskLibSectorType, update_geometry: Bool, progress: VixDiskLibProgressFunc, progress_data: *mut c_void) -> VixError;
+        "1.0" fn VixDiskLib_Shrink(handle: VixDiskLibHandle, progress: VixDiskLibProgressFunc, progress_data: *mut c_void) -> VixError;
+        "1.0" fn VixDiskLib_Defragment(handle: VixDiskLibHandle, progress: VixDiskLibProgressFunc, progress_data: *mut c_void) -> VixError;
+        "1.0" fn VixDiskLib_Rename(source: *const c_char, destination: *const c_char) -> VixError;
+        "1.0" fn VixDiskLib_Unlink(connection: VixDiskLibConnection, path: *const c_char) -> VixError;
+        "1.0" fn VixDiskLib_Attach(parent: VixDiskLibHandle, child: VixDiskLibHandle) -> VixError;
+        "5.0" fn VixDiskLib_IsAttachPossible(parent: VixDiskLibHandle, child: VixDiskLibHandle) -> VixError;
+        "1.0" fn VixDiskLib_SpaceNeededForClone(handle: VixDiskLibHandle, disk_type: VixDiskLibDiskType, space_needed_bytes: *mut uint64) -> VixError;
+        "1.1" fn VixDiskLib_CheckRepair(connection: VixDiskLibConnection, path: *const c_char, repair: Bool) -> VixError;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SYMBOLS;
+
+    #[test]
+    fn the_list_has_the_43_functions_19_of_them_required() {
+        assert_eq!(SYMBOLS.len(), 43);
+        assert_eq!(SYMBOLS.iter().filter(|symbol| symbol.required).count(), 19);
+        let mut names: Vec<_> = SYMBOLS.iter().map(|symbol| symbol.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 43, "a name stands twice");
+    }
+}

@@ -1,0 +1,1 @@
+//! A stand-in vCenter: HTTPS SOAP server over the lab.

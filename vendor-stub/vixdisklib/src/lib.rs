@@ -1,0 +1,1 @@
+//! A stand-in libvixDiskLib.so over the lab.

@@ -1,0 +1,1 @@
+//! VMDK descriptors, extents, grain tables and child links, read and write.

@@ -1,0 +1,1 @@
+vddk-sys/wrapper.h
