@@ -1,1 +1,112 @@
-//! Safe layer over VMware's VixDiskLib: typed order of calls, aligned buffers, asynchronous reads.
+//! Safe layer over VMware's VixDiskLib, the library of the Virtual Disk Development Kit (VDDK).
+//!
+//! The kit is proprietary and not part of this crate: it is loaded at run time from where the
+//! user unpacked it (see `vddk_sys`).
+//!
+//! # The order is a chain of types
+//!
+//! | type | begins with | ends with |
+//! |---|---|---|
+//! | [`Library`] | `InitEx` | `Exit` |
+//! | [`Access`] | `PrepareForAccess` | `EndAccess` |
+//! | [`Connection`] | `ConnectEx` | `Disconnect` |
+//! | [`Disk`] | `Open` | `Wait`, `Close` |
+//!
+//! Each is made from the one above it, keeps it alive, and has a `close` that reports the error.
+//! Dropping does the same and logs a failure. An [`Access`] exists only against a vCenter: local
+//! disks and a bare ESXi host are connected from the [`Library`] itself.
+//!
+//! # What this crate does for you
+//!
+//! - It keeps the thread rules of the Programming Guide (8.0, "Multiple Threads and VixDiskLib"):
+//!   one control thread makes every call that opens, closes or connects; one worker thread per
+//!   disk makes its reads. Callers on any thread talk to both by channel.
+//! - Buffers are [`SectorBuf`]s: aligned to 4096 bytes, whole sectors, owned by the request while
+//!   VDDK may write into them. Dropping a pending read is sound.
+//! - A completion may come inside the call, later, or out of order. One that never comes fails the
+//!   read after a time-out; its buffer is leaked on purpose and the disk is not closed.
+//! - Errors carry the operation, the code with its name, VDDK's text and what is known of causes.
+//! - Log lines go to `tracing`.
+//!
+//! # What it does not do
+//!
+//! - It makes no snapshot and knows nothing of vSphere: that is the caller's part.
+//! - It does not set `LD_LIBRARY_PATH`, which VDDK needs from the start of the process
+//!   ([`library_folder`] tells the value).
+//! - It does not contain VDDK's crashes: run it in a process of its own where that matters.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use vddk::{ConnectOptions, ConnectParams, Library, LibraryOptions, OpenOptions, Secret};
+//!
+//! let library = Library::load(LibraryOptions::default())?;
+//! let params = ConnectParams::builder()
+//!     .server("vcenter.example")
+//!     .thumbprint("AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD")
+//!     .user("backup@vsphere.local", Secret::new("password".to_owned()))
+//!     .vm_moref("vm-16")
+//!     .build()?;
+//! let access = library.prepare_for_access(params, "my-backup 42")?;
+//! let connection = access.connect(&ConnectOptions::read_only("snapshot-47", "nbdssl".parse()?))?;
+//! let disk = connection.open("[datastore1] vm/vm.vmdk", &OpenOptions::default())?;
+//! let buf = disk.read(0, vddk::SectorBuf::new(128)?)?.wait()?;
+//! println!("{} sectors by {}", disk.info().capacity_sectors, disk.transport_mode());
+//! # drop(buf);
+//! disk.close()?;
+//! connection.close()?;
+//! access.close()?;
+//! library.close()?;
+//! # Ok::<(), vddk::Error>(())
+//! ```
+
+mod access;
+mod blocks;
+mod buffer;
+mod callback;
+mod code;
+mod connection;
+mod control;
+mod disk;
+mod error;
+mod info;
+mod library;
+mod params;
+mod read;
+mod secret;
+mod transport;
+mod worker;
+
+pub use access::Access;
+pub use blocks::AllocatedMap;
+pub use buffer::SectorBuf;
+pub use code::{Code, Kind};
+pub use connection::{ConnectOptions, Connection};
+pub use disk::{Disk, OpenOptions, ReadMode};
+pub use error::{CallError, Error, ThumbprintMismatch};
+pub use info::DiskInfo;
+pub use library::{Cleanup, Library, LibraryOptions};
+pub use params::{ConnectParams, ConnectParamsBuilder};
+pub use read::PendingRead;
+pub use secret::Secret;
+pub use transport::{TransportMode, TransportModes};
+pub use vddk_sys::{LoadError, SYMBOLS, Symbol, Tried, loader::library_folder};
+
+/// Bytes in a sector. VixDiskLib counts in these on every disk, 4096-byte ones too.
+pub const SECTOR_BYTES: usize = 512;
+
+/// A run of sectors, 512 bytes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SectorRange {
+    /// The first sector.
+    pub start_sector: u64,
+    /// How many.
+    pub sectors: u64,
+}
+
+impl SectorRange {
+    /// The first sector behind the run; `u64::MAX` where it would not fit.
+    pub fn end_sector(&self) -> u64 {
+        self.start_sector.saturating_add(self.sectors)
+    }
+}

@@ -1,0 +1,176 @@
+//! The time in which vCenter keeps a VM's disks where they are.
+
+use std::{ffi::CString, sync::Arc};
+
+use crate::{
+    ConnectOptions, ConnectParams, Connection, Error, Library, control::check,
+    library::LibraryInner, params::RawParams,
+};
+
+/// VixDiskLib takes no longer identity (VDDK API reference, 1.5).
+const IDENTITY_BYTES: usize = 50;
+
+/// `PrepareForAccess` was called; `EndAccess` follows when this is closed or dropped.
+///
+/// It opens before the VM's snapshot is made and closes after the snapshot is removed, also when
+/// connecting failed.
+#[derive(Debug)]
+pub struct Access {
+    inner: Arc<AccessInner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct AccessInner {
+    library: Arc<LibraryInner>,
+    raw: Arc<RawParams>,
+    server: String,
+    vm: String,
+    identity: CString,
+    open: bool,
+}
+
+impl Access {
+    pub(crate) fn prepare(
+        library: &Library,
+        params: ConnectParams,
+        identity: &str,
+    ) -> Result<Self, Error> {
+        let (vm, identity) = checked(&params, identity)?;
+        let library = Arc::clone(&library.inner);
+        let raw = RawParams::remote(library.control.loaded().symbols(), &params)?;
+        let (raw_there, identity_there, vm_there) =
+            (Arc::clone(&raw), identity.clone(), vm.clone());
+        library.control.run(move |symbols| {
+            let prepare = symbols
+                .VixDiskLib_PrepareForAccess
+                .ok_or(Error::MissingFunction {
+                    function: "VixDiskLib_PrepareForAccess",
+                    since: "5.0",
+                })?;
+            // SAFETY: parameters and identity live through the call.
+            let result = unsafe { prepare(raw_there.as_ptr(), identity_there.as_ptr()) };
+            check(
+                symbols,
+                "VixDiskLib_PrepareForAccess",
+                Some(&vm_there),
+                None,
+                result,
+            )
+        })??;
+        let server = params.server;
+        Ok(Self {
+            inner: Arc::new(AccessInner {
+                library,
+                raw,
+                server,
+                vm,
+                identity,
+                open: true,
+            }),
+        })
+    }
+
+    pub(crate) fn end(
+        library: &Library,
+        params: &ConnectParams,
+        identity: &str,
+    ) -> Result<(), Error> {
+        let (vm, identity) = checked(params, identity)?;
+        let raw = RawParams::remote(library.inner.control.loaded().symbols(), params)?;
+        end_access(&library.inner, raw, identity, vm)
+    }
+
+    /// Connects to the server (`VixDiskLib_ConnectEx`).
+    ///
+    /// # Errors
+    /// [`Error::Call`], for instance on a wrong password or an unknown snapshot. A wrong thumbprint
+    /// shows only when a disk is opened.
+    #[doc(alias = "VixDiskLib_ConnectEx")]
+    pub fn connect(&self, options: &ConnectOptions) -> Result<Connection, Error> {
+        let inner = &self.inner;
+        Connection::open_to(
+            &inner.library,
+            Some(Arc::clone(inner)),
+            Arc::clone(&inner.raw),
+            &inner.server,
+            options,
+        )
+    }
+
+    /// Allows the VM to be moved again (`VixDiskLib_EndAccess`).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] while a connection made from this is open, [`Error::Call`].
+    #[doc(alias = "VixDiskLib_EndAccess")]
+    pub fn close(self) -> Result<(), Error> {
+        match Arc::try_unwrap(self.inner) {
+            Ok(mut inner) => inner.close_inner(),
+            Err(_) => Err(Error::Argument {
+                what: "ending access while a connection is open".to_owned(),
+            }),
+        }
+    }
+}
+
+impl AccessInner {
+    fn close_inner(&mut self) -> Result<(), Error> {
+        if !std::mem::take(&mut self.open) {
+            return Ok(());
+        }
+        end_access(
+            &self.library,
+            Arc::clone(&self.raw),
+            self.identity.clone(),
+            self.vm.clone(),
+        )
+    }
+}
+
+impl Drop for AccessInner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close_inner() {
+            tracing::warn!(%error, "access was not ended");
+        }
+    }
+}
+
+fn end_access(
+    library: &LibraryInner,
+    raw: Arc<RawParams>,
+    identity: CString,
+    vm: String,
+) -> Result<(), Error> {
+    library.control.run(move |symbols| {
+        let end = symbols.VixDiskLib_EndAccess.ok_or(Error::MissingFunction {
+            function: "VixDiskLib_EndAccess",
+            since: "5.0",
+        })?;
+        // SAFETY: parameters and identity live through the call.
+        let result = unsafe { end(raw.as_ptr(), identity.as_ptr()) };
+        check(symbols, "VixDiskLib_EndAccess", Some(&vm), None, result)
+    })?
+}
+
+fn checked(params: &ConnectParams, identity: &str) -> Result<(String, CString), Error> {
+    let vm = params.vm_moref.clone().ok_or_else(|| Error::Argument {
+        what: "access without a VM in the parameters".to_owned(),
+    })?;
+    if identity.is_empty() || identity.len() > IDENTITY_BYTES {
+        return Err(Error::Argument {
+            what: format!(
+                "an identity of {} bytes (1 to {IDENTITY_BYTES} are allowed)",
+                identity.len()
+            ),
+        });
+    }
+    let identity = CString::new(identity).map_err(|_| Error::Argument {
+        what: "an identity with a NUL byte".to_owned(),
+    })?;
+    Ok((vm, identity))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Access;
+    static_assertions::assert_impl_all!(Access: Send, Sync);
+}

@@ -1,0 +1,193 @@
+//! Which areas of a disk are allocated.
+
+use vddk_sys::{
+    Symbols, VIXDISKLIB_MAX_CHUNK_NUMBER, VIXDISKLIB_MIN_CHUNK_SIZE, VixDiskLibBlock,
+    VixDiskLibBlockList, VixDiskLibHandleStruct,
+};
+
+use crate::{
+    Error, SectorRange,
+    control::{Control, Raw, check},
+};
+
+const CHUNK_SECTORS: u64 = VIXDISKLIB_MIN_CHUNK_SIZE as u64;
+
+/// The largest question: 32 GiB.
+const QUERY_SECTORS: u64 = CHUNK_SECTORS * VIXDISKLIB_MAX_CHUNK_NUMBER as u64;
+
+/// The allocated areas of a disk: sorted, merged, inside the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllocatedMap {
+    ranges: Vec<SectorRange>,
+}
+
+impl AllocatedMap {
+    /// The areas. What lies between them is unallocated and reads as zeros.
+    pub fn ranges(&self) -> &[SectorRange] {
+        &self.ranges
+    }
+
+    /// Sectors in all areas together.
+    pub fn sectors(&self) -> u64 {
+        self.ranges.iter().map(|range| range.sectors).sum()
+    }
+
+    fn push(&mut self, range: SectorRange) {
+        match self.ranges.last_mut() {
+            Some(last) if last.end_sector() == range.start_sector => last.sectors += range.sectors,
+            _ => self.ranges.push(range),
+        }
+    }
+}
+
+/// Asks in pieces of 32 GiB, each a control-thread job of its own so that opens are not held up.
+pub(crate) fn query(
+    control: &Control,
+    handle: Raw<VixDiskLibHandleStruct>,
+    path: &str,
+    capacity_sectors: u64,
+) -> Result<AllocatedMap, Error> {
+    let askable = capacity_sectors / CHUNK_SECTORS * CHUNK_SECTORS;
+    let mut map = AllocatedMap { ranges: Vec::new() };
+    let mut at = 0;
+    while at < askable {
+        let question = SectorRange {
+            start_sector: at,
+            sectors: QUERY_SECTORS.min(askable - at),
+        };
+        let path_there = path.to_owned();
+        let runs = control.run(move |symbols| {
+            let handle = handle;
+            ask(symbols, handle, &path_there, question)
+        })??;
+        for run in runs {
+            map.push(run);
+        }
+        at += question.sectors;
+    }
+    if askable < capacity_sectors {
+        map.push(SectorRange {
+            start_sector: askable,
+            sectors: capacity_sectors - askable,
+        });
+    }
+    Ok(map)
+}
+
+/// The library's list, freed when dropped.
+struct Owned {
+    free: vddk_sys::functions::VixDiskLib_FreeBlockList,
+    list: *mut VixDiskLibBlockList,
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // SAFETY: the list came from QueryAllocatedBlocks and is freed once.
+        unsafe { (self.free)(self.list) };
+    }
+}
+
+/// One question. The answer is checked before anything of it is used.
+fn ask(
+    symbols: &Symbols,
+    handle: Raw<VixDiskLibHandleStruct>,
+    path: &str,
+    question: SectorRange,
+) -> Result<Vec<SectorRange>, Error> {
+    let missing = |function| Error::MissingFunction {
+        function,
+        since: "6.7",
+    };
+    let query = symbols
+        .VixDiskLib_QueryAllocatedBlocks
+        .ok_or(missing("VixDiskLib_QueryAllocatedBlocks"))?;
+    let free = symbols
+        .VixDiskLib_FreeBlockList
+        .ok_or(missing("VixDiskLib_FreeBlockList"))?;
+    let mut list = std::ptr::null_mut();
+    // SAFETY: the handle is open and idle (its worker was drained and the disk is borrowed
+    // mutably); the library stores a list in `list` on success.
+    let result = unsafe {
+        query(
+            handle.0,
+            question.start_sector,
+            question.sectors,
+            CHUNK_SECTORS,
+            &raw mut list,
+        )
+    };
+    check(
+        symbols,
+        "VixDiskLib_QueryAllocatedBlocks",
+        Some(path),
+        None,
+        result,
+    )?;
+    if list.is_null() {
+        return Ok(Vec::new());
+    }
+    let owned = Owned { free, list };
+    // SAFETY: the list is valid until `owned` is dropped.
+    let count = unsafe { (*owned.list).numBlocks };
+    if u64::from(count) > question.sectors / CHUNK_SECTORS {
+        return Err(unusable(
+            path,
+            &format!(
+                "{count} runs in {} chunks",
+                question.sectors / CHUNK_SECTORS
+            ),
+        ));
+    }
+    // SAFETY: the structure ends in an array that is really `numBlocks` long.
+    let first: *const VixDiskLibBlock = unsafe { (&raw const (*owned.list).blocks).cast() };
+    let mut runs = Vec::with_capacity(count as usize);
+    let mut free_from = question.start_sector;
+    for index in 0..count as usize {
+        // SAFETY: `index` is below the number of blocks behind `first`.
+        let block = unsafe { first.wrapping_add(index).read() };
+        let run = SectorRange {
+            start_sector: block.offset,
+            sectors: block.length,
+        };
+        let ordered = run.start_sector >= free_from && run.sectors > 0;
+        let end = run
+            .start_sector
+            .checked_add(run.sectors)
+            .filter(|end| *end <= question.end_sector());
+        match end {
+            Some(end) if ordered => free_from = end,
+            _ => {
+                return Err(unusable(
+                    path,
+                    &format!("a run {run:?} out of order or outside {question:?}"),
+                ));
+            }
+        }
+        runs.push(run);
+    }
+    Ok(runs)
+}
+
+fn unusable(path: &str, what: &str) -> Error {
+    Error::Argument {
+        what: format!("an allocation answer for {path} with {what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AllocatedMap, SectorRange};
+
+    #[test]
+    fn touching_areas_become_one() {
+        let mut map = AllocatedMap { ranges: Vec::new() };
+        for (start_sector, sectors) in [(0, 128), (128, 128), (512, 128), (640, 7)] {
+            map.push(SectorRange {
+                start_sector,
+                sectors,
+            });
+        }
+        assert_eq!(map.ranges().len(), 2);
+        assert_eq!(map.sectors(), 256 + 135);
+    }
+}

@@ -1,0 +1,199 @@
+//! What can go wrong, with everything that helps to mend it.
+
+use std::{fmt, time::Duration};
+
+use crate::{Code, Kind};
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The library could not be loaded.
+    #[error(transparent)]
+    Load(#[from] vddk_sys::LoadError),
+    /// A call of VixDiskLib failed.
+    #[error("{0}")]
+    Call(Box<CallError>),
+    /// The loaded library does not have a function.
+    #[error("this VixDiskLib has no {function}, which came with VDDK {since}")]
+    MissingFunction {
+        /// Its name.
+        function: &'static str,
+        /// The release that brought it.
+        since: &'static str,
+    },
+    /// An argument was refused before the library saw it.
+    #[error("not allowed: {what}")]
+    Argument {
+        /// What is wrong.
+        what: String,
+    },
+    /// The library is in use in this process with other settings.
+    #[error("VixDiskLib is loaded in this process with other settings")]
+    OtherSettings,
+    /// The library was ended; VMware documents no second start in one process.
+    #[error("VixDiskLib was ended in this process and cannot be started again")]
+    Exited,
+    /// A completion did not come in time. The disk is of no more use, and is not closed.
+    #[error("VixDiskLib_ReadAsync on {object}: no completion within {} s", .after.as_secs())]
+    TimedOut {
+        /// The disk.
+        object: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The disk was given up after an earlier time-out.
+    #[error("{object} was given up after a read that never completed")]
+    Poisoned {
+        /// The disk.
+        object: String,
+    },
+    /// A thread of this crate is gone.
+    #[error("the thread that talks to VixDiskLib has ended")]
+    ThreadEnded,
+}
+
+impl Error {
+    /// The code, when a call failed.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Call(call) => Some(call.code()),
+            _ => None,
+        }
+    }
+
+    /// What sort of trouble it is, when a call failed.
+    pub fn kind(&self) -> Option<Kind> {
+        self.code().map(Code::kind)
+    }
+
+    /// True where trying again may help.
+    pub fn is_retryable(&self) -> bool {
+        self.code().is_some_and(Code::is_retryable)
+    }
+
+    /// Usual causes and remedies, where they are known.
+    pub fn explain(&self) -> Option<String> {
+        match self {
+            Self::Call(call) => call.explain(),
+            _ => None,
+        }
+    }
+
+    /// Both thumbprints, where the library's log told that they differ.
+    pub fn thumbprint_mismatch(&self) -> Option<&ThumbprintMismatch> {
+        match self {
+            Self::Call(call) => call.thumbprints.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// A failed call.
+#[derive(Debug)]
+pub struct CallError {
+    pub(crate) operation: &'static str,
+    pub(crate) result: u64,
+    pub(crate) text: String,
+    pub(crate) object: Option<String>,
+    pub(crate) thumbprints: Option<ThumbprintMismatch>,
+}
+
+impl CallError {
+    /// The C function.
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The code: the low 16 bits of the result.
+    pub fn code(&self) -> Code {
+        Code::of(self.result)
+    }
+
+    /// The whole 64-bit result.
+    pub fn result(&self) -> u64 {
+        self.result
+    }
+
+    /// VDDK's own text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The disk, VM or server concerned.
+    pub fn object(&self) -> Option<&str> {
+        self.object.as_deref()
+    }
+
+    fn explain(&self) -> Option<String> {
+        match &self.thumbprints {
+            Some(pair) => Some(format!(
+                "the certificate's thumbprint is {}, but {} was expected",
+                pair.actual, pair.expected
+            )),
+            None => self.code().explain().map(str::to_owned),
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.operation)?;
+        if let Some(object) = &self.object {
+            write!(f, " on {object}")?;
+        }
+        write!(f, " failed: {} ({})", self.text, self.code())
+    }
+}
+
+/// The server showed another certificate than the caller expects.
+///
+/// VDDK's bare error 1 does not say so; its log lines do (VDDK API reference, 6.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThumbprintMismatch {
+    /// SHA-1 of the certificate shown.
+    pub actual: String,
+    /// SHA-1 that was given.
+    pub expected: String,
+}
+
+impl ThumbprintMismatch {
+    /// Finds the pair in a log line.
+    pub(crate) fn in_line(line: &str) -> Option<Self> {
+        let value = |key: &str| {
+            let rest = &line[line.find(key)? + key.len()..];
+            let rest = rest.trim_start_matches(['\'', '"', ' ']);
+            let end = rest
+                .find(|c: char| !(c.is_ascii_hexdigit() || c == ':'))
+                .unwrap_or(rest.len());
+            let text = rest[..end].trim_end_matches(':');
+            (text.len() >= 40).then(|| text.to_owned())
+        };
+        Some(Self {
+            actual: value("actual thumbprint=")?,
+            expected: value("expected=")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ThumbprintMismatch;
+
+    #[test]
+    fn the_thumbprints_are_found_in_a_log_line() {
+        let (a, b) = (["AA"; 20].join(":"), ["0B"; 20].join(":"));
+        let line =
+            format!("VixDiskLibVim: peer certificate differs: actual thumbprint={a}, expected={b}");
+        let pair = ThumbprintMismatch::in_line(&line).unwrap();
+        assert_eq!((pair.actual, pair.expected), (a, b));
+        for other in [
+            "",
+            "actual thumbprint=",
+            "actual thumbprint=AA expected=BB",
+            "expected=ü",
+        ] {
+            assert_eq!(ThumbprintMismatch::in_line(other), None);
+        }
+    }
+}

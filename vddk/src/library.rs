@@ -1,0 +1,267 @@
+//! The loaded library: one a process.
+
+use std::{
+    ffi::CString,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use vddk_sys::Symbol;
+
+use crate::{
+    Access, ConnectOptions, ConnectParams, Connection, Error, TransportMode, callback,
+    control::{Control, check},
+    params::RawParams,
+};
+
+/// The interface this crate was written for. Every library from 6.5 to 9 accepts it.
+const INTERFACE: (u32, u32) = (6, 5);
+
+/// How the library is found and started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LibraryOptions {
+    /// The library file, the kit's root or its `lib64`; else `VDDK_LIBDIR`, else the customary
+    /// folders.
+    pub location: Option<PathBuf>,
+    /// VDDK's own configuration file.
+    pub config_file: Option<PathBuf>,
+}
+
+/// VixDiskLib, loaded and started.
+///
+/// There is one in a process: a second [`Library::load`] with the same options gives the same one.
+/// It is a cheap handle; the library ends when the last handle, and the last thing made from it, is
+/// gone. Its code is never unloaded.
+#[derive(Clone, Debug)]
+pub struct Library {
+    pub(crate) inner: Arc<LibraryInner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct LibraryInner {
+    pub(crate) control: Control,
+    options: LibraryOptions,
+    /// A disk was given up while VDDK still reads from it: `Exit` would meet an open handle.
+    abandoned: AtomicBool,
+}
+
+enum State {
+    Never,
+    Started(Weak<LibraryInner>),
+}
+
+static STATE: Mutex<State> = Mutex::new(State::Never);
+
+impl Library {
+    /// Finds, loads and starts the library (`VixDiskLib_InitEx`).
+    ///
+    /// Call it after the last `fork`: the library starts threads.
+    ///
+    /// # Errors
+    /// [`Error::Load`] when it is not found or not usable, [`Error::OtherSettings`] when it runs
+    /// with other options, [`Error::Exited`] when it was ended before, [`Error::Call`] when
+    /// `InitEx` fails (it may be tried again).
+    #[doc(alias = "VixDiskLib_InitEx")]
+    pub fn load(options: LibraryOptions) -> Result<Self, Error> {
+        let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Started(weak) = &*state {
+            let inner = weak.upgrade().ok_or(Error::Exited)?;
+            return if inner.options == options {
+                Ok(Self { inner })
+            } else {
+                Err(Error::OtherSettings)
+            };
+        }
+        // Never unloaded: the library's threads may outlive any moment that we could choose.
+        let loaded: &'static vddk_sys::Loaded =
+            Box::leak(Box::new(vddk_sys::load(options.location.as_deref())?));
+        let kit = c_path(loaded.kit())?;
+        let config = options.config_file.as_deref().map(c_path).transpose()?;
+        let control = Control::start(loaded)?;
+        control.run(move |symbols| {
+            let config = config
+                .as_ref()
+                .map_or(std::ptr::null(), |path| path.as_ptr());
+            // SAFETY: the log functions have the right signature and live for ever; both paths are
+            // C strings that outlive the call; nobody else calls InitEx, which STATE sees to.
+            let result = unsafe {
+                (symbols.VixDiskLib_InitEx)(
+                    INTERFACE.0,
+                    INTERFACE.1,
+                    Some(callback::log),
+                    Some(callback::warn),
+                    Some(callback::panic),
+                    kit.as_ptr(),
+                    config,
+                )
+            };
+            check(symbols, "VixDiskLib_InitEx", None, None, result)
+        })??;
+        tracing::debug!(path = %loaded.path().display(), major = ?loaded.major(), "VixDiskLib started");
+        let inner = Arc::new(LibraryInner {
+            control,
+            options,
+            abandoned: AtomicBool::new(false),
+        });
+        *state = State::Started(Arc::downgrade(&inner));
+        Ok(Self { inner })
+    }
+
+    /// The file that was loaded.
+    pub fn path(&self) -> &'static Path {
+        self.inner.control.loaded().path()
+    }
+
+    /// The interface number of the SONAME (6 to 9), where the file name tells it.
+    pub fn major(&self) -> Option<u32> {
+        self.inner.control.loaded().major()
+    }
+
+    /// Each function of the interface, and whether this library has it.
+    pub fn functions(&self) -> Vec<(Symbol, bool)> {
+        self.inner.control.loaded().symbols().found()
+    }
+
+    /// Tells vCenter that the VM named in `params` must not be moved (`VixDiskLib_PrepareForAccess`).
+    ///
+    /// Call it before the snapshot is made. `identity` is free text of at most 50 bytes; a later
+    /// process can undo the call with the same text ([`Library::end_access`]).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an unfit identity or parameters without VM,
+    /// [`Error::MissingFunction`] before VDDK 5.0, [`Error::Call`] when vCenter refuses: for want
+    /// of a privilege, or because another holder has disabled the method.
+    #[doc(alias = "VixDiskLib_PrepareForAccess")]
+    pub fn prepare_for_access(
+        &self,
+        params: ConnectParams,
+        identity: &str,
+    ) -> Result<Access, Error> {
+        Access::prepare(self, params, identity)
+    }
+
+    /// Undoes the `PrepareForAccess` of a process that died (`VixDiskLib_EndAccess`).
+    ///
+    /// # Errors
+    /// As [`Library::prepare_for_access`].
+    #[doc(alias = "VixDiskLib_EndAccess")]
+    pub fn end_access(&self, params: &ConnectParams, identity: &str) -> Result<(), Error> {
+        Access::end(self, params, identity)
+    }
+
+    /// Connects without `PrepareForAccess`, as a bare ESXi host needs it.
+    ///
+    /// # Errors
+    /// [`Error::Call`], for instance on a wrong password.
+    #[doc(alias = "VixDiskLib_ConnectEx")]
+    pub fn connect(
+        &self,
+        params: &ConnectParams,
+        options: &ConnectOptions,
+    ) -> Result<Connection, Error> {
+        let raw = RawParams::remote(self.inner.control.loaded().symbols(), params)?;
+        Connection::open_to(&self.inner, None, raw, &params.server, options)
+    }
+
+    /// A connection for VMDK files of this machine.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    #[doc(alias = "VixDiskLib_ConnectEx")]
+    pub fn connect_local(&self, read_only: bool) -> Result<Connection, Error> {
+        let raw = RawParams::local(self.inner.control.loaded().symbols())?;
+        let options = ConnectOptions {
+            read_only,
+            snapshot: None,
+            transports: TransportMode::File.into(),
+        };
+        Connection::open_to(&self.inner, None, raw, "local", &options)
+    }
+
+    /// Removes what earlier crashed runs left for that server, above all disks still attached to
+    /// this proxy by HotAdd (`VixDiskLib_Cleanup`).
+    ///
+    /// Call it after the disks are closed and before the snapshot is removed.
+    ///
+    /// # Errors
+    /// [`Error::MissingFunction`], [`Error::Call`].
+    #[doc(alias = "VixDiskLib_Cleanup")]
+    pub fn cleanup(&self, params: &ConnectParams) -> Result<Cleanup, Error> {
+        let raw = RawParams::remote(self.inner.control.loaded().symbols(), params)?;
+        let server = params.server.clone();
+        self.inner.control.run(move |symbols| {
+            let cleanup = symbols.VixDiskLib_Cleanup.ok_or(Error::MissingFunction {
+                function: "VixDiskLib_Cleanup",
+                since: "1.1",
+            })?;
+            let mut report = Cleanup::default();
+            // SAFETY: the parameters live in `raw` through the call; both counters are ours.
+            let result = unsafe {
+                cleanup(
+                    raw.as_ptr(),
+                    &raw mut report.cleaned_up,
+                    &raw mut report.remaining,
+                )
+            };
+            check(symbols, "VixDiskLib_Cleanup", Some(&server), None, result)?;
+            Ok(report)
+        })?
+    }
+
+    /// Ends the library if this is the last handle (`VixDiskLib_Exit`, which takes about a second).
+    ///
+    /// Returns true where it was the last.
+    ///
+    /// # Errors
+    /// [`Error::ThreadEnded`] when the control thread is gone.
+    #[doc(alias = "VixDiskLib_Exit")]
+    pub fn close(self) -> Result<bool, Error> {
+        Ok(Arc::into_inner(self.inner).is_some())
+    }
+}
+
+impl LibraryInner {
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for LibraryInner {
+    fn drop(&mut self) {
+        if self.abandoned.load(Ordering::Acquire) {
+            return;
+        }
+        let ended = self.control.run(|symbols| {
+            // SAFETY: the last handle is gone, so no connection and no disk is open, and this is
+            // the thread that called InitEx.
+            unsafe { (symbols.VixDiskLib_Exit)() };
+        });
+        if let Err(error) = ended {
+            tracing::warn!(%error, "VixDiskLib_Exit was not called");
+        }
+    }
+}
+
+/// What [`Library::cleanup`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cleanup {
+    /// VMs that were cleaned up.
+    pub cleaned_up: u32,
+    /// VMs that are left.
+    pub remaining: u32,
+}
+
+fn c_path(path: &Path) -> Result<CString, Error> {
+    CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Error::Argument {
+        what: format!("the path {} holds a NUL byte", path.display()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Library;
+    static_assertions::assert_impl_all!(Library: Send, Sync, Clone);
+}

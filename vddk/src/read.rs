@@ -1,0 +1,261 @@
+//! A read on its way: the request, its pieces, and the caller's end of it.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use crate::{Error, SECTOR_BYTES, SectorBuf, control::check, disk::Shared};
+
+/// Why a read failed, before it is put into words on the caller's thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failure {
+    /// The library's result, in the call or in the completion.
+    Result(u64),
+    /// The library answered success where it must say `VIX_ASYNC`: the completion will not come.
+    NotAccepted,
+    /// The disk was given up.
+    Poisoned,
+}
+
+/// A read of one buffer, perhaps in several pieces.
+///
+/// It owns the buffer as long as any piece may still be written to.
+pub(crate) struct Request {
+    start_sector: u64,
+    sectors: u64,
+    base: *mut u8,
+    buffer: Mutex<Option<SectorBuf>>,
+    pieces_left: AtomicUsize,
+    failure: Mutex<Option<Failure>>,
+    reply: Sender<Result<SectorBuf, Failure>>,
+}
+
+// SAFETY: `base` points into the heap memory of `buffer`, which moves with neither value. It is
+// only written through by the library, to ranges that belong to one piece each, and nobody reads
+// the bytes before the last piece is complete (`pieces_left` with acquire-release order).
+unsafe impl Send for Request {}
+// SAFETY: as above; all other fields are Sync.
+unsafe impl Sync for Request {}
+
+impl Request {
+    /// Makes the request and the caller's end of it. `pieces` is at least 1.
+    pub(crate) fn new(
+        start_sector: u64,
+        mut buffer: SectorBuf,
+        pieces: usize,
+    ) -> (Arc<Self>, Receiver<Result<SectorBuf, Failure>>) {
+        let (reply, answer) = bounded(1);
+        let base = buffer.as_mut_ptr();
+        let sectors = buffer.sectors() as u64;
+        let request = Self {
+            start_sector,
+            sectors,
+            base,
+            buffer: Mutex::new(Some(buffer)),
+            pieces_left: AtomicUsize::new(pieces),
+            failure: Mutex::new(None),
+            reply,
+        };
+        (Arc::new(request), answer)
+    }
+
+    pub(crate) fn start_sector(&self) -> u64 {
+        self.start_sector
+    }
+
+    pub(crate) fn sectors(&self) -> u64 {
+        self.sectors
+    }
+
+    /// Where the sectors from `start_sector` on belong. The caller keeps to `[start, start + sectors)`.
+    pub(crate) fn pointer_for(&self, start_sector: u64) -> *mut u8 {
+        let offset_sectors = start_sector - self.start_sector;
+        debug_assert!(offset_sectors < self.sectors);
+        self.base
+            .wrapping_add(offset_sectors as usize * SECTOR_BYTES)
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
+    /// One piece is done. The last one sends the answer.
+    fn piece_done(&self, failure: Option<Failure>) {
+        if let Some(failure) = failure {
+            self.failure
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(failure);
+        }
+        if self.pieces_left.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        let buffer = self
+            .buffer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let failure = *self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = match (failure, buffer) {
+            (None, Some(buffer)) => Ok(buffer),
+            (Some(failure), _) => Err(failure),
+            (None, None) => Err(Failure::Poisoned),
+        };
+        // Nobody waits when the pending read was dropped; the buffer then goes away here.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// One call of the library for a part of a request.
+pub(crate) struct Piece {
+    pub(crate) request: Arc<Request>,
+    /// Gives the place in flight back.
+    pub(crate) slot: Option<Sender<()>>,
+}
+
+impl Piece {
+    /// The library says it is done.
+    pub(crate) fn complete(self, result: u64) {
+        self.end((result != 0).then_some(Failure::Result(result)));
+    }
+
+    /// It was never begun, or will never be completed.
+    pub(crate) fn fail(self, failure: Failure) {
+        self.end(Some(failure));
+    }
+
+    fn end(self, failure: Option<Failure>) {
+        self.request.piece_done(failure);
+        if let Some(slot) = self.slot {
+            // There is room for every place that was taken.
+            let _ = slot.try_send(());
+        }
+    }
+}
+
+/// A read that was begun. Dropping it is sound: the buffer lives until VDDK is done with it.
+#[derive(Debug)]
+#[must_use = "the data is in what `wait` returns"]
+pub struct PendingRead {
+    pub(crate) answer: Receiver<Result<SectorBuf, Failure>>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) time_out: Duration,
+}
+
+impl PendingRead {
+    /// Waits for the data.
+    ///
+    /// # Errors
+    /// [`Error::Call`] with the library's code; [`Error::TimedOut`] when no completion came: the
+    /// buffer is then leaked, and the disk serves no more reads.
+    pub fn wait(self) -> Result<SectorBuf, Error> {
+        let object = &self.shared.path;
+        match self.answer.recv_timeout(self.time_out) {
+            Ok(Ok(buffer)) => Ok(buffer),
+            Ok(Err(Failure::Result(result))) => {
+                let symbols = self.shared.symbols();
+                match check(symbols, "VixDiskLib_Read", Some(object), None, result) {
+                    Err(error) => Err(error),
+                    Ok(()) => Err(Error::ThreadEnded),
+                }
+            }
+            Ok(Err(Failure::NotAccepted)) => Err(Error::Argument {
+                what: format!(
+                    "an asynchronous read of {object} that the library neither accepts nor refuses"
+                ),
+            }),
+            Ok(Err(Failure::Poisoned)) => Err(Error::Poisoned {
+                object: object.clone(),
+            }),
+            Err(RecvTimeoutError::Timeout) => {
+                self.shared.poison();
+                Err(Error::TimedOut {
+                    object: object.clone(),
+                    after: self.time_out,
+                })
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(Error::ThreadEnded),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, PendingRead, Piece, Request};
+    use crate::SectorBuf;
+    use crossbeam_channel::bounded;
+
+    static_assertions::assert_impl_all!(PendingRead: Send);
+
+    fn request(
+        sectors: usize,
+        pieces: usize,
+    ) -> (
+        std::sync::Arc<Request>,
+        crossbeam_channel::Receiver<Result<SectorBuf, Failure>>,
+    ) {
+        Request::new(100, SectorBuf::new(sectors).unwrap(), pieces)
+    }
+
+    #[test]
+    fn the_last_piece_in_any_order_sends_the_buffer() {
+        let (slot, slots) = bounded(3);
+        let (request, answer) = request(6, 3);
+        for done in 0..3 {
+            assert!(answer.is_empty(), "answered after {done} of 3 pieces");
+            // SAFETY: two sectors inside the buffer, which the request owns and nobody else touches.
+            unsafe { request.pointer_for(104 - 2 * done).write_bytes(7, 1024) };
+            Piece {
+                request: request.clone(),
+                slot: Some(slot.clone()),
+            }
+            .complete(0);
+        }
+        assert!(
+            answer
+                .recv()
+                .unwrap()
+                .unwrap()
+                .iter()
+                .all(|byte| *byte == 7)
+        );
+        assert_eq!(slots.len(), 3);
+    }
+
+    #[test]
+    fn a_failed_piece_fails_the_read_but_only_when_all_are_done() {
+        let (request, answer) = request(2, 2);
+        Piece {
+            request: request.clone(),
+            slot: None,
+        }
+        .complete(13);
+        assert!(answer.is_empty() && request.has_failed());
+        Piece {
+            request: request.clone(),
+            slot: None,
+        }
+        .complete(0);
+        assert!(matches!(answer.recv().unwrap(), Err(Failure::Result(13))));
+    }
+
+    #[test]
+    fn a_completion_after_the_caller_left_is_harmless() {
+        let (request, answer) = request(1, 1);
+        drop(answer);
+        Piece {
+            request,
+            slot: None,
+        }
+        .complete(0);
+    }
+}

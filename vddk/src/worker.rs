@@ -1,0 +1,229 @@
+//! The one thread that reads from a disk.
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use vddk_sys::{VIX_ASYNC, VixDiskLibHandleStruct};
+
+use crate::{
+    Code, Error, ReadMode, callback,
+    control::{Raw, check},
+    disk::Shared,
+    read::{Failure, Piece, Request},
+};
+
+/// What a disk's worker is asked to do.
+enum Job {
+    Read(Arc<Request>),
+    /// Let everything in flight end, and say so.
+    Drain(Sender<Result<(), Error>>),
+}
+
+/// How a worker reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) mode: ReadMode,
+    /// Calls in flight at once.
+    pub(crate) in_flight: usize,
+    /// Longest single call.
+    pub(crate) piece_sectors: u64,
+    /// How long a completion may take.
+    pub(crate) time_out: Duration,
+}
+
+impl Pace {
+    /// How many calls a read of `sectors` needs.
+    pub(crate) fn pieces(&self, sectors: u64) -> usize {
+        sectors.div_ceil(self.piece_sectors) as usize
+    }
+}
+
+/// A disk's worker thread. Dropping it ends the thread after the jobs that wait.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    pub(crate) fn start(
+        handle: Raw<VixDiskLibHandleStruct>,
+        shared: Arc<Shared>,
+        pace: Pace,
+    ) -> Result<Self, Error> {
+        let (jobs, inbox) = bounded(pace.in_flight);
+        let thread = thread::Builder::new()
+            .name("vddk-disk".to_owned())
+            .spawn(move || Reader::new(handle, shared, pace).run(&inbox))
+            .map_err(|_| Error::ThreadEnded)?;
+        Ok(Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands a read over; blocks while too many wait.
+    pub(crate) fn read(&self, request: Arc<Request>) -> Result<(), Error> {
+        self.send(Job::Read(request))
+    }
+
+    /// Returns when nothing is in flight any more (`VixDiskLib_Wait`).
+    pub(crate) fn drain(&self) -> Result<(), Error> {
+        let (reply, answer) = bounded(1);
+        self.send(Job::Drain(reply))?;
+        answer.recv().map_err(|_| Error::ThreadEnded)?
+    }
+
+    fn send(&self, job: Job) -> Result<(), Error> {
+        self.jobs
+            .as_ref()
+            .ok_or(Error::ThreadEnded)?
+            .send(job)
+            .map_err(|_| Error::ThreadEnded)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread itself holds.
+struct Reader {
+    handle: Raw<VixDiskLibHandleStruct>,
+    shared: Arc<Shared>,
+    pace: Pace,
+    /// Places in flight: taken before a call, given back by its completion.
+    give_back: Sender<()>,
+    places: Receiver<()>,
+}
+
+impl Reader {
+    fn new(handle: Raw<VixDiskLibHandleStruct>, shared: Arc<Shared>, pace: Pace) -> Self {
+        let (give_back, places) = bounded(pace.in_flight);
+        for _ in 0..pace.in_flight {
+            let _ = give_back.try_send(());
+        }
+        Self {
+            handle,
+            shared,
+            pace,
+            give_back,
+            places,
+        }
+    }
+
+    fn run(self, inbox: &Receiver<Job>) {
+        for job in inbox {
+            match job {
+                Job::Read(request) => self.read(&request),
+                Job::Drain(reply) => {
+                    let _ = reply.send(self.drain());
+                }
+            }
+        }
+    }
+
+    fn read(&self, request: &Arc<Request>) {
+        let end = request.start_sector() + request.sectors();
+        let mut at = request.start_sector();
+        while at < end {
+            let sectors = self.pace.piece_sectors.min(end - at);
+            let piece = Piece {
+                request: Arc::clone(request),
+                slot: None,
+            };
+            if request.has_failed() || self.shared.is_poisoned() {
+                piece.fail(Failure::Poisoned);
+            } else if self.pace.mode == ReadMode::Synchronous {
+                self.read_now(piece, at, sectors);
+            } else {
+                self.submit(piece, at, sectors);
+            }
+            at += sectors;
+        }
+    }
+
+    fn read_now(&self, piece: Piece, start_sector: u64, sectors: u64) {
+        let buffer = piece.request.pointer_for(start_sector);
+        let read = self.shared.symbols().VixDiskLib_Read;
+        // SAFETY: the handle is open until this thread has ended; the buffer has room for
+        // `sectors` from this pointer on, since the piece lies inside its request, which owns the
+        // buffer; this thread alone uses the handle.
+        let result = unsafe { read(self.handle.0, start_sector, sectors, buffer) };
+        piece.complete(result);
+    }
+
+    fn submit(&self, mut piece: Piece, start_sector: u64, sectors: u64) {
+        if self.places.recv_timeout(self.pace.time_out).is_err() {
+            // Something in flight never came back.
+            self.shared.poison();
+            piece.fail(Failure::Poisoned);
+            return;
+        }
+        piece.slot = Some(self.give_back.clone());
+        let buffer = piece.request.pointer_for(start_sector);
+        // Handed over before the call: the completion may come inside it.
+        let data = Box::into_raw(Box::new(piece));
+        let read_async = self.shared.symbols().VixDiskLib_ReadAsync;
+        // SAFETY: as in `read_now`; besides, the request keeps the buffer until the completion has
+        // run, and `data` is a box that the completion takes back exactly once.
+        let result = unsafe {
+            read_async(
+                self.handle.0,
+                start_sector,
+                sectors,
+                buffer,
+                Some(callback::read_done),
+                data.cast(),
+            )
+        };
+        if u32::from(Code::of(result).0) == VIX_ASYNC {
+            return;
+        }
+        // SAFETY: any answer but VIX_ASYNC says that the request was not accepted and the
+        // completion will not be called (VDDK API reference, 1.7), so the box is still ours.
+        let piece = unsafe { Box::from_raw(data) };
+        piece.fail(if result == 0 {
+            Failure::NotAccepted
+        } else {
+            Failure::Result(result)
+        });
+    }
+
+    fn drain(&self) -> Result<(), Error> {
+        let poisoned = || Error::Poisoned {
+            object: self.shared.path.clone(),
+        };
+        if self.shared.is_poisoned() {
+            return Err(poisoned());
+        }
+        for _ in 0..self.pace.in_flight {
+            if self.places.recv_timeout(self.pace.time_out).is_err() {
+                self.shared.poison();
+                return Err(poisoned());
+            }
+        }
+        let symbols = self.shared.symbols();
+        // SAFETY: the handle is open, and this thread alone uses it.
+        let result = unsafe { (symbols.VixDiskLib_Wait)(self.handle.0) };
+        for _ in 0..self.pace.in_flight {
+            let _ = self.give_back.try_send(());
+        }
+        check(
+            symbols,
+            "VixDiskLib_Wait",
+            Some(&self.shared.path),
+            None,
+            result,
+        )
+    }
+}
