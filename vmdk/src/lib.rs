@@ -1,1 +1,77 @@
-//! VMDK descriptors, extents, grain tables and child links, read and write.
+//! VMDK disks in plain files: descriptors, extents, grain tables and child links.
+//!
+//! A VMDK disk is a chain of links. The last link holds what was written most
+//! recently; what it does not hold is read from its parent, and so on down to
+//! the base. Each link is a small text, the [`Descriptor`], and one or more
+//! extents with the data.
+//!
+//! # What this crate does
+//!
+//! - It reads `monolithicFlat`, `vmfs`, `twoGbMaxExtentFlat`, `monolithicSparse`,
+//!   `twoGbMaxExtentSparse` and `streamOptimized` disks and extents of zeros.
+//! - It creates flat disks ([`create_vmfs_flat`]), sparse disks
+//!   ([`create_monolithic_sparse`]) and children ([`create_child`]), writes to
+//!   them and unmaps.
+//! - It checks names, sizes and content ids. Damage is an error, never a panic
+//!   and never silent zeros.
+//!
+//! # What it does not do
+//!
+//! - It does not read `vmfsSparse` (COWD) and `seSparse` links or raw devices.
+//! - It does not write compressed extents.
+//! - It does not lock. One disk has one writer at a time; the caller sees to that.
+//!   Nothing of the tables is cached, so a reader in another process sees a grain
+//!   as soon as its table entry is written.
+//!
+//! # Example
+//!
+//! ```
+//! use vmdk::{Adapter, CreateOptions, Disk, OpenOptions};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let base = folder.path().join("app01.vmdk");
+//! let child = folder.path().join("app01-000001.vmdk");
+//! let mut options = CreateOptions::new(2048);
+//! options.adapter = Adapter::LsiLogic;
+//!
+//! vmdk::create_vmfs_flat(&base, &options)?.write_at(0, &[7; 512])?;
+//! vmdk::create_child(&base, &child)?.write_at(1, &[8; 512])?;
+//!
+//! let disk = Disk::open(&child, OpenOptions::default())?;
+//! let mut both = [0; 1024];
+//! disk.read_at(0, &mut both)?;
+//! assert_eq!((both[0], both[512]), (7, 8));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The format is described in VMware's note "Virtual Disk Format 5.0".
+
+#![forbid(unsafe_code)]
+
+mod backing_file;
+mod chain;
+mod create;
+mod descriptor;
+mod disk;
+mod error;
+mod extent;
+mod extent_cache;
+mod geometry;
+mod header;
+mod link;
+mod run;
+
+pub use create::{CreateOptions, create_child, create_monolithic_sparse, create_vmfs_flat};
+pub use descriptor::{
+    CreateType, Descriptor, DescriptorError, Extent, ExtentAccess, ExtentKind, NO_PARENT,
+};
+pub use disk::{Disk, OpenOptions};
+pub use error::Error;
+pub use geometry::Adapter;
+pub use run::SectorRun;
+
+/// Bytes in one sector, the unit of every position in a VMDK.
+pub const SECTOR_BYTES: u64 = 512;
+
+/// The largest disk this crate opens or creates: 64 TiB, a little over VMware's own limit of 62 TiB.
+pub const MAX_CAPACITY_SECTORS: u64 = 1 << 37;
