@@ -4,7 +4,7 @@ mod child;
 mod flat;
 mod sparse;
 
-pub use child::create_child;
+pub use child::{create_child, set_parent};
 pub use flat::create_vmfs_flat;
 pub use sparse::create_monolithic_sparse;
 

@@ -60,20 +60,27 @@ impl OpenExtent {
         }
     }
 
-    /// Writes sectors. What an extent lacks for a whole grain comes from `fill`.
-    pub(crate) fn write(
-        &self,
-        descriptor: &Path,
-        sector: u64,
-        data: &[u8],
-        fill: &mut Fill<'_>,
-    ) -> Result<(), Error> {
+    /// Whether sectors can be written.
+    pub(crate) fn takes_data(&self) -> bool {
+        match self {
+            Self::Flat(_) => true,
+            Self::Sparse(sparse) => !sparse.is_compressed(),
+            Self::Zero => false,
+        }
+    }
+
+    /// Whether sectors can be made zero.
+    pub(crate) fn takes_zeros(&self) -> bool {
+        matches!(self, Self::Zero) || self.takes_data()
+    }
+
+    /// Writes sectors to an extent that takes data. What an extent lacks for a whole grain comes from `fill`.
+    pub(crate) fn write(&self, sector: u64, data: &[u8], fill: &mut Fill<'_>) -> Result<(), Error> {
         match self {
             Self::Flat(flat) => flat.write(sector, data),
             Self::Sparse(sparse) => sparse.write(sector, data, fill),
-            Self::Zero => Err(Error::ReadOnly {
-                path: descriptor.to_owned(),
-            }),
+            // Such an extent takes no data, and `takes_data` said so before.
+            Self::Zero => Ok(()),
         }
     }
 

@@ -11,7 +11,7 @@
 //!   `twoGbMaxExtentSparse` and `streamOptimized` disks and extents of zeros.
 //! - It creates flat disks ([`create_vmfs_flat`]), sparse disks
 //!   ([`create_monolithic_sparse`]) and children ([`create_child`]), writes to
-//!   them and unmaps.
+//!   them and unmaps, and gives a child another parent ([`set_parent`]).
 //! - It checks names, sizes and content ids. Damage is an error, never a panic
 //!   and never silent zeros.
 //!
@@ -61,7 +61,9 @@ mod header;
 mod link;
 mod run;
 
-pub use create::{CreateOptions, create_child, create_monolithic_sparse, create_vmfs_flat};
+pub use create::{
+    CreateOptions, create_child, create_monolithic_sparse, create_vmfs_flat, set_parent,
+};
 pub use descriptor::{
     CreateType, Descriptor, DescriptorError, Extent, ExtentAccess, ExtentKind, NO_PARENT,
 };

@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::{checked, sparse};
 use crate::backing_file::io_error;
-use crate::link::folder_of;
-use crate::{CreateType, Disk, Error, NO_PARENT, OpenOptions};
+use crate::link::{Link, folder_of};
+use crate::{CreateType, Descriptor, Disk, Error, NO_PARENT, OpenOptions};
 
 /// Makes a child over a parent: a sparse file with the descriptor inside that holds nothing yet,
 /// so it reads as its parent does. The disk of child and parents is open for writing.
@@ -24,23 +24,54 @@ use crate::{CreateType, Disk, Error, NO_PARENT, OpenOptions};
 pub fn create_child(parent_descriptor: &Path, child_path: &Path) -> Result<Disk, Error> {
     let parent = Disk::open(parent_descriptor, OpenOptions::default())?;
     let mut descriptor = parent.descriptor().clone();
-    if descriptor.cid == NO_PARENT {
-        // A child over this id would claim to have no parent at all.
-        return Err(Error::Unsupported {
-            path: parent_descriptor.to_owned(),
-            kind: format!("the content id {NO_PARENT:08x}"),
-        });
-    }
     descriptor.create_type = CreateType::MonolithicSparse;
     descriptor.extents.clear();
     // What else the head says, such as the change tracking file, is about the parent alone.
     descriptor.other.clear();
     descriptor.remove_ddb("thinProvisioned");
     // The content is the parent's until the first write, and so is the content id.
-    descriptor.parent_cid = descriptor.cid;
+    descriptor.parent_cid = usable_cid(&descriptor, parent_descriptor)?;
     let hint = relative(folder_of(child_path), parent_descriptor)?;
     descriptor.parent_file_name_hint = Some(hint);
     sparse::create(child_path, parent.capacity_sectors(), descriptor)
+}
+
+/// Gives a child another parent, by name and content id. This is for a child whose old parent was
+/// merged into the one below: the new parent reads as the old one did, which is not checked.
+/// Neither link may be open for writing elsewhere.
+///
+/// # Errors
+///
+/// - what [`Disk::open`] says of either link on its own,
+/// - [`Error::ParentNotFound`] if the child had no parent before,
+/// - [`Error::Text`] if the name of the parent cannot stand in a descriptor,
+/// - [`Error::Full`] if the new name does not fit into a sparse child,
+/// - [`Error::Io`] if the child cannot be written.
+pub fn set_parent(child_path: &Path, parent_descriptor: &Path) -> Result<(), Error> {
+    let mut child = Link::load(child_path)?;
+    if !child.descriptor.has_parent() {
+        return Err(Error::ParentNotFound {
+            path: child_path.to_owned(),
+            hint: String::new(),
+        });
+    }
+    let parent = Link::load(parent_descriptor)?;
+    let parent_cid = usable_cid(&parent.descriptor, parent_descriptor)?;
+    let hint = relative(folder_of(child_path), parent_descriptor)?;
+    child.descriptor.parent_cid = parent_cid;
+    child.descriptor.parent_file_name_hint = Some(hint);
+    child.save_descriptor()
+}
+
+/// The content id for children to name. A child over [`NO_PARENT`] would claim to have no parent.
+fn usable_cid(parent: &Descriptor, path: &Path) -> Result<u32, Error> {
+    if parent.cid == NO_PARENT {
+        return Err(Error::Unsupported {
+            path: path.to_owned(),
+            kind: format!("the content id {NO_PARENT:08x}"),
+        });
+    }
+    Ok(parent.cid)
 }
 
 /// The way from a folder to a file.

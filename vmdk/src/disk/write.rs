@@ -2,10 +2,9 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::mem;
 
 use super::Disk;
-use crate::extent::Fill;
+use crate::extent::{Fill, OpenExtent};
 use crate::link::Piece;
 use crate::{Error, ExtentAccess, NO_PARENT, SECTOR_BYTES, SectorRun};
 
@@ -27,15 +26,14 @@ impl Disk {
             start_sector: sector,
             sectors: data.len() as u64 / SECTOR_BYTES,
         };
-        self.prepare_change(range)?;
+        self.prepare_change(range, OpenExtent::takes_data)?;
         for (number, piece, part) in self.links[0].pieces_in(range) {
             let start_bytes = ((part.start_sector - sector) * SECTOR_BYTES) as usize;
             let length_bytes = (part.sectors * SECTOR_BYTES) as usize;
             let data = &data[start_bytes..start_bytes + length_bytes];
             let extent = self.readable_extent(0, number, piece)?;
             let at = piece.within(part).start_sector;
-            let path = &self.links[0].path;
-            extent.write(path, at, data, &mut self.filler(piece))?;
+            extent.write(at, data, &mut self.filler(piece))?;
         }
         Ok(())
     }
@@ -52,7 +50,7 @@ impl Disk {
             sectors,
         };
         self.check_range(range)?;
-        self.prepare_change(range)?;
+        self.prepare_change(range, OpenExtent::takes_zeros)?;
         let covers_parent = self.descriptor().has_parent();
         for (number, piece, part) in self.links[0].pieces_in(range) {
             let extent = self.readable_extent(0, number, piece)?;
@@ -81,21 +79,33 @@ impl Disk {
 
     /// Checks that a range can be written, notes it for the next flush and changes the content id
     /// before any data changes.
-    fn prepare_change(&mut self, range: SectorRun) -> Result<(), Error> {
-        let link = &mut self.links[0];
-        let writable = |piece: &Piece| piece.access == ExtentAccess::Rw;
-        let all_writable = link.pieces_in(range).all(|(_, piece, _)| writable(piece));
-        if !self.options.write || !all_writable {
-            let path = link.path.clone();
-            return Err(Error::ReadOnly { path });
+    fn prepare_change(
+        &mut self,
+        range: SectorRun,
+        accepts: fn(&OpenExtent) -> bool,
+    ) -> Result<(), Error> {
+        let link = &self.links[0];
+        let read_only = || Error::ReadOnly {
+            path: link.path.clone(),
+        };
+        if !self.options.write {
+            return Err(read_only());
         }
-        let touched = link.pieces_in(range).map(|(number, ..)| number);
+        let mut touched = Vec::new();
+        for (number, piece, _) in link.pieces_in(range) {
+            let extent = self.readable_extent(0, number, piece)?;
+            if piece.access != ExtentAccess::Rw || !accepts(&extent) {
+                return Err(read_only());
+            }
+            touched.push(number);
+        }
         self.unflushed.extend(touched);
-        if range.sectors > 0 && !mem::replace(&mut self.content_id_changed, true) {
+        if range.sectors > 0 && !self.content_id_changed {
+            let link = &mut self.links[0];
             let cid = new_content_id(link.descriptor.cid);
             link.descriptor.set_cid(cid);
-            link.save_descriptor()
-                .inspect_err(|_| self.content_id_changed = false)?;
+            link.save_descriptor()?;
+            self.content_id_changed = true;
         }
         Ok(())
     }

@@ -48,6 +48,10 @@ impl SparseExtent {
         })
     }
 
+    pub(super) fn is_compressed(&self) -> bool {
+        self.header.compressed
+    }
+
     pub(super) fn read(
         &self,
         sector: u64,
@@ -73,7 +77,6 @@ impl SparseExtent {
     }
 
     pub(super) fn write(&self, sector: u64, data: &[u8], fill: &mut Fill<'_>) -> Result<(), Error> {
-        self.check_writable()?;
         let range = SectorRun {
             start_sector: sector,
             sectors: data.len() as u64 / SECTOR_BYTES,
@@ -91,7 +94,6 @@ impl SparseExtent {
         covers_parent: bool,
         fill: &mut Fill<'_>,
     ) -> Result<(), Error> {
-        self.check_writable()?;
         self.walk(range, &mut |part| {
             if part.entry == Entry::Zeroed || (part.entry == Entry::Missing && !covers_parent) {
                 Ok(())
@@ -124,14 +126,6 @@ impl SparseExtent {
             file: &self.file,
             header: &self.header,
         }
-    }
-
-    fn check_writable(&self) -> Result<(), Error> {
-        if self.header.compressed {
-            let path = self.file.path().to_owned();
-            return Err(Error::ReadOnly { path });
-        }
-        Ok(())
     }
 
     /// Visits the parts of a range, grain by grain.
