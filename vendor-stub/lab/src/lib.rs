@@ -1,1 +1,99 @@
 //! One simulated vSphere site in a folder: datastores, VMs, disks, snapshots, change tracking, faults.
+//!
+//! Both stand-ins work on a lab: `vcenter-stub` answers SOAP calls from it, and the stand-in
+//! `libvixDiskLib.so` reads its disks. They may run in different processes, so everything a lab
+//! knows is in its folder:
+//!
+//! ```text
+//! LAB/site.json            the site: users, host, datastores, limits
+//! LAB/vm/<moref>.json      one VM with its disks and snapshots
+//! LAB/datastores/<name>/   real VMDK files, change-tracking maps, .vmx
+//! LAB/tls/                 the certificate the stand-ins show
+//! LAB/kit/                 the library as a client installs it, with standin.toml
+//! LAB/journal.jsonl        every call the stand-ins served
+//! LAB/faults.toml          what shall go wrong, and when
+//! LAB/lock, journal.lock, holds/, fault-markers/
+//! ```
+//!
+//! # What it does for you
+//!
+//! - Changes happen under `LAB/lock` and replace whole files, so a reader needs no lock.
+//! - Change tracking follows "vSphere Web Services API" section 5: 64 KiB grains, a sequence
+//!   number for each grain, ids that stay valid when their snapshot is removed.
+//! - Names from outside never leave the folder they belong to.
+//!
+//! # What it does not
+//!
+//! - It keeps no secrets: the passwords of the simulated users stand in `site.json`.
+//! - It is no oracle. A test that wants to know what a disk must hold keeps its own copy.
+//! - A crash of the machine may lose the last changes: files are renamed, not synced.
+//!
+//! # Example
+//!
+//! ```
+//! # fn main() -> Result<(), lab::Error> {
+//! # let folder = std::env::temp_dir().join(format!("lab-doc-{}", std::process::id()));
+//! use lab::{DiskSpec, Lab, SiteSpec, SnapshotSpec, VmSpec};
+//!
+//! let lab = Lab::create(&folder, SiteSpec::default())?;
+//! let vm = lab.add_vm(VmSpec {
+//!     name: "app01".into(),
+//!     disks: vec![DiskSpec { capacity_bytes: 16 << 20, ..DiskSpec::default() }],
+//!     ..VmSpec::default()
+//! })?;
+//! lab.set_change_tracking(&vm.moref, true)?;
+//! let first = lab.create_snapshot(&vm.moref, &SnapshotSpec::named("first"))?;
+//! let change_id = first.disks[0].change_id.clone().unwrap_or_default();
+//! lab.remove_snapshot(&first.moref, false)?;
+//!
+//! lab.guest_write(&vm.moref, 2000, 0, &[7; 512])?;
+//! let second = lab.create_snapshot(&vm.moref, &SnapshotSpec::named("second"))?;
+//! let page = lab.changed_areas(&vm.moref, Some(&second.moref), 2000, 0, &change_id);
+//! assert_eq!(page.map(|page| page.areas.len()).ok(), Some(1));
+//! # std::fs::remove_dir_all(&folder).ok();
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod access;
+mod certificate;
+mod consolidate;
+mod datastore_path;
+mod error;
+mod faults;
+mod guest;
+mod hold;
+mod image;
+mod journal;
+mod kit;
+mod made;
+mod provision;
+mod query;
+mod random;
+mod reparent;
+mod root;
+mod site;
+mod slot;
+mod snapshot;
+mod state;
+mod tracking;
+mod vm;
+mod vmx;
+
+pub use error::{Error, Kind};
+pub use faults::{Fault, Faults, Lie};
+pub use hold::DiskHold;
+pub use journal::{Entry, Journal};
+pub use query::{Area, ChangedAreas, ChangedAreasError};
+pub use root::Lab;
+pub use site::{
+    ComputeResource, Datacenter, Datastore, DatastoreKind, DatastoreSpec, Folder, Host,
+    ResourcePool, Site, SiteSpec, User,
+};
+pub use snapshot::{Snapshot, SnapshotSpec};
+pub use tracking::GRAIN_BYTES;
+pub use vm::{
+    DisabledMethod, Disk, DiskSpec, Link, LinkTracking, PowerState, Tracking, Vm, VmSpec,
+};

@@ -1,0 +1,238 @@
+//! What can go wrong in a lab.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The kind of thing that was not found or exists already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A lab folder.
+    Lab,
+    /// A virtual machine, named by its moref.
+    Vm,
+    /// A snapshot, named by its moref.
+    Snapshot,
+    /// A virtual disk, named by its device key.
+    Disk,
+    /// A file on a datastore, named by its datastore path.
+    File,
+    /// A datastore, named by its name.
+    Datastore,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Lab => "lab",
+            Kind::Vm => "virtual machine",
+            Kind::Snapshot => "snapshot",
+            Kind::Disk => "disk",
+            Kind::File => "file",
+            Kind::Datastore => "datastore",
+        })
+    }
+}
+
+/// A failed operation on a lab.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The object does not exist.
+    #[error("{kind} {id} not found")]
+    NotFound {
+        /// What was looked for.
+        kind: Kind,
+        /// By which name.
+        id: String,
+    },
+    /// An object of that name exists.
+    #[error("{kind} {id} exists already")]
+    AlreadyExists {
+        /// What was to be made.
+        kind: Kind,
+        /// Its name.
+        id: String,
+    },
+    /// A name that could leave its folder or that no datastore path can carry.
+    #[error("name {name:?} refused: {reason}")]
+    InvalidName {
+        /// The name.
+        name: String,
+        /// Why it is refused.
+        reason: &'static str,
+    },
+    /// A specification that cannot be built.
+    #[error("{what} refused: {reason}")]
+    InvalidSpec {
+        /// The part of the specification.
+        what: &'static str,
+        /// Why it is refused.
+        reason: String,
+    },
+    /// A range that is not a whole number of 512-byte sectors.
+    #[error("offset {offset_bytes} or length {length_bytes} is no multiple of 512")]
+    Unaligned {
+        /// Start of the range.
+        offset_bytes: u64,
+        /// Length of the range.
+        length_bytes: u64,
+    },
+    /// A range that ends behind the disk.
+    #[error("{length_bytes} bytes at {offset_bytes} end behind the capacity of {capacity_bytes}")]
+    OutOfRange {
+        /// Start of the range.
+        offset_bytes: u64,
+        /// Length of the range.
+        length_bytes: u64,
+        /// Capacity of the disk.
+        capacity_bytes: u64,
+    },
+    /// A reader holds a link that was to be merged. The snapshot is gone from the tree, its
+    /// files are not, and `consolidation_needed` is set.
+    #[error("{file} is held by a reader")]
+    Locked {
+        /// Datastore path of the held link.
+        file: String,
+    },
+    /// User or password are wrong.
+    #[error("wrong user name or password")]
+    InvalidLogin,
+    /// The method is disabled already.
+    #[error("method disabled already by {source_id:?}")]
+    MethodAlreadyDisabled {
+        /// Who disabled it.
+        source_id: String,
+    },
+    /// The VM cannot track changes: not supported, or hardware version below 7.
+    #[error("{vm} does not support change tracking")]
+    ChangeTrackingNotSupported {
+        /// Moref of the VM.
+        vm: String,
+    },
+    /// A change-tracking map is missing, damaged, or of another disk.
+    #[error("change-tracking map {file} unusable: {reason}")]
+    Map {
+        /// Path of the map.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A child cannot be put over another parent.
+    #[error("failed to give {} another parent: {reason}", path.display())]
+    Reparent {
+        /// The child.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file system refused an operation.
+    #[error("failed to {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The answer of the system.
+        source: std::io::Error,
+    },
+    /// A state file or journal line does not parse.
+    #[error("{} does not parse", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// `faults.toml` or `standin.toml` does not parse.
+    #[error("{} does not parse", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: toml::de::Error,
+    },
+    /// Faults that cannot be written as TOML.
+    #[error("faults cannot be written")]
+    FaultsWrite {
+        /// Why.
+        source: toml::ser::Error,
+    },
+    /// A fault without a call, or with `nth = 0`.
+    #[error("fault {index} in {} refused: {reason}", path.display())]
+    InvalidFault {
+        /// The file.
+        path: PathBuf,
+        /// Position of the fault, from 0.
+        index: usize,
+        /// Why it is refused.
+        reason: &'static str,
+    },
+    /// A disk file cannot be made, read or written.
+    #[error("failed to {action} disk {}", path.display())]
+    Disk {
+        /// What was tried.
+        action: &'static str,
+        /// The descriptor.
+        path: PathBuf,
+        /// The answer of the VMDK layer.
+        source: vmdk::Error,
+    },
+    /// The certificate cannot be made.
+    #[error("failed to make the certificate")]
+    Certificate {
+        /// Why.
+        source: rcgen::Error,
+    },
+    /// `LAB/tls/cert.pem` holds no certificate.
+    #[error("{} holds no certificate", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system gave no random numbers.
+    #[error("no random numbers from the system")]
+    Random,
+    /// The sequence numbers of a disk are used up.
+    #[error("sequence numbers of disk {device_key} used up")]
+    SequenceExhausted {
+        /// Device key of the disk.
+        device_key: i32,
+    },
+}
+
+impl Error {
+    /// Makes a mapper for `map_err` on file operations.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// Makes a mapper for `map_err` on disk operations.
+    pub(crate) fn disk(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(vmdk::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Disk {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// The object does not exist.
+    pub(crate) fn not_found(kind: Kind, id: impl Into<String>) -> Self {
+        Self::NotFound {
+            kind,
+            id: id.into(),
+        }
+    }
+}

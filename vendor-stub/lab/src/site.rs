@@ -1,0 +1,314 @@
+//! The site: what exists besides VMs.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Kind, random};
+
+/// What kind of storage a datastore simulates. It decides what the change id `*` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DatastoreKind {
+    /// VMFS: `*` answers the allocated areas.
+    Vmfs,
+    /// NFS: `*` answers the whole disk.
+    Nfs,
+    /// vSAN: `*` answers the whole disk.
+    Vsan,
+    /// VMFS on a disk of the host; behaves as VMFS.
+    Local,
+}
+
+/// A datastore to make.
+#[derive(Clone, Debug)]
+pub struct DatastoreSpec {
+    /// Its name, also the name of its folder.
+    pub name: String,
+    /// What it simulates.
+    pub kind: DatastoreKind,
+}
+
+/// A site to make.
+#[derive(Clone)]
+pub struct SiteSpec {
+    /// Login name of the only user.
+    pub user: String,
+    /// Password of that user.
+    pub password: String,
+    /// Greatest number of areas in one answer of `changed_areas`.
+    pub page_extents: usize,
+    /// Greatest number of bytes one answer examines; `None` = no limit. A small number makes
+    /// pages without areas in the middle of a disk.
+    pub page_span_bytes: Option<u64>,
+    /// Idle sessions end after this time.
+    pub session_idle_secs: u64,
+    /// The datastores, at least one. VMs go to the first unless they say otherwise.
+    pub datastores: Vec<DatastoreSpec>,
+    /// API version of the vCenter.
+    pub api_version: String,
+}
+
+impl Default for SiteSpec {
+    fn default() -> Self {
+        Self {
+            user: "backup@vsphere.local".into(),
+            password: "stand-in".into(),
+            page_extents: 2000,
+            page_span_bytes: None,
+            session_idle_secs: 1800,
+            datastores: vec![DatastoreSpec {
+                name: "datastore1".into(),
+                kind: DatastoreKind::Vmfs,
+            }],
+            api_version: "8.0.2.0".into(),
+        }
+    }
+}
+
+impl fmt::Debug for SiteSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SiteSpec")
+            .field("user", &self.user)
+            .field("datastores", &self.datastores)
+            .field("api_version", &self.api_version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A user of the vCenter.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// Password, in the clear: the lab guards nothing.
+    pub password: String,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The only datacenter.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Datacenter {
+    /// `datacenter-3`.
+    pub moref: String,
+    /// `DC0`.
+    pub name: String,
+}
+
+/// The only host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Host {
+    /// `host-16`.
+    pub moref: String,
+    /// `esx01.lab.test`.
+    pub name: String,
+    /// Version of ESXi.
+    pub version: String,
+    /// Build number of ESXi.
+    pub build: String,
+}
+
+/// The compute resource the host belongs to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ComputeResource {
+    /// `domain-s8`.
+    pub moref: String,
+    /// The name of its host.
+    pub name: String,
+}
+
+/// The only resource pool.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResourcePool {
+    /// `resgroup-9`.
+    pub moref: String,
+    /// `Resources`.
+    pub name: String,
+}
+
+/// A datastore.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Datastore {
+    /// `datastore-17` and on.
+    pub moref: String,
+    /// Its name, also the name of its folder.
+    pub name: String,
+    /// What it simulates.
+    pub kind: DatastoreKind,
+}
+
+/// An inventory folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Folder {
+    /// `group-d1`, `group-v4` and so on.
+    pub moref: String,
+    /// Its name.
+    pub name: String,
+    /// Moref of the folder or datacenter above; `None` for the root folder.
+    pub parent: Option<String>,
+}
+
+/// The site of a lab, without its VMs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Site {
+    /// Instance UUID of the vCenter.
+    pub instance_uuid: String,
+    /// Who may log in.
+    pub users: Vec<User>,
+    /// API version of the vCenter.
+    pub api_version: String,
+    /// Version of the vCenter.
+    pub version: String,
+    /// Build number of the vCenter.
+    pub build: String,
+    /// The only datacenter.
+    pub datacenter: Datacenter,
+    /// The only compute resource.
+    pub compute_resource: ComputeResource,
+    /// The only host.
+    pub host: Host,
+    /// The only resource pool.
+    pub pool: ResourcePool,
+    /// All datastores.
+    pub datastores: Vec<Datastore>,
+    /// The root folder, the four folders of the datacenter, and folders made for VMs.
+    pub folders: Vec<Folder>,
+    /// Greatest number of areas in one answer of `changed_areas`.
+    pub page_extents: usize,
+    /// Greatest number of bytes one answer examines.
+    pub page_span_bytes: Option<u64>,
+    /// Idle sessions end after this time.
+    pub session_idle_secs: u64,
+    pub(crate) next_vm: u32,
+    pub(crate) next_snapshot: u32,
+    pub(crate) next_folder: u32,
+}
+
+impl Site {
+    /// Moref of the root folder.
+    pub const ROOT_FOLDER: &str = "group-d1";
+    /// Moref of the VM folder of the datacenter.
+    pub const VM_FOLDER: &str = "group-v4";
+    /// Moref of the host folder of the datacenter.
+    pub const HOST_FOLDER: &str = "group-h5";
+    /// Moref of the datastore folder of the datacenter.
+    pub const DATASTORE_FOLDER: &str = "group-s6";
+    /// Moref of the network folder of the datacenter.
+    pub const NETWORK_FOLDER: &str = "group-n7";
+
+    /// The datastore of that name.
+    pub fn datastore(&self, name: &str) -> Option<&Datastore> {
+        self.datastores
+            .iter()
+            .find(|datastore| datastore.name == name)
+    }
+
+    /// A new site after a specification whose names were checked.
+    pub(crate) fn new(spec: SiteSpec) -> Result<Self, Error> {
+        Self::check(&spec)?;
+        let host = "esx01.lab.test";
+        let datastores = (17..)
+            .zip(spec.datastores)
+            .map(|(number, datastore)| Datastore {
+                moref: format!("datastore-{number}"),
+                name: datastore.name,
+                kind: datastore.kind,
+            })
+            .collect();
+        Ok(Self {
+            instance_uuid: random::uuid()?,
+            users: vec![User {
+                name: spec.user,
+                password: spec.password,
+            }],
+            version: spec
+                .api_version
+                .split('.')
+                .take(3)
+                .collect::<Vec<_>>()
+                .join("."),
+            api_version: spec.api_version,
+            build: "22617221".into(),
+            datacenter: Datacenter {
+                moref: "datacenter-3".into(),
+                name: "DC0".into(),
+            },
+            compute_resource: ComputeResource {
+                moref: "domain-s8".into(),
+                name: host.into(),
+            },
+            host: Host {
+                moref: "host-16".into(),
+                name: host.into(),
+                version: "8.0.2".into(),
+                build: "22380479".into(),
+            },
+            pool: ResourcePool {
+                moref: "resgroup-9".into(),
+                name: "Resources".into(),
+            },
+            datastores,
+            folders: default_folders(),
+            page_extents: spec.page_extents,
+            page_span_bytes: spec.page_span_bytes,
+            session_idle_secs: spec.session_idle_secs,
+            next_vm: 1021,
+            next_snapshot: 2044,
+            next_folder: 101,
+        })
+    }
+
+    fn check(spec: &SiteSpec) -> Result<(), Error> {
+        let refuse = |what, reason: &str| {
+            Err(Error::InvalidSpec {
+                what,
+                reason: reason.into(),
+            })
+        };
+        if spec.datastores.is_empty() {
+            return refuse("datastores", "a site needs at least one");
+        }
+        if spec.page_extents == 0 {
+            return refuse("page_extents", "a page needs room for at least one area");
+        }
+        if spec.page_span_bytes == Some(0) {
+            return refuse("page_span_bytes", "a page must examine something");
+        }
+        for (position, datastore) in spec.datastores.iter().enumerate() {
+            crate::datastore_path::check_name(&datastore.name)?;
+            if spec.datastores[..position]
+                .iter()
+                .any(|other| other.name == datastore.name)
+            {
+                return Err(Error::AlreadyExists {
+                    kind: Kind::Datastore,
+                    id: datastore.name.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The folders every vCenter has.
+fn default_folders() -> Vec<Folder> {
+    let folder = |moref: &str, name: &str, parent: Option<&str>| Folder {
+        moref: moref.into(),
+        name: name.into(),
+        parent: parent.map(Into::into),
+    };
+    let datacenter = Some("datacenter-3");
+    vec![
+        folder(Site::ROOT_FOLDER, "Datacenters", None),
+        folder(Site::VM_FOLDER, "vm", datacenter),
+        folder(Site::HOST_FOLDER, "host", datacenter),
+        folder(Site::DATASTORE_FOLDER, "datastore", datacenter),
+        folder(Site::NETWORK_FOLDER, "network", datacenter),
+    ]
+}

@@ -1,0 +1,183 @@
+//! Change tracking: the switch, and what a stun cycle does with it.
+
+pub(crate) mod change_id;
+pub(crate) mod map;
+
+use std::fs;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use vmdk::OpenOptions;
+
+use crate::datastore_path::DatastorePath;
+use crate::made::Made;
+use crate::state::remove_if_there;
+use crate::{Disk, Error, Lab, LinkTracking, PowerState, Vm};
+use map::{MAX_SEQUENCE, Map};
+
+/// Size of a tracking grain.
+pub const GRAIN_BYTES: u64 = 64 * 1024;
+
+/// The lowest hardware version that can track changes.
+const LOWEST_HARDWARE_VERSION: u32 = 7;
+/// Sequence number of a new map.
+const FIRST_SEQUENCE: u32 = 1;
+
+/// The grains a range of bytes touches.
+pub(crate) fn grains_touched(offset_bytes: u64, length_bytes: u64) -> Range<u64> {
+    offset_bytes / GRAIN_BYTES
+        ..offset_bytes
+            .saturating_add(length_bytes)
+            .div_ceil(GRAIN_BYTES)
+}
+
+/// Datastore path of the map that belongs to a descriptor.
+pub(crate) fn ctk_of(file: &str) -> Result<String, Error> {
+    let path = DatastorePath::parse(file)?;
+    Ok(path
+        .sibling(format!("{}-ctk.vmdk", path.stem()))
+        .to_string())
+}
+
+/// Can changes of the disk be tracked? Only those of disks that take part in snapshots.
+fn can_be_tracked(disk: &Disk) -> bool {
+    disk.mode == "persistent"
+}
+
+impl Lab {
+    /// Asks for change tracking on or off. It takes effect at the next stun cycle: a snapshot
+    /// made or removed, or a power-on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] without such a VM, [`Error::ChangeTrackingNotSupported`] when it is
+    /// asked to track and cannot.
+    pub fn set_change_tracking(&self, vm: &str, enabled: bool) -> Result<(), Error> {
+        self.update_vm(vm, |vm| {
+            let possible =
+                vm.change_tracking_supported && vm.hardware_version >= LOWEST_HARDWARE_VERSION;
+            if enabled && !possible {
+                return Err(Error::ChangeTrackingNotSupported {
+                    vm: vm.moref.clone(),
+                });
+            }
+            vm.change_tracking.pending = (enabled != vm.change_tracking.enabled).then_some(enabled);
+            Ok(())
+        })
+    }
+
+    /// Sets the power state. Powering on is a stun cycle.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] without such a VM, [`Error::Disk`], [`Error::Io`].
+    pub fn set_power_state(&self, vm: &str, state: PowerState) -> Result<(), Error> {
+        let lock = self.lock()?;
+        let mut vm = self.load_vm(vm)?;
+        let mut made = Made::default();
+        let mut dropped = Vec::new();
+        if state == PowerState::PoweredOn && vm.power_state != PowerState::PoweredOn {
+            dropped = self.stun_cycle(&mut vm, &mut made)?;
+        }
+        vm.power_state = state;
+        self.store_vm(&lock, &vm)?;
+        made.keep();
+        dropped.iter().try_for_each(|path| remove_if_there(path))
+    }
+
+    /// Lets a pending switch take effect. Returns the maps to remove once the VM is stored.
+    pub(crate) fn stun_cycle(&self, vm: &mut Vm, made: &mut Made) -> Result<Vec<PathBuf>, Error> {
+        let mut dropped = Vec::new();
+        let Some(enabled) = vm.change_tracking.pending.take() else {
+            return Ok(dropped);
+        };
+        for disk in &mut vm.disks {
+            if enabled {
+                self.start_tracking(disk, made)?;
+            } else if let Some(tracking) =
+                disk.chain.last_mut().and_then(|link| link.tracking.take())
+            {
+                dropped.push(self.path_of(&tracking.ctk_file)?);
+            }
+        }
+        vm.change_tracking.enabled = enabled;
+        Ok(dropped)
+    }
+
+    /// Makes the first map of a disk, filled with what is allocated at this moment.
+    fn start_tracking(&self, disk: &mut Disk, made: &mut Made) -> Result<(), Error> {
+        let (trackable, capacity_bytes) = (can_be_tracked(disk), disk.capacity_bytes);
+        let Some(link) = disk
+            .chain
+            .last_mut()
+            .filter(|link| trackable && link.tracking.is_none())
+        else {
+            return Ok(());
+        };
+        let uuid = change_id::new_uuid()?;
+        let ctk_file = ctk_of(&link.file)?;
+        let path = self.path_of(&ctk_file)?;
+        made.add(&path);
+        let map = Map::create(&path, capacity_bytes, &uuid)?;
+        let descriptor = self.path_of(&link.file)?;
+        let runs = vmdk::Disk::open(&descriptor, OpenOptions::default())
+            .and_then(|disk| disk.allocated(0, disk.capacity_sectors()))
+            .map_err(Error::disk("map", &descriptor))?;
+        for run in runs {
+            let (start, length) = (
+                run.start_sector * vmdk::SECTOR_BYTES,
+                run.sectors * vmdk::SECTOR_BYTES,
+            );
+            map.mark(grains_touched(start, length), FIRST_SEQUENCE)?;
+        }
+        link.tracking = Some(LinkTracking {
+            uuid,
+            sequence: FIRST_SEQUENCE,
+            ctk_file,
+        });
+        Ok(())
+    }
+
+    /// The tracking of a child made over a link: the same map, the next sequence number.
+    pub(crate) fn continue_tracking(
+        &self,
+        parent: &LinkTracking,
+        child_file: &str,
+        device_key: i32,
+        made: &mut Made,
+    ) -> Result<LinkTracking, Error> {
+        if parent.sequence >= MAX_SEQUENCE {
+            return Err(Error::SequenceExhausted { device_key });
+        }
+        let ctk_file = ctk_of(child_file)?;
+        let (from, to) = (self.path_of(&parent.ctk_file)?, self.path_of(&ctk_file)?);
+        made.add(&to);
+        fs::copy(&from, &to).map_err(Error::io("copy", from))?;
+        Ok(LinkTracking {
+            uuid: parent.uuid.clone(),
+            sequence: parent.sequence + 1,
+            ctk_file,
+        })
+    }
+
+    /// Marks a range of a disk as written, if the disk is tracked.
+    pub(crate) fn mark_written(
+        &self,
+        disk: &Disk,
+        offset_bytes: u64,
+        length_bytes: u64,
+    ) -> Result<(), Error> {
+        let Some(tracking) = disk.top().and_then(|link| link.tracking.as_ref()) else {
+            return Ok(());
+        };
+        let map = Map::open(
+            &self.path_of(&tracking.ctk_file)?,
+            disk.capacity_bytes,
+            &tracking.uuid,
+        )?;
+        map.mark(
+            grains_touched(offset_bytes, length_bytes),
+            tracking.sequence,
+        )
+    }
+}

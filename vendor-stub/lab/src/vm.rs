@@ -1,0 +1,237 @@
+//! A VM, its disks, and the links they are made of.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Kind, Snapshot};
+
+/// Is the VM on?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PowerState {
+    /// Running.
+    PoweredOn,
+    /// Not running.
+    PoweredOff,
+    /// Frozen to disk.
+    Suspended,
+}
+
+impl PowerState {
+    /// The word vSphere uses: `poweredOn`, `poweredOff`, `suspended`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PoweredOn => "poweredOn",
+            Self::PoweredOff => "poweredOff",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+/// A disk to make.
+#[derive(Clone, Debug)]
+pub struct DiskSpec {
+    /// Capacity, a multiple of 512; 0 = that of the image.
+    pub capacity_bytes: u64,
+    /// A raw or VMDK image to copy in. It may be smaller than the capacity.
+    pub image: Option<PathBuf>,
+    /// Name of the datastore; `None` = the VM's own, which is the first of the site.
+    pub datastore: Option<String>,
+    /// One of the modes of `VirtualDiskMode`, such as `persistent` or `independent_persistent`.
+    pub mode: String,
+}
+
+impl Default for DiskSpec {
+    fn default() -> Self {
+        Self {
+            capacity_bytes: 0,
+            image: None,
+            datastore: None,
+            mode: "persistent".into(),
+        }
+    }
+}
+
+/// A VM to make.
+#[derive(Clone, Debug)]
+pub struct VmSpec {
+    /// Its name, also the name of its folder on the datastore.
+    pub name: String,
+    /// Its disks, at most 60.
+    pub disks: Vec<DiskSpec>,
+    /// Is it running?
+    pub powered_on: bool,
+    /// Hardware version, the NN of `vmx-NN`.
+    pub hardware_version: u32,
+    /// Name of an inventory folder under the VM folder; made when missing.
+    pub folder: Option<String>,
+    /// `capability.changeTrackingSupported`.
+    pub change_tracking_supported: bool,
+    /// Notes.
+    pub annotation: String,
+}
+
+impl Default for VmSpec {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            disks: Vec::new(),
+            powered_on: true,
+            hardware_version: 19,
+            folder: None,
+            change_tracking_supported: true,
+            annotation: String::new(),
+        }
+    }
+}
+
+/// The switch for change tracking of a VM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tracking {
+    /// `config.changeTrackingEnabled`: what is in effect.
+    pub enabled: bool,
+    /// What was asked for and waits for the next stun cycle.
+    pub pending: Option<bool>,
+}
+
+/// A method someone disabled on a VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisabledMethod {
+    /// Name of the method.
+    pub method: String,
+    /// Who disabled it.
+    pub source_id: String,
+}
+
+/// The change tracking of one link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkTracking {
+    /// UUID part of the change id, as it stands there.
+    pub uuid: String,
+    /// Sequence number that writes to this link get. When the link freezes this becomes the
+    /// number of the change id.
+    pub sequence: u32,
+    /// Datastore path of the map.
+    pub ctk_file: String,
+}
+
+/// One VMDK of a disk's chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Datastore path of the descriptor.
+    pub file: String,
+    /// `backing.contentId`; a write changes it.
+    pub content_id: String,
+    /// Change tracking, when the link has it.
+    pub tracking: Option<LinkTracking>,
+}
+
+/// A virtual disk of a VM, or its frozen copy in a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Device key, from 2000.
+    pub device_key: i32,
+    /// `Hard disk 1` and on.
+    pub label: String,
+    /// Key of its SCSI controller, 1000 to 1003.
+    pub controller_key: i32,
+    /// Unit on that controller; never 7, which is the controller's own.
+    pub unit_number: i32,
+    /// Capacity, a multiple of 512.
+    pub capacity_bytes: u64,
+    /// `backing.uuid`.
+    pub disk_uuid: String,
+    /// `backing.diskMode`.
+    pub mode: String,
+    /// Name of its datastore.
+    pub datastore: String,
+    /// The links, base first; the last is the running link, or the frozen one in a snapshot.
+    pub chain: Vec<Link>,
+    /// Change id; only in a snapshot, and only when the disk was tracked.
+    pub change_id: Option<String>,
+}
+
+impl Disk {
+    /// May the disk be part of a snapshot?
+    pub fn is_independent(&self) -> bool {
+        self.mode.starts_with("independent")
+    }
+
+    /// The last link: the running one, or the frozen one in a snapshot.
+    pub fn top(&self) -> Option<&Link> {
+        self.chain.last()
+    }
+}
+
+/// A virtual machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Vm {
+    /// `vm-1021` and on.
+    pub moref: String,
+    /// Its name.
+    pub name: String,
+    /// `config.instanceUuid`.
+    pub instance_uuid: String,
+    /// `config.uuid`.
+    pub bios_uuid: String,
+    /// Hardware version, the NN of `vmx-NN`.
+    pub hardware_version: u32,
+    /// Is it on?
+    pub power_state: PowerState,
+    /// Moref of its host.
+    pub host: String,
+    /// Moref of its inventory folder.
+    pub folder: String,
+    /// Datastore path of the .vmx file.
+    pub vmx_path: String,
+    /// `config.guestId`.
+    pub guest_id: String,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Number of virtual CPUs.
+    pub cpus: u32,
+    /// Notes.
+    pub annotation: String,
+    /// `config.changeVersion`: another text after each change of the configuration.
+    pub change_version: String,
+    /// The switch for change tracking.
+    pub change_tracking: Tracking,
+    /// `capability.changeTrackingSupported`.
+    pub change_tracking_supported: bool,
+    /// Its disks in the running state.
+    pub disks: Vec<Disk>,
+    /// Its snapshots, oldest first; `parent` makes the tree.
+    pub snapshots: Vec<Snapshot>,
+    /// The snapshot the running state stands on.
+    pub current_snapshot: Option<String>,
+    /// Methods that were disabled.
+    pub disabled_methods: Vec<DisabledMethod>,
+    /// Links are left that no snapshot needs.
+    pub consolidation_needed: bool,
+}
+
+impl Vm {
+    /// The disk with that device key, in the running state.
+    pub fn disk(&self, device_key: i32) -> Option<&Disk> {
+        self.disks.iter().find(|disk| disk.device_key == device_key)
+    }
+
+    /// The snapshot of that moref.
+    pub fn snapshot(&self, moref: &str) -> Option<&Snapshot> {
+        self.snapshots
+            .iter()
+            .find(|snapshot| snapshot.moref == moref)
+    }
+
+    /// The disks of the running state, or those frozen in a snapshot of this VM.
+    pub(crate) fn disks_of(&self, snapshot: Option<&str>) -> Result<&[Disk], Error> {
+        match snapshot {
+            None => Ok(&self.disks),
+            Some(moref) => self
+                .snapshot(moref)
+                .map(|snapshot| snapshot.disks.as_slice())
+                .ok_or_else(|| Error::not_found(Kind::Snapshot, moref)),
+        }
+    }
+}
