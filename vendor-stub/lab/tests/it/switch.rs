@@ -1,0 +1,141 @@
+//! Switching change tracking on and off.
+
+use lab::{ChangedAreasError, DiskSpec, Error, PowerState, SiteSpec, VmSpec};
+
+use crate::{Fixture, GRAIN, KEY};
+
+#[test]
+fn the_switch_is_pending_until_a_stun_cycle() {
+    let fixture = Fixture::tracked(SiteSpec::default(), 4 * GRAIN);
+    let tracking = || fixture.lab.vm(&fixture.vm).unwrap().change_tracking;
+    assert_eq!(
+        (tracking().enabled, tracking().pending),
+        (false, Some(true))
+    );
+    assert_eq!(fixture.files(), ["app01-flat.vmdk", "app01.vmdk"]);
+    let (_, id) = fixture.snapshot("s");
+    assert_eq!((tracking().enabled, tracking().pending), (true, None));
+    assert!(id.unwrap().ends_with("/1"));
+    assert!(fixture.files().contains(&"app01-ctk.vmdk".to_owned()));
+}
+
+#[test]
+fn taking_it_back_in_time_changes_nothing() {
+    let fixture = Fixture::tracked(SiteSpec::default(), 4 * GRAIN);
+    fixture.lab.set_change_tracking(&fixture.vm, false).unwrap();
+    assert_eq!(fixture.snapshot("s").1, None);
+    assert!(!fixture.lab.vm(&fixture.vm).unwrap().change_tracking.enabled);
+}
+
+#[test]
+fn powering_on_and_removing_a_snapshot_are_stun_cycles() {
+    let fixture = Fixture::tracked(SiteSpec::default(), 4 * GRAIN);
+    fixture
+        .lab
+        .set_power_state(&fixture.vm, PowerState::PoweredOff)
+        .unwrap();
+    assert!(!fixture.lab.vm(&fixture.vm).unwrap().change_tracking.enabled);
+    fixture
+        .lab
+        .set_power_state(&fixture.vm, PowerState::PoweredOn)
+        .unwrap();
+    assert!(fixture.lab.vm(&fixture.vm).unwrap().change_tracking.enabled);
+
+    let (snapshot, _) = fixture.snapshot("s");
+    fixture.lab.set_change_tracking(&fixture.vm, false).unwrap();
+    assert!(fixture.lab.vm(&fixture.vm).unwrap().change_tracking.enabled);
+    fixture.lab.remove_snapshot(&snapshot, false).unwrap();
+    assert!(!fixture.lab.vm(&fixture.vm).unwrap().change_tracking.enabled);
+    assert_eq!(fixture.files(), ["app01-flat.vmdk", "app01.vmdk"]);
+}
+
+#[test]
+fn off_and_on_again_gives_another_uuid() {
+    let fixture = Fixture::tracked(SiteSpec::default(), 4 * GRAIN);
+    let (first, old_id) = fixture.landmark("s1");
+    fixture.lab.remove_snapshot(&first, false).unwrap();
+    fixture.lab.set_change_tracking(&fixture.vm, false).unwrap();
+    let (second, none) = fixture.snapshot("s2");
+    assert_eq!(none, None);
+    fixture.lab.remove_snapshot(&second, false).unwrap();
+    fixture.lab.set_change_tracking(&fixture.vm, true).unwrap();
+    let (third, new_id) = fixture.landmark("s3");
+    assert_ne!(
+        old_id.rsplit_once('/').unwrap().0,
+        new_id.rsplit_once('/').unwrap().0
+    );
+    let refused = fixture
+        .lab
+        .changed_areas(&fixture.vm, Some(&third), KEY, 0, &old_id);
+    assert!(matches!(
+        refused,
+        Err(ChangedAreasError::InvalidArgument {
+            property: "changeId"
+        })
+    ));
+}
+
+#[test]
+fn a_vm_that_cannot_track_says_so() {
+    let fixture = Fixture::new(GRAIN);
+    let disks = || {
+        vec![DiskSpec {
+            capacity_bytes: GRAIN,
+            ..DiskSpec::default()
+        }]
+    };
+    let specs = [
+        VmSpec {
+            name: "a".into(),
+            disks: disks(),
+            change_tracking_supported: false,
+            ..VmSpec::default()
+        },
+        VmSpec {
+            name: "b".into(),
+            disks: disks(),
+            hardware_version: 4,
+            ..VmSpec::default()
+        },
+    ];
+    for spec in specs {
+        let vm = fixture.lab.add_vm(spec).unwrap().moref;
+        let refused = fixture.lab.set_change_tracking(&vm, true);
+        assert!(matches!(
+            refused,
+            Err(Error::ChangeTrackingNotSupported { .. })
+        ));
+        fixture.lab.set_change_tracking(&vm, false).unwrap();
+    }
+}
+
+#[test]
+fn the_map_is_filled_with_what_is_allocated() {
+    let fixture = Fixture::tracked(SiteSpec::default(), 64 * GRAIN);
+    fixture.write(32 * GRAIN, &[1; 512]);
+    let (_, id) = fixture.landmark("s1");
+    let uuid = id.rsplit_once('/').unwrap().0;
+    // Sequence number 0 would be before tracking.
+    let before = fixture.lab.changed_areas(
+        &fixture.vm,
+        Some("snapshot-2044"),
+        KEY,
+        0,
+        &format!("{uuid}/0"),
+    );
+    assert!(matches!(before, Err(ChangedAreasError::FileFault { .. })));
+    let (second, _) = fixture.landmark("s2");
+    let page = fixture
+        .lab
+        .changed_areas(&fixture.vm, Some(&second), KEY, 0, &id)
+        .unwrap();
+    assert!(page.areas.is_empty());
+    let map = std::fs::read(
+        fixture
+            .lab
+            .root()
+            .join("datastores/datastore1/app01/app01-ctk.vmdk"),
+    )
+    .unwrap();
+    assert!(map.ends_with(&[0; 3]) && map.contains(&1));
+}
