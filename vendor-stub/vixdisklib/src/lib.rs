@@ -1,1 +1,103 @@
-//! A stand-in libvixDiskLib.so over the lab.
+//! A stand-in `libvixDiskLib.so`: the 43 C functions of VMware's VixDiskLib over a [`lab::Lab`]
+//! or over VMDK files of this machine. It holds no VMware code.
+//!
+//! A program loads it by path, as it would load the real library. It finds its lab through a
+//! file `standin.toml`, looked for in this order:
+//!
+//! 1. beside the loaded file, then one level up; links in the path are not resolved;
+//! 2. in the `libDir` given to [`VixDiskLib_InitEx`];
+//! 3. through `VDDK_STANDIN_LAB`, the path of the lab folder (settings: `kit/standin.toml` in it).
+//!
+//! Without a lab only local VMDK files can be opened. The keys of `standin.toml`:
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `lab` | path of the lab folder; a relative one counts from the file |
+//! | `async` | where requests complete: `"thread"` (default), `"inline"`, `"shuffled"` |
+//! | `journal_reads` | `true`: one journal line a read, not one a handle |
+//!
+//! # What it checks
+//!
+//! User, password, VM, snapshot and path are checked against the lab when the real library checks
+//! them; a wrong thumbprint shows at `Open`, as error 1. Allocated blocks, metadata, read-only
+//! rules and mixed modes fail with the real codes. Every handle and every object given out is
+//! known to a table, so a stale handle, a double free or a call too early is an error, not a crash.
+//!
+//! # What it does not do yet
+//!
+//! Session logins, writing to disks of the lab, making and changing disks, and metadata writes
+//! answer [`VIX_E_NOT_SUPPORTED`](vddk_sys::VIX_E_NOT_SUPPORTED). They are journalled all the same.
+//!
+//! # Journal and faults
+//!
+//! With a lab, every call is a line of `journal.jsonl` (`who` = `vixdisklib`, result `{"code": n}`);
+//! reads and writes are summed up and written by `Wait` and `Close`. A fault is named by the
+//! function, such as `VixDiskLib_Open`. A fault of an asynchronous function refuses the request;
+//! with `.callback` after the name the request is accepted and its callback gets the code. Calls
+//! that end something (`Close`, `Disconnect`, `Flush`, `Wait`) do their work and then return the code.
+//!
+//! # Threads
+//!
+//! Any thread may call. The library starts one thread in `InitEx`, which does nothing but live, as
+//! the real library's do, and one for each disk with asynchronous requests. `Exit` and `Close` end
+//! them, so that the library can be unloaded.
+//!
+//! # Safety of the functions
+//!
+//! Pointers must be null or point to what the interface says (strings end in NUL), for the time
+//! the interface says. Handles and objects to free may be anything.
+
+#![cfg_attr(
+    not(test),
+    expect(non_snake_case, reason = "the library has VMware's name")
+)]
+
+mod access;
+mod async_io;
+mod blocks;
+mod boundary;
+mod change;
+mod connect;
+mod connection;
+mod data;
+mod disk;
+mod error;
+mod error_text;
+mod handles;
+mod image;
+mod info;
+mod journal;
+mod library;
+mod log;
+mod memory;
+mod metadata;
+mod open;
+mod params;
+mod script;
+mod start;
+mod text;
+mod transport;
+mod va_list;
+
+pub use access::{VixDiskLib_Cleanup, VixDiskLib_EndAccess, VixDiskLib_PrepareForAccess};
+pub use blocks::{VixDiskLib_FreeBlockList, VixDiskLib_QueryAllocatedBlocks};
+pub use change::{
+    VixDiskLib_Attach, VixDiskLib_CheckRepair, VixDiskLib_Clone, VixDiskLib_Create,
+    VixDiskLib_CreateChild, VixDiskLib_Defragment, VixDiskLib_Grow, VixDiskLib_IsAttachPossible,
+    VixDiskLib_Rename, VixDiskLib_Shrink, VixDiskLib_SpaceNeededForClone, VixDiskLib_Unlink,
+};
+pub use connect::{VixDiskLib_Connect, VixDiskLib_ConnectEx, VixDiskLib_Disconnect};
+pub use data::{
+    VixDiskLib_Flush, VixDiskLib_Read, VixDiskLib_ReadAsync, VixDiskLib_Wait, VixDiskLib_Write,
+    VixDiskLib_WriteAsync,
+};
+pub use error_text::{VixDiskLib_FreeErrorText, VixDiskLib_GetErrorText};
+pub use info::{VixDiskLib_FreeInfo, VixDiskLib_GetInfo, VixDiskLib_GetTransportMode};
+pub use metadata::{VixDiskLib_GetMetadataKeys, VixDiskLib_ReadMetadata, VixDiskLib_WriteMetadata};
+pub use open::{VixDiskLib_Close, VixDiskLib_Open};
+pub use params::{
+    VixDiskLib_AllocateConnectParams, VixDiskLib_FreeConnectParams, VixDiskLib_GetConnectParams,
+};
+pub use start::{
+    VixDiskLib_Exit, VixDiskLib_Init, VixDiskLib_InitEx, VixDiskLib_ListTransportModes,
+};

@@ -1,0 +1,154 @@
+//! Logging in, and keeping a VM where it is: `PrepareForAccess`, `EndAccess`, `Cleanup`.
+
+use std::ffi::c_char;
+
+use lab::{Lab, Vm};
+use vddk_sys::{self as sys, VixDiskLibConnectParams, VixError};
+
+use crate::boundary::{self, Call};
+use crate::error::Failure;
+use crate::library;
+use crate::params::{self, Params, Remote};
+use crate::text;
+
+/// What `PrepareForAccess` disables: the move to other storage.
+const METHODS: &[&str] = &["RelocateVM_Task"];
+
+/// Longer identities are refused ("VDDK Programming Guide", Prepare For Access).
+const MAX_IDENTITY_CHARS: usize = 50;
+
+/// Forbids moving the VM to other storage, in the name of `identity`. If it is forbidden already,
+/// by whomever, the call fails with 1; the log names the fault `MethodAlreadyDisabled`.
+///
+/// # Safety
+///
+/// The pointers must be null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn VixDiskLib_PrepareForAccess(
+    params: *const VixDiskLibConnectParams,
+    identity: *const c_char,
+) -> VixError {
+    boundary::code("VixDiskLib_PrepareForAccess", |call| {
+        // SAFETY: the caller promises it.
+        let (lab, vm, identity) = unsafe { target(call, params, identity) }?;
+        match lab.disable_methods(&vm, METHODS, identity) {
+            Err(error @ lab::Error::MethodAlreadyDisabled { .. }) => {
+                let message = format!("cannot disable svMotion: MethodAlreadyDisabled: {error}");
+                Err(Failure::new(sys::VIX_E_FAIL, message))
+            }
+            result => Ok(result.map(|()| sys::VIX_OK)?),
+        }
+    })
+}
+
+/// Allows again what [`VixDiskLib_PrepareForAccess`] forbade under the same identity, also in
+/// another process. Nothing to allow is no error.
+///
+/// # Safety
+///
+/// The pointers must be null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn VixDiskLib_EndAccess(
+    params: *const VixDiskLibConnectParams,
+    identity: *const c_char,
+) -> VixError {
+    boundary::code("VixDiskLib_EndAccess", |call| {
+        // SAFETY: the caller promises it.
+        let (lab, vm, identity) = unsafe { target(call, params, identity) }?;
+        lab.enable_methods(&vm, METHODS, identity)?;
+        Ok(sys::VIX_OK)
+    })
+}
+
+/// Removes what earlier runs left behind: never anything here. Works at any time.
+///
+/// # Safety
+///
+/// The counters must be null or writable; the parameters are not looked at.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn VixDiskLib_Cleanup(
+    params: *const VixDiskLibConnectParams,
+    cleaned_up: *mut u32,
+    remaining: *mut u32,
+) -> VixError {
+    boundary::code("VixDiskLib_Cleanup", |_| {
+        for counter in [cleaned_up, remaining] {
+            if !counter.is_null() {
+                // SAFETY: not null, and the caller promises the rest.
+                unsafe { counter.write(0) };
+            }
+        }
+        if params.is_null() {
+            return Err(Failure::argument("connectParams is null"));
+        }
+        Ok(sys::VIX_OK)
+    })
+}
+
+/// The lab, the VM's moref and the identity of a call that needs no connection.
+///
+/// # Safety
+///
+/// The pointers must be null or valid for `'a`.
+unsafe fn target<'a>(
+    call: &mut Call,
+    params: *const VixDiskLibConnectParams,
+    identity: *const c_char,
+) -> Result<(Lab, String, &'a str), Failure> {
+    library::current()?;
+    // SAFETY: the caller promises it.
+    let identity = unsafe { text::required(identity, "identity") }?;
+    call.note("identity", identity);
+    if identity.chars().count() > MAX_IDENTITY_CHARS {
+        return Err(Failure::argument("identity has more than 50 characters"));
+    }
+    // SAFETY: the caller promises it.
+    let params = unsafe { params::read(params) }?;
+    let Params::Remote(remote) = params else {
+        return Err(Failure::argument("connectParams name no server"));
+    };
+    let (lab, vm) = log_in(call, &remote)?;
+    Ok((lab, vm.moref, identity))
+}
+
+/// Logs in and finds the VM.
+pub(crate) fn log_in(call: &mut Call, remote: &Remote<'_>) -> Result<(Lab, Vm), Failure> {
+    call.note("server", remote.server);
+    call.note("user", remote.user);
+    call.note("vm", remote.vmx_spec);
+    let Some(lab) = library::lab() else {
+        let message = format!("no lab, so no server {}", remote.server);
+        return Err(Failure::new(sys::VIX_E_CANNOT_CONNECT_TO_HOST, message));
+    };
+    lab.check_login(remote.user, remote.password)?;
+    let spec = remote.vmx_spec.unwrap_or_default();
+    let unknown = || Failure::new(sys::VIX_E_VM_NOT_FOUND, format!("no VM {spec:?}"));
+    let moref = moref(spec).ok_or_else(unknown)?;
+    call.note("vm", moref);
+    let vm = lab.vm(moref).map_err(|error| match error {
+        // A name that can be no moref is no VM either.
+        lab::Error::InvalidName { .. } => unknown(),
+        error => error.into(),
+    })?;
+    Ok((lab, vm))
+}
+
+/// The managed object in a `vmxSpec` of the form `moref=vm-16`.
+fn moref(vmx_spec: &str) -> Option<&str> {
+    let (key, value) = vmx_spec.split_once('=')?;
+    (key.eq_ignore_ascii_case("moref") && !value.is_empty()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moref;
+
+    #[test]
+    fn only_the_moref_form_names_a_vm() {
+        assert_eq!(moref("moref=vm-16"), Some("vm-16"));
+        assert_eq!(moref("moRef=vm-16"), Some("vm-16"));
+        for other in ["", "vm-16", "moref=", "MyVm/MyVm.vmx?dcPath=a&dsName=b"] {
+            assert_eq!(moref(other), None, "{other}");
+        }
+    }
+}
