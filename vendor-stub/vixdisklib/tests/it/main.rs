@@ -1,0 +1,15 @@
+//! The checklist of a stand-in library ("VDDK reference" 10.5), called function by function.
+//!
+//! The library can be initialised once a process, so tests that do run in processes of their own.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
+
+mod asynchronous;
+mod before_start;
+mod exports;
+mod faults;
+mod harness;
+mod loaded;
+mod local;
+mod managed;
+mod queries;
