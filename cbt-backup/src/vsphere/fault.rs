@@ -1,0 +1,211 @@
+//! Faults: how the server says no, kept even when their type is unknown.
+
+use std::fmt;
+
+use super::moref::Moref;
+use super::xml::{Reader, Tag, XmlError};
+
+/// More fields of one fault than this are not kept.
+const MAX_FIELDS: usize = 64;
+
+/// A typed refusal of the server, from a SOAP fault or from inside data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The type without prefix, such as `FileFault`; new releases add types. This, and never
+    /// a text, is what decisions rest on.
+    pub type_name: String,
+    /// The text for people, sometimes empty.
+    pub message: String,
+    /// The simple fields of the fault in the order sent, references as `Type:id`.
+    pub fields: Vec<(String, String)>,
+    /// Further texts, often the most useful ones to an operator.
+    pub details: Vec<String>,
+    /// The fault behind this one.
+    pub cause: Option<Box<Fault>>,
+}
+
+impl Fault {
+    /// The first field called `name`, such as `privilegeId`, `file` or `invalidProperty`.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let field = self.fields.iter().find(|(field, _)| field == name);
+        field.map(|(_, value)| value.as_str())
+    }
+
+    /// True for faults that pass by themselves: another task holds the VM, the configuration
+    /// changed meanwhile, the host is out of reach ("vsphere-api.md" 1.14).
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self.type_name.as_str(),
+            "TaskInProgress"
+                | "ConcurrentAccess"
+                | "HostCommunication"
+                | "HostNotConnected"
+                | "HostNotReachable"
+        )
+    }
+
+    fn empty(type_name: &str) -> Self {
+        Self {
+            type_name: type_name.to_owned(),
+            message: String::new(),
+            fields: Vec::new(),
+            details: Vec::new(),
+            cause: None,
+        }
+    }
+
+    /// Reads `<soapenv:Fault>`: code, text, and one typed child of `detail`.
+    pub(super) fn read_soap(r: &mut Reader<'_>, tag: &Tag) -> Result<Self, XmlError> {
+        let mut fault = None;
+        let mut text = String::new();
+        r.children(tag, |r, tag| {
+            match tag.name.as_str() {
+                "faultstring" => text = r.text(tag)?,
+                "detail" => r.children(tag, |r, tag| {
+                    if fault.is_none() {
+                        fault = Some(Self::read_typed(r, tag)?);
+                    }
+                    Ok(())
+                })?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        let mut fault = fault.unwrap_or_else(|| Self::empty("Fault"));
+        fault.message = text;
+        Ok(fault)
+    }
+
+    /// Reads a `LocalizedMethodFault`: a typed `fault` and its `localizedMessage`.
+    pub(super) fn read_localized(r: &mut Reader<'_>, tag: &Tag) -> Result<Self, XmlError> {
+        let mut fault = None;
+        let mut text = String::new();
+        r.children(tag, |r, tag| {
+            match tag.name.as_str() {
+                "fault" => fault = Some(Self::read_typed(r, tag)?),
+                "localizedMessage" => text = r.text(tag)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        let mut fault = fault.unwrap_or_else(|| Self::empty("MethodFault"));
+        fault.message = text;
+        Ok(fault)
+    }
+
+    /// Reads the fields of a fault whose type is in `xsi:type`, or else in the element's name.
+    fn read_typed(r: &mut Reader<'_>, tag: &Tag) -> Result<Self, XmlError> {
+        let mut fault = Self::empty(type_name(tag));
+        r.children(tag, |r, tag| {
+            match tag.name.as_str() {
+                "faultCause" => fault.cause = Some(Box::new(Self::read_localized(r, tag)?)),
+                "faultMessage" => {
+                    let text = read_message(r, tag)?;
+                    if fault.details.len() < MAX_FIELDS && !text.is_empty() {
+                        fault.details.push(text);
+                    }
+                }
+                _ if fault.fields.len() < MAX_FIELDS => {
+                    if let Some(text) = r.leaf(tag)? {
+                        let value = match &tag.kind {
+                            Some(kind) => Moref::new(kind.as_str(), text).to_string(),
+                            None => text,
+                        };
+                        fault.fields.push((tag.name.clone(), value));
+                    }
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(fault)
+    }
+}
+
+fn type_name(tag: &Tag) -> &str {
+    match &tag.xsi_type {
+        Some(name) => name,
+        None => tag.name.strip_suffix("Fault").unwrap_or(&tag.name),
+    }
+}
+
+/// A `LocalizableMessage`: its text, or its key where no text was sent.
+fn read_message(r: &mut Reader<'_>, tag: &Tag) -> Result<String, XmlError> {
+    let mut key = String::new();
+    let mut message = String::new();
+    r.children(tag, |r, tag| {
+        match tag.name.as_str() {
+            "key" => key = r.text(tag)?,
+            "message" => message = r.text(tag)?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(if message.is_empty() { key } else { message })
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.type_name)?;
+        let message = self.message.trim().trim_end_matches('.');
+        if !message.is_empty() {
+            write!(f, ": {message}")?;
+        }
+        for (index, (name, value)) in self.fields.iter().enumerate() {
+            let open = if index == 0 { " (" } else { ", " };
+            write!(f, "{open}{name} {value}")?;
+        }
+        if !self.fields.is_empty() {
+            f.write_str(")")?;
+        }
+        for detail in &self.details {
+            write!(f, "; {}", detail.trim().trim_end_matches('.'))?;
+        }
+        match &self.cause {
+            Some(cause) => write!(f, "; caused by {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fault;
+    use crate::vsphere::xml::Reader;
+
+    fn soap(xml: &str) -> Fault {
+        let mut reader = Reader::new(xml);
+        let mut fault = None;
+        reader
+            .document(|r, tag| {
+                fault = Some(Fault::read_soap(r, tag)?);
+                Ok(())
+            })
+            .unwrap();
+        fault.unwrap()
+    }
+
+    #[test]
+    fn type_comes_from_xsi_type_else_from_the_name_without_its_last_fault() {
+        let typed = soap(
+            r#"<Fault xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><detail><AnyName i:type="x:FileFault"><file>[ds] a.vmdk</file></AnyName></detail></Fault>"#,
+        );
+        assert_eq!(typed.type_name, "FileFault");
+        assert_eq!(typed.field("file"), Some("[ds] a.vmdk"));
+        let named = soap("<Fault><faultstring/><detail><FileFaultFault/></detail></Fault>");
+        assert_eq!(named.type_name, "FileFault");
+        assert_eq!(named.message, "");
+        assert_eq!(soap("<Fault/>").type_name, "Fault");
+    }
+
+    #[test]
+    fn cause_messages_and_references_are_kept_and_shown() {
+        let fault = soap(
+            r#"<Fault xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><faultstring>Went wrong.</faultstring><detail><XFault i:type="X"><faultCause><fault i:type="Y"><reason>deep</reason></fault><localizedMessage>Below.</localizedMessage></faultCause><faultMessage><key>k</key><arg><key>1</key></arg><message>The disk said no.</message></faultMessage><faultMessage><key>only.key</key></faultMessage><object type="Folder">group-d1</object><deep><a>1</a></deep></XFault></detail></Fault>"#,
+        );
+        assert_eq!(
+            fault.to_string(),
+            "X: Went wrong (object Folder:group-d1); The disk said no; only.key; caused by Y: Below (reason deep)"
+        );
+    }
+}
