@@ -1,0 +1,249 @@
+//! The client: one logged-in session at one server.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use jiff::Timestamp;
+
+use super::address::ServerAddress;
+use super::connect::{ConnectOptions, PollDelays, RetryPolicy};
+use super::envelope::required;
+use super::error::Error;
+use super::http::{Http, HttpOptions};
+use super::moref::Moref;
+use super::operation::Operation;
+use super::session::Session;
+use super::thumbprint::Thumbprints;
+use super::tls::client_config;
+use super::version::{VERSIONS, negotiate};
+use super::xml::{Reader, Tag, XmlError};
+use crate::secret::Secret;
+
+/// What the server says about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// Short product name.
+    pub name: String,
+    /// Product name with version and build.
+    pub full_name: String,
+    /// Product version.
+    pub version: String,
+    /// Build number.
+    pub build: String,
+    /// `VirtualCenter` or `HostAgent`.
+    pub api_type: String,
+    /// The newest API version it names; what is spoken is [`Client::api_version`].
+    pub api_version: String,
+    /// Identity of a vCenter; a stand-alone host has none.
+    pub instance_uuid: Option<String>,
+}
+
+impl About {
+    /// True for a vCenter, false for a stand-alone host.
+    pub fn is_vcenter(&self) -> bool {
+        self.api_type == "VirtualCenter"
+    }
+}
+
+/// The objects every other call starts from.
+#[derive(Debug)]
+pub(super) struct ServiceContent {
+    pub(super) root_folder: Moref,
+    pub(super) property_collector: Moref,
+    pub(super) view_manager: Moref,
+    pub(super) session_manager: Moref,
+    pub(super) about: About,
+}
+
+/// A session at a vCenter or a stand-alone host. Clones share it.
+#[derive(Clone)]
+pub struct Client {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) server: ServerAddress,
+    pub(super) user: String,
+    pub(super) password: Secret,
+    pub(super) http: Http,
+    pub(super) api_version: String,
+    pub(super) soap_action: String,
+    pub(super) operation_id_prefix: String,
+    pub(super) calls: AtomicU64,
+    pub(super) retry: RetryPolicy,
+    pub(super) poll: PollDelays,
+    pub(super) content: ServiceContent,
+    pub(super) thumbprints: Thumbprints,
+    pub(super) session: Session,
+}
+
+impl Client {
+    /// Verifies the server, agrees on an API version (6.5 or later) and logs in. Nothing of this
+    /// is repeated, so that a wrong address is noticed at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ThumbprintMismatch`], [`Error::CertificateRefused`],
+    /// [`Error::CertificateVersion1`], [`Error::Tls`] and [`Error::CaFile`] if the server is not
+    /// to be trusted; [`Error::ServerTooOld`]; [`Error::InvalidLogin`]; any failure of transport
+    /// or answer.
+    #[doc(alias = "Login")]
+    pub async fn connect(options: ConnectOptions) -> Result<Self, Error> {
+        let http = Http::new(HttpOptions {
+            server: &options.server,
+            tls: client_config(&options.trust)?,
+            user_agent: &options.user_agent,
+            connect_timeout: options.timeouts.connect,
+            total_timeout: options.timeouts.total,
+            max_body_bytes: options.max_body_bytes,
+        })?;
+        let prefix: String = options
+            .operation_id_prefix
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+            .take(64)
+            .collect();
+        let api_version = negotiate(&http.get(VERSIONS).await?.body)?;
+        let soap_action = format!("\"urn:vim25/{api_version}\"");
+        let (content, thumbprints) =
+            Self::service_content(&http, &soap_action, &format!("{prefix}-0")).await?;
+        let thumbprints = thumbprints.ok_or_else(|| Error::Tls {
+            reason: "the certificate of the connection is not known".to_owned(),
+        })?;
+        let client = Self {
+            inner: Arc::new(Inner {
+                server: options.server,
+                user: options.user,
+                password: options.password,
+                http,
+                api_version,
+                soap_action,
+                operation_id_prefix: prefix,
+                calls: AtomicU64::new(1),
+                retry: options.retry,
+                poll: options.poll,
+                content,
+                thumbprints,
+                session: Session::new(),
+            }),
+        };
+        client.log_in().await?;
+        Ok(client)
+    }
+
+    /// What the server says about itself.
+    pub fn about(&self) -> &About {
+        &self.inner.content.about
+    }
+
+    /// The API version that was agreed on.
+    pub fn api_version(&self) -> &str {
+        &self.inner.api_version
+    }
+
+    /// Where the server is.
+    pub fn server(&self) -> &ServerAddress {
+        &self.inner.server
+    }
+
+    /// The thumbprints of the server's certificate; VDDK wants the SHA-1 one.
+    pub fn thumbprints(&self) -> Thumbprints {
+        self.inner.thumbprints
+    }
+
+    /// `UserSession.key` of the current session. It is not the cookie and no secret.
+    pub fn session_key(&self) -> String {
+        self.inner.session.key()
+    }
+
+    /// The server's clock. Also keeps the session alive: at most every 10 minutes will do.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the call.
+    #[doc(alias = "CurrentTime")]
+    pub async fn current_time(&self) -> Result<Timestamp, Error> {
+        let operation = Operation::new("CurrentTime", &Moref::service_instance());
+        self.read(&operation, |r, response| {
+            required(r, response, read_timestamp)
+        })
+        .await
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if !self.session.is_closed() && !self.session.key().is_empty() {
+            tracing::warn!(server = %self.server, "a session was left without logging out");
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("server", &self.inner.server)
+            .field("user", &self.inner.user)
+            .field("api_version", &self.inner.api_version)
+            .field("session", &self.inner.session)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads an `xsd:dateTime`.
+pub(super) fn read_timestamp(r: &mut Reader<'_>, tag: &Tag) -> Result<Timestamp, XmlError> {
+    let text = r.text(tag)?;
+    text.trim().parse().map_err(|_| XmlError::Value {
+        element: tag.name.clone(),
+        wanted: "a time with its offset",
+    })
+}
+
+/// Reads the answer to `RetrieveServiceContent`.
+pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<ServiceContent, XmlError> {
+    let missing = |element| XmlError::Missing {
+        element,
+        inside: "ServiceContent",
+    };
+    required(r, response, |r, tag| {
+        let (mut root, mut collector, mut views, mut sessions) = (None, None, None, None);
+        let mut about = None;
+        r.children(tag, |r, tag| {
+            match tag.name.as_str() {
+                "rootFolder" => root = Some(r.moref(tag)?),
+                "propertyCollector" => collector = Some(r.moref(tag)?),
+                "viewManager" => views = Some(r.moref(tag)?),
+                "sessionManager" => sessions = Some(r.moref(tag)?),
+                "about" => about = Some(read_about(r, tag)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(ServiceContent {
+            root_folder: root.ok_or_else(|| missing("rootFolder"))?,
+            property_collector: collector.ok_or_else(|| missing("propertyCollector"))?,
+            view_manager: views.ok_or_else(|| missing("viewManager"))?,
+            session_manager: sessions.ok_or_else(|| missing("sessionManager"))?,
+            about: about.ok_or_else(|| missing("about"))?,
+        })
+    })
+}
+
+fn read_about(r: &mut Reader<'_>, tag: &Tag) -> Result<About, XmlError> {
+    let mut about = About::default();
+    r.children(tag, |r, tag| {
+        match tag.name.as_str() {
+            "name" => about.name = r.text(tag)?,
+            "fullName" => about.full_name = r.text(tag)?,
+            "version" => about.version = r.text(tag)?,
+            "build" => about.build = r.text(tag)?,
+            "apiType" => about.api_type = r.text(tag)?,
+            "apiVersion" => about.api_version = r.text(tag)?,
+            "instanceUuid" => about.instance_uuid = Some(r.text(tag)?),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(about)
+}

@@ -1,0 +1,231 @@
+//! One call, and what happens when it fails: repetition of reads, a new login.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::client::{Client, ServiceContent, read_content};
+use super::envelope::{Parse, nothing, read_answer, required};
+use super::error::Error;
+use super::moref::Moref;
+use super::operation::Operation;
+use super::thumbprint::Thumbprints;
+use super::xml::{Reader, Tag, XmlError};
+
+/// Repeated waits do not grow beyond this.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// May a call be repeated after a failure that leaves open whether it took effect?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It changes nothing.
+    Read,
+    /// It may have happened.
+    Write,
+}
+
+impl Client {
+    /// Makes one call, once.
+    pub(super) async fn exchange<T>(
+        &self,
+        operation: &Operation,
+        parse: Parse<T>,
+    ) -> Result<T, Error> {
+        let method = operation.method();
+        let inner = &self.inner;
+        let number = inner.calls.fetch_add(1, Ordering::Relaxed);
+        let operation_id = format!("{}-{number}", inner.operation_id_prefix);
+        let envelope = operation.envelope(&operation_id)?;
+        let (cookie, generation) = inner.session.cookie();
+        debug!(method, operation_id, "call");
+        let answer = inner
+            .http
+            .post(method, envelope, &inner.soap_action, cookie)
+            .await?;
+        inner.session.renew(answer.cookie, generation);
+        read_answer(method, &answer.body, parse)
+    }
+
+    /// Makes one call that may be repeated.
+    pub(super) async fn read<T>(&self, operation: &Operation, parse: Parse<T>) -> Result<T, Error> {
+        self.call(Effect::Read, operation, parse).await
+    }
+
+    /// Makes one call that must not be repeated blindly.
+    pub(super) async fn write<T>(
+        &self,
+        operation: &Operation,
+        parse: Parse<T>,
+    ) -> Result<T, Error> {
+        self.call(Effect::Write, operation, parse).await
+    }
+
+    async fn call<T>(
+        &self,
+        effect: Effect,
+        operation: &Operation,
+        parse: Parse<T>,
+    ) -> Result<T, Error> {
+        let mut attempts = Attempts::new(self, effect);
+        loop {
+            attempts.begin()?;
+            match self.exchange(operation, parse).await {
+                Ok(done) => return Ok(done),
+                Err(error) => attempts.after(error).await?,
+            }
+        }
+    }
+
+    /// Asks the server what it is; needs no login.
+    pub(super) async fn service_content(
+        http: &super::http::Http,
+        soap_action: &str,
+        operation_id: &str,
+    ) -> Result<(ServiceContent, Option<Thumbprints>), Error> {
+        let operation = Operation::new("RetrieveServiceContent", &Moref::service_instance());
+        let method = operation.method();
+        let envelope = operation.envelope(operation_id)?;
+        let answer = http.post(method, envelope, soap_action, None).await?;
+        let content = read_answer(method, &answer.body, read_content)?;
+        Ok((content, answer.thumbprints))
+    }
+
+    /// Logs in and keeps the session.
+    pub(super) async fn log_in(&self) -> Result<(), Error> {
+        let inner = &self.inner;
+        let operation = Operation::new("Login", &inner.content.session_manager)
+            .text("userName", &inner.user)
+            .secret("password", &inner.password)
+            .text("locale", "en");
+        match self.exchange(&operation, read_session_key).await {
+            Ok(key) => {
+                inner.session.logged_in(key);
+                info!(server = %inner.server, user = inner.user, "logged in");
+                Ok(())
+            }
+            Err(error) if error.fault_type() == Some("InvalidLogin") => Err(Error::InvalidLogin {
+                server: inner.server.to_string(),
+                user: inner.user.clone(),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Renews the session `generation`, unless another call already has.
+    async fn log_in_again(&self, generation: u64) -> Result<(), Error> {
+        let session = &self.inner.session;
+        let _one_at_a_time = session.login.lock().await;
+        if session.is_closed() {
+            return Err(Error::LoggedOut);
+        }
+        if session.generation() != generation {
+            return Ok(());
+        }
+        info!(server = %self.inner.server, "the session has expired");
+        session.forget();
+        self.log_in().await
+    }
+
+    /// Ends the session at the server. Belongs on every path out, as servers take a limited
+    /// number of sessions. A second call does nothing.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the call; the client is closed all the same.
+    pub async fn logout(&self) -> Result<(), Error> {
+        let session = &self.inner.session;
+        if !session.close() {
+            return Ok(());
+        }
+        let _no_login_now = session.login.lock().await;
+        let operation = Operation::new("Logout", &self.inner.content.session_manager);
+        let result = self.exchange(&operation, nothing).await;
+        session.forget();
+        match result {
+            Err(error) if error.is_not_authenticated() => Ok(()),
+            result => result,
+        }
+    }
+}
+
+/// The attempts at some work, which may be several calls that belong together, by the rules of
+/// "vsphere-api.md" 1.14: once more after a new login if the session is gone, and, if the work
+/// only reads, again after a failure of the transport.
+pub(super) struct Attempts<'c> {
+    client: &'c Client,
+    effect: Effect,
+    left: u32,
+    wait: Duration,
+    generation: u64,
+    has_logged_in: bool,
+}
+
+impl<'c> Attempts<'c> {
+    pub(super) fn new(client: &'c Client, effect: Effect) -> Self {
+        let policy = client.inner.retry;
+        Self {
+            client,
+            effect,
+            left: policy.attempts.max(1),
+            wait: policy.first_wait,
+            generation: 0,
+            has_logged_in: false,
+        }
+    }
+
+    /// To be called before each attempt.
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
+        let session = &self.client.inner.session;
+        if session.is_closed() {
+            return Err(Error::LoggedOut);
+        }
+        self.generation = session.generation();
+        Ok(())
+    }
+
+    /// To be called after a failed attempt: gives the error back if there is no further one.
+    pub(super) async fn after(&mut self, error: Error) -> Result<(), Error> {
+        if error.is_not_authenticated() && !self.has_logged_in {
+            self.has_logged_in = true;
+            return self.client.log_in_again(self.generation).await;
+        }
+        let may_repeat = self.effect == Effect::Read && error.is_transient();
+        if !may_repeat || self.left <= 1 {
+            return Err(error);
+        }
+        warn!(error = describe(&error), "a read failed, trying again");
+        tokio::time::sleep(self.wait).await;
+        self.left -= 1;
+        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        Ok(())
+    }
+}
+
+/// The error with all that stands behind it.
+fn describe(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+fn read_session_key(r: &mut Reader<'_>, response: &Tag) -> Result<String, XmlError> {
+    required(r, response, |r, tag| {
+        let mut key = None;
+        r.children(tag, |r, tag| {
+            if tag.name == "key" {
+                key = Some(r.text(tag)?);
+            }
+            Ok(())
+        })?;
+        key.ok_or(XmlError::Missing {
+            element: "key",
+            inside: "UserSession",
+        })
+    })
+}
