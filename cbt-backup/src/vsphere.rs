@@ -1,0 +1,68 @@
+//! A client for the vSphere Web Services API: what an agentless backup needs, and no more.
+//!
+//! ```text
+//! Client        connect, log in, find VMs, read one VM, snapshots, changed areas, tasks, log out
+//! ServerAddress where the server is            Trust, Thumbprint(s)  why we believe it is that server
+//! Vm, Disk      what a VM is made of           SnapshotConfig        the VM as the snapshot froze it
+//! TaskInfo      work the server does           DiskChangeInfo        one page of changed areas
+//! Error, Fault  what went wrong, typed
+//! ```
+//!
+//! What it does: it writes the envelope by hand, in the order the schema demands; it reads
+//! answers with a bounded pull reader; it verifies the server by system roots, by a file of
+//! authorities or by a pinned thumbprint, never not at all; it logs in again when a session
+//! has expired; it repeats reads, and only reads, after a failure of the transport.
+//!
+//! What it does not do: judge the changed areas, decide on retries of writes, wait without a
+//! limit, or log out by itself. [`Client::logout`] belongs on every path out.
+//!
+//! All calls are async and want a tokio runtime with I/O and time enabled.
+
+mod address;
+mod changed_areas;
+mod client;
+mod connect;
+mod device;
+mod disk;
+mod envelope;
+mod error;
+mod exchange;
+mod fault;
+mod http;
+mod inventory;
+mod moref;
+mod near;
+mod operation;
+mod property;
+mod session;
+mod snapshot;
+mod task;
+mod thumbprint;
+mod tls;
+mod version;
+mod vm;
+mod xml;
+
+#[cfg(test)]
+mod sample_tests;
+#[cfg(test)]
+mod test_server;
+#[cfg(test)]
+mod wire_tests;
+
+pub use address::ServerAddress;
+pub use changed_areas::{ChangedArea, DiskChangeInfo};
+pub use client::{About, Client};
+pub use connect::{ConnectOptions, PollDelays, RetryPolicy, Timeouts, observe};
+pub use device::{Controller, ControllerKind, SharedBus};
+pub use disk::{Backing, BackingKind, Disk, Exclusion};
+pub use error::Error;
+pub use fault::Fault;
+pub use inventory::VmSummary;
+pub use moref::Moref;
+pub use snapshot::{SnapshotConfig, SnapshotNode, SnapshotTree};
+pub use task::{TaskInfo, TaskRef, TaskState};
+pub use thumbprint::{Thumbprint, Thumbprints};
+pub use tls::Trust;
+pub use vm::{PowerState, Vm};
+pub use xml::XmlError;

@@ -1,0 +1,201 @@
+//! Tasks: work the server does after it has answered.
+
+use std::time::{Duration, Instant};
+
+use super::client::Client;
+use super::error::Error;
+use super::fault::Fault;
+use super::moref::Moref;
+use super::property::Properties;
+use super::xml::{Reader, Tag, XmlError};
+
+/// The longest sleep between two looks at `cancelled`.
+const CANCEL_STEP: Duration = Duration::from_millis(100);
+/// Waiting outlives a restart of the server, but not its end: failed looks in a row.
+const MAX_FAILED_LOOKS: u32 = 10;
+
+/// A task of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TaskRef(pub Moref);
+
+/// Where a task is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// It waits for its turn.
+    #[default]
+    Queued,
+    /// It runs.
+    Running,
+    /// It ended well.
+    Success,
+    /// It ended with a fault.
+    Error,
+    /// A state that newer servers may know.
+    Other(String),
+}
+
+/// What the server tells about a task.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TaskInfo {
+    /// The method, such as `CreateSnapshot_Task`; tasks of extensions may have none.
+    pub name: String,
+    /// The object it works on.
+    pub entity: Option<Moref>,
+    /// Where it is.
+    pub state: TaskState,
+    /// Percent done, known at times and only while running.
+    pub progress: Option<u8>,
+    /// Why it failed.
+    pub error: Option<Fault>,
+    /// What it made, such as the snapshot.
+    pub result: Option<Moref>,
+}
+
+impl Client {
+    /// Looks at a task once.
+    ///
+    /// # Errors
+    ///
+    /// A fault `ManagedObjectNotFound` for a task that ended a while ago; any failure of the
+    /// call.
+    pub async fn task(&self, task: &TaskRef) -> Result<TaskInfo, Error> {
+        let read: TaskProperties = self.properties(&task.0, &["info"]).await?;
+        read.info.ok_or_else(|| Error::BadAnswer {
+            method: "RetrievePropertiesEx",
+            what: format!("{} has no info", task.0),
+        })
+    }
+
+    /// Waits until a task has ended well. `on_progress` gets the percentage when it changes;
+    /// `cancelled` is asked several times a second. Neither a time-out nor a cancellation
+    /// stops the task at the server.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TaskFailed`] with the task's fault, [`Error::TaskTimedOut`],
+    /// [`Error::Cancelled`]; a failure of looking that lasts.
+    pub async fn wait_task(
+        &self,
+        task: &TaskRef,
+        timeout: Duration,
+        on_progress: &mut dyn FnMut(u8),
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<TaskInfo, Error> {
+        let start = Instant::now();
+        let mut delay = self.inner.poll.first;
+        let mut last = TaskInfo::default();
+        let mut failed_looks = 0;
+        loop {
+            if cancelled() {
+                return Err(Error::Cancelled {
+                    task: task.0.clone(),
+                });
+            }
+            match self.task(task).await {
+                Ok(info) => {
+                    failed_looks = 0;
+                    if let Some(progress) = info.progress.filter(|_| info.progress != last.progress)
+                    {
+                        on_progress(progress);
+                    }
+                    last = info;
+                }
+                Err(error) if error.is_retryable() && failed_looks < MAX_FAILED_LOOKS => {
+                    failed_looks += 1;
+                    tracing::warn!(task = %task.0, %error, "failed to look at a task");
+                }
+                Err(error) => return Err(error),
+            }
+            match last.state {
+                TaskState::Success => return Ok(last),
+                TaskState::Error => return Err(failed(task, last)),
+                _ => {}
+            }
+            if start.elapsed() >= timeout {
+                return Err(Error::TaskTimedOut {
+                    task: task.0.clone(),
+                    name: last.name,
+                    waited_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    progress: last.progress.unwrap_or(0),
+                });
+            }
+            let left = timeout.saturating_sub(start.elapsed());
+            sleep_unless(delay.min(left), cancelled).await;
+            delay = (delay * 3 / 2).min(self.inner.poll.longest);
+        }
+    }
+}
+
+fn failed(task: &TaskRef, info: TaskInfo) -> Error {
+    let Some(fault) = info.error else {
+        return Error::BadAnswer {
+            method: "RetrievePropertiesEx",
+            what: format!("{} failed without a fault", task.0),
+        };
+    };
+    Error::TaskFailed {
+        task: task.0.clone(),
+        name: info.name,
+        fault: Box::new(fault),
+    }
+}
+
+async fn sleep_unless(mut time: Duration, cancelled: &dyn Fn() -> bool) {
+    while !time.is_zero() && !cancelled() {
+        let step = time.min(CANCEL_STEP);
+        tokio::time::sleep(step).await;
+        time -= step;
+    }
+}
+
+/// The property `info` of a task.
+#[derive(Debug, Default)]
+pub(super) struct TaskProperties {
+    pub(super) info: Option<TaskInfo>,
+}
+
+impl Properties for TaskProperties {
+    fn take(&mut self, path: &str, r: &mut Reader<'_>, value: &Tag) -> Result<(), XmlError> {
+        if path == "info" {
+            self.info = Some(read_info(r, value)?);
+        }
+        Ok(())
+    }
+}
+
+fn read_info(r: &mut Reader<'_>, tag: &Tag) -> Result<TaskInfo, XmlError> {
+    let mut info = TaskInfo::default();
+    let mut state = None;
+    r.children(tag, |r, tag| {
+        match tag.name.as_str() {
+            "name" => info.name = r.text(tag)?,
+            "entity" => info.entity = Some(r.moref(tag)?),
+            "state" => state = Some(read_state(r.text(tag)?)),
+            "progress" => info.progress = Some(percent(r.number(tag)?)),
+            "error" => info.error = Some(Fault::read_localized(r, tag)?),
+            "result" if tag.kind.is_some() => info.result = Some(r.moref(tag)?),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    info.state = state.ok_or(XmlError::Missing {
+        element: "state",
+        inside: "TaskInfo",
+    })?;
+    Ok(info)
+}
+
+fn percent(progress: i64) -> u8 {
+    u8::try_from(progress.clamp(0, 100)).unwrap_or(100)
+}
+
+fn read_state(text: String) -> TaskState {
+    match text.as_str() {
+        "queued" => TaskState::Queued,
+        "running" => TaskState::Running,
+        "success" => TaskState::Success,
+        "error" => TaskState::Error,
+        _ => TaskState::Other(text),
+    }
+}
