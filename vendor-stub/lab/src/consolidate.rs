@@ -10,9 +10,7 @@ use std::path::Path;
 
 use vmdk::{OpenOptions, SectorRun};
 
-use crate::datastore_path::DatastorePath;
 use crate::made::Made;
-use crate::reparent::reparent;
 use crate::state::{LabLock, remove_if_there};
 use crate::tracking::{GRAIN_BYTES, ctk_of};
 use crate::{Disk, Error, Lab, Link, Vm};
@@ -84,12 +82,11 @@ impl Lab {
 
     /// Merges a child into its link.
     fn merge(&self, lock: &LabLock, vm: &mut Vm, link: &str, child: &str) -> Result<(), Error> {
-        let link_path = DatastorePath::parse(link)?;
-        let child_path = self.path_of(child)?;
-        let target = link_path.under(self.root());
-        let cid = copy_held(&child_path, &target)?;
+        let (target, child_path) = (self.path_of(link)?, self.path_of(child)?);
+        copy_held(&child_path, &target)?;
         for grandchild in children_of(vm, child) {
-            reparent(&self.path_of(&grandchild)?, &link_path.file, cid)?;
+            let path = self.path_of(&grandchild)?;
+            vmdk::set_parent(&path, &target).map_err(Error::disk("move", path))?;
         }
 
         let ctk_file = ctk_of(link)?;
@@ -209,8 +206,8 @@ fn join(disk: &mut Disk, link: &str, child: &str, ctk_file: &str) {
 }
 
 /// Copies what a child holds down into its parent. Both are opened without the links below them,
-/// so this works again after a crash on the way. Returns the parent's content id.
-fn copy_held(child_path: &Path, target_path: &Path) -> Result<u32, Error> {
+/// so this works again after a crash on the way.
+fn copy_held(child_path: &Path, target_path: &Path) -> Result<(), Error> {
     let alone = OpenOptions {
         single_link: true,
         ..OpenOptions::default()
@@ -240,7 +237,7 @@ fn copy_held(child_path: &Path, target_path: &Path) -> Result<u32, Error> {
         };
         written.map_err(Error::disk("write to", target_path))?;
     }
-    Ok(target.descriptor().cid)
+    Ok(())
 }
 
 /// Cuts runs at the borders of grains.

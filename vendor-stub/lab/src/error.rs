@@ -118,14 +118,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A child cannot be put over another parent.
-    #[error("failed to give {} another parent: {reason}", path.display())]
-    Reparent {
-        /// The child.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// The file system refused an operation.
     #[error("failed to {action} {}", path.display())]
     Io {

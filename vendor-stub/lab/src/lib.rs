@@ -72,7 +72,6 @@ mod made;
 mod provision;
 mod query;
 mod random;
-mod reparent;
 mod root;
 mod site;
 mod slot;

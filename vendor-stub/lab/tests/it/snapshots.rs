@@ -205,6 +205,23 @@ fn a_held_link_is_not_merged_until_it_is_free() {
 }
 
 #[test]
+fn a_hold_covers_the_links_below() {
+    let (fixture, snapshots, now) = three();
+    let frozen = "[datastore1] app01/app01-000002.vmdk";
+    let path = fixture
+        .lab
+        .resolve_disk(&fixture.vm, Some(&snapshots[2].0), frozen)
+        .unwrap();
+    let hold = fixture.lab.disk_lock(&path).unwrap();
+    let refused = fixture.lab.remove_snapshot(&snapshots[0].0, false);
+    assert!(matches!(refused, Err(Error::Locked { .. })));
+    check(&fixture, &snapshots[1..], &now);
+    drop(hold);
+    fixture.lab.consolidate(&fixture.vm).unwrap();
+    check(&fixture, &snapshots[1..], &now);
+}
+
+#[test]
 fn a_hold_elsewhere_is_no_obstacle() {
     let (fixture, snapshots, now) = three();
     let base = fixture
@@ -320,4 +337,26 @@ fn merged_chains_stand_the_judgement_of_qemu() {
         judge(&fixture, Some(moref), content);
     }
     judge(&fixture, None, &now);
+}
+
+#[test]
+fn a_merge_that_was_cut_off_is_finished_later() {
+    let fixture = Fixture::new(CAPACITY);
+    let (snapshot, _) = fixture.snapshot("s");
+    fixture.write(0, &[7; 2 * GRAIN as usize]);
+    let now = fixture.read(None);
+    // The first grain went down, then the process died: the base has another content id now.
+    let base = fixture
+        .lab
+        .root()
+        .join("datastores/datastore1/app01/app01.vmdk");
+    let options = vmdk::OpenOptions {
+        write: true,
+        ..vmdk::OpenOptions::default()
+    };
+    let mut disk = vmdk::Disk::open(&base, options).unwrap();
+    disk.write_at(0, &[7; GRAIN as usize]).unwrap();
+    drop(disk);
+    fixture.lab.remove_snapshot(&snapshot, false).unwrap();
+    assert!(fixture.read(None) == now);
 }
