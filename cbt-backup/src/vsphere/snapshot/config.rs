@@ -3,7 +3,7 @@
 use crate::vsphere::device::read_device;
 use crate::vsphere::disk::Disk;
 use crate::vsphere::property::Properties;
-use crate::vsphere::vm::hardware_version;
+use crate::vsphere::vm::{hardware_version, unescape_name};
 use crate::vsphere::xml::{Reader, Tag, XmlError};
 
 /// The longest configuration kept; recorded ones have 15 to 55 kB.
@@ -58,7 +58,7 @@ fn read_config(raw: String) -> Result<SnapshotConfig, XmlError> {
     Reader::new(&raw).document(|r, root| {
         r.children(root, |r, tag| {
             match tag.name.as_str() {
-                "name" => config.name = r.text(tag)?,
+                "name" => config.name = unescape_name(&r.text(tag)?),
                 "uuid" => config.bios_uuid = Some(r.text(tag)?),
                 "instanceUuid" => config.instance_uuid = Some(r.text(tag)?),
                 "version" => config.hardware_version = hardware_version(&r.text(tag)?),
@@ -80,4 +80,18 @@ fn read_config(raw: String) -> Result<SnapshotConfig, XmlError> {
     config.disks = Disk::from_devices(devices)?;
     config.raw_xml = raw.into_bytes();
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_config;
+
+    #[test]
+    fn the_name_is_unescaped_and_the_text_kept() {
+        let raw = "<val><name>50%25</name><version>vmx-19</version></val>";
+        let config = read_config(raw.to_owned()).unwrap();
+        assert_eq!(config.name, "50%");
+        assert_eq!(config.raw_xml, raw.as_bytes());
+        assert!(config.disks.is_empty());
+    }
 }
