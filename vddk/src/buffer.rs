@@ -27,11 +27,7 @@ impl SectorBuf {
     /// # Errors
     /// [`Error::Argument`] for 0 sectors or more than 64 MiB.
     pub fn new(sectors: usize) -> Result<Self, Error> {
-        if sectors == 0 || sectors > MAX_SECTORS {
-            return Err(Error::Argument {
-                what: format!("a buffer of {sectors} sectors (1 to {MAX_SECTORS} are allowed)"),
-            });
-        }
+        check(sectors)?;
         let bytes = sectors * SECTOR_BYTES;
         Ok(Self(AVec::from_iter(
             ALIGNMENT_BYTES,
@@ -39,10 +35,29 @@ impl SectorBuf {
         )))
     }
 
+    /// Makes it longer or shorter, within the same bounds; memory is kept for later.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for 0 sectors or more than 64 MiB.
+    pub fn resize(&mut self, sectors: usize) -> Result<(), Error> {
+        check(sectors)?;
+        self.0.resize(sectors * SECTOR_BYTES, 0);
+        Ok(())
+    }
+
     /// Its length in sectors.
     pub fn sectors(&self) -> usize {
         self.0.len() / SECTOR_BYTES
     }
+}
+
+fn check(sectors: usize) -> Result<(), Error> {
+    if (1..=MAX_SECTORS).contains(&sectors) {
+        return Ok(());
+    }
+    Err(Error::Argument {
+        what: format!("a buffer of {sectors} sectors (1 to {MAX_SECTORS} are allowed)"),
+    })
 }
 
 impl Deref for SectorBuf {
@@ -76,6 +91,14 @@ mod tests {
             assert_eq!(buf.as_ptr().align_offset(ALIGNMENT_BYTES), 0);
             assert_eq!((buf.len(), buf.sectors()), (sectors * 512, sectors));
         }
+        let mut buf = SectorBuf::new(128).unwrap();
+        buf.resize(1).unwrap();
+        buf.resize(256).unwrap();
+        assert_eq!(
+            (buf.sectors(), buf.as_ptr().align_offset(ALIGNMENT_BYTES)),
+            (256, 0)
+        );
+        assert!(buf.resize(0).is_err());
         assert!(SectorBuf::new(0).is_err());
         assert!(SectorBuf::new(usize::MAX / 512).is_err());
     }
