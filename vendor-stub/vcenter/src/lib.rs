@@ -1,1 +1,62 @@
-//! A stand-in vCenter: HTTPS SOAP server over the lab.
+//! A stand-in vCenter: an HTTPS server that speaks the part of the vSphere Web Services
+//! API a backup program needs, over a [`lab::Lab`].
+//!
+//! It is strict where a real vCenter is strict, so that mistakes of a client show:
+//! element order, `_this`, types, sessions that end, pages that were not asked for,
+//! typed faults. Section numbers in the comments are those of "vSphere Web Services API".
+//!
+//! # What it does for you
+//!
+//! - Login, property collector with traversal and pages, container views, search, snapshot
+//!   and reconfiguration tasks, changed disk areas. An unknown method is `MethodNotFound`.
+//! - Everything it knows comes from the lab; several servers may run on one lab.
+//! - Faults, delays, broken answers and false pages as the lab's `faults.toml` orders them;
+//!   every call is a line in the lab's journal, without secrets.
+//!
+//! # What it does not
+//!
+//! - No versions by `SOAPAction`, no privileges, no `WaitForUpdatesEx`, no datastore files
+//!   over HTTP, no ESXi mode yet.
+//! - Sessions and tasks live in the process and end with it.
+//!
+//! # Example
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use vcenter_stub::{Options, VCenter};
+//!
+//! let lab = lab::Lab::open("target/demo/lab".as_ref())?;
+//! let vcenter = VCenter::start(lab, Options::default())?;
+//! let (url, thumbprint) = (vcenter.url(), vcenter.thumbprint_sha256());
+//! # let _ = (url, thumbprint);
+//! vcenter.stop();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Threads
+//!
+//! [`VCenter`] has a thread and a tokio runtime of its own, so it can be started from
+//! anywhere, also inside another runtime's blocking code.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+mod collector;
+mod error;
+mod journal;
+mod methods;
+mod model;
+mod options;
+mod random;
+mod schema;
+mod server;
+mod session;
+mod soap;
+mod task;
+mod value;
+mod world;
+
+pub use error::Error;
+pub use options::Options;
+pub use server::VCenter;

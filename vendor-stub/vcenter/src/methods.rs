@@ -1,0 +1,14 @@
+//! The methods, one file per managed object they belong to.
+
+mod changed_areas;
+mod dispatch;
+mod lie;
+mod property;
+mod reconfigure;
+mod search;
+mod service;
+mod session;
+mod snapshot;
+mod view;
+
+pub(crate) use dispatch::{Caller, Outcome, serve};

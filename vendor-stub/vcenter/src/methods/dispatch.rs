@@ -1,0 +1,223 @@
+//! From a request body to an answer: decode, check, call, journal.
+
+use std::borrow::Cow;
+
+use lab::Fault as Ordered;
+use serde_json::json;
+
+use super::{changed_areas, property, reconfigure, search, service, session, snapshot, view};
+use crate::journal::arguments;
+use crate::schema::{Method, schema};
+use crate::server::State;
+use crate::session::Client;
+use crate::soap::{Answer, Fault, Request, answer_envelope, decode_parameters, fault_envelope};
+use crate::value::{DataObject, MoRef};
+use crate::world::World;
+
+const VIM25: &str = "urn:vim25";
+const ANONYMOUS: &str = "System.Anonymous";
+
+/// Who calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller {
+    /// The value of the session cookie, without quotes.
+    pub(crate) cookie: Option<String>,
+    /// Address and program.
+    pub(crate) client: Client,
+}
+
+/// What goes back to the client.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// The envelope.
+    pub(crate) body: String,
+    /// The value of a new session cookie.
+    pub(crate) new_cookie: Option<String>,
+    /// What a test ordered beyond the fault itself: delay, status, truncation.
+    pub(crate) ordered: Option<Ordered>,
+}
+
+/// One call with everything its method needs.
+pub(super) struct Call<'a> {
+    /// What the request sees.
+    pub(super) world: &'a World<'a>,
+    /// The receiver.
+    pub(super) this: &'a MoRef,
+    /// The parameters by name.
+    pub(super) args: &'a DataObject,
+    /// The client.
+    pub(super) client: &'a Client,
+    /// The fault a test ordered for this call, if it has no effect before the method.
+    pub(super) ordered: Option<&'a Ordered>,
+    /// A cookie to hand out with the answer.
+    pub(super) new_cookie: Option<String>,
+}
+
+/// Serves one request body.
+pub(crate) fn serve(state: &State, caller: &Caller, body: &str) -> Outcome {
+    let mut outcome = Outcome::default();
+    let request = match Request::parse(body) {
+        Ok(request) => request,
+        Err(fault) => {
+            state.record("unreadable", json!({}), Err(&fault));
+            return finish(outcome, "", Err(fault));
+        }
+    };
+    let name = request.call.name.as_str();
+    let (args, answer) = match decoded(&request) {
+        Err(fault) => (json!({}), Err(fault)),
+        Ok((method, this, args)) => {
+            let arguments = arguments(&this, &args);
+            match state.ordered_fault(method.name) {
+                Err(fault) => (arguments, Err(fault)),
+                Ok(ordered) => {
+                    outcome.ordered = ordered;
+                    let answer = checked(state, caller, method, &this, &args, &mut outcome);
+                    (arguments, answer)
+                }
+            }
+        }
+    };
+    state.record(name, args, answer.as_ref().map(|_| ()));
+    finish(outcome, name, answer)
+}
+
+fn finish(mut outcome: Outcome, name: &str, answer: Result<Answer, Fault>) -> Outcome {
+    (outcome.status, outcome.body) = match answer {
+        Ok(answer) => (200, answer_envelope(name, &answer)),
+        Err(fault) => (500, fault_envelope(&fault)),
+    };
+    outcome
+}
+
+fn decoded(request: &Request) -> Result<(&'static Method, MoRef, DataObject), Fault> {
+    let call = &request.call;
+    let this = request.receiver()?;
+    let method = schema()
+        .method(&call.name)
+        .filter(|_| call.namespace == VIM25)
+        .ok_or_else(|| Fault::method_not_found(&this, &call.name))?;
+    let args = decode_parameters(call, method)?;
+    Ok((method, this, args))
+}
+
+fn checked(
+    state: &State,
+    caller: &Caller,
+    method: &'static Method,
+    this: &MoRef,
+    args: &DataObject,
+    outcome: &mut Outcome,
+) -> Result<Answer, Fault> {
+    let ordered = outcome.ordered.clone();
+    let ordered_type = ordered.as_ref().and_then(|fault| fault.fault.as_deref());
+    let mut cookie = caller.cookie.as_deref();
+    if ordered_type == Some("NotAuthenticated")
+        && let Some(lost) = cookie
+    {
+        // The session is gone for this call and for all that follow.
+        state.sessions.end(lost);
+    }
+    cookie = cookie.filter(|cookie| state.touch(cookie));
+    if let (Some(type_name), Some(fault)) = (ordered_type, &ordered)
+        && fails_at_once(method, type_name)
+    {
+        return Err(Fault::ordered(type_name, fault.message.clone(), this));
+    }
+    let world = World::new(state, cookie);
+    if method.privilege != ANONYMOUS {
+        if cookie.is_none() {
+            return Err(Fault::not_authenticated(this, method.privilege));
+        }
+        let receiver = world.existing(this)?;
+        if !schema().is_a(&receiver.reference.type_name, method.receiver) {
+            return Err(Fault::method_not_found(this, method.name));
+        }
+    }
+    let mut call = Call {
+        world: &world,
+        this,
+        args,
+        client: &caller.client,
+        ordered: ordered.as_ref(),
+        new_cookie: None,
+    };
+    let answer = run(&mut call, method.name);
+    outcome.new_cookie = call.new_cookie;
+    answer
+}
+
+/// Whether an ordered fault is the answer to the call. The storage and snapshot faults of
+/// a task are the outcome of the task, and a lost session shows in the method's own way.
+fn fails_at_once(method: &Method, type_name: &str) -> bool {
+    if type_name == "NotAuthenticated" {
+        return false;
+    }
+    let in_task = ["FileFault", "SnapshotFault", "VmConfigFault", "SystemError"]
+        .iter()
+        .any(|family| schema().is_a(type_name, family));
+    !(method.name.ends_with("_Task") && in_task)
+}
+
+fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
+    match method {
+        "RetrieveServiceContent" => service::content(call),
+        "CurrentTime" => Ok(service::current_time()),
+        "Login" => session::login(call),
+        "Logout" => session::logout(call),
+        "SessionIsActive" => Ok(session::is_active(call)),
+        "CreateContainerView" => view::create(call),
+        "DestroyView" => view::destroy(call),
+        "RetrievePropertiesEx" => property::retrieve_ex(call),
+        "ContinueRetrievePropertiesEx" => property::proceed(call),
+        "CancelRetrievePropertiesEx" => property::cancel(call),
+        "RetrieveProperties" => property::retrieve(call),
+        "Fetch" => property::fetch(call),
+        "FindByInventoryPath" => search::by_inventory_path(call),
+        "FindByUuid" => search::by_uuid(call),
+        "CreateSnapshot_Task" | "CreateSnapshotEx_Task" => snapshot::create(call, method),
+        "RemoveSnapshot_Task" => snapshot::remove(call),
+        "ConsolidateVMDisks_Task" => snapshot::consolidate(call),
+        "ReconfigVM_Task" => reconfigure::reconfigure(call),
+        "QueryChangedDiskAreas" => changed_areas::query(call),
+        "CancelTask" => {
+            call.world.state.tasks.cancel(call.this)?;
+            Ok(Answer::Nothing)
+        }
+        _ => Err(Fault::method_not_found(call.this, method)),
+    }
+}
+
+impl Call<'_> {
+    /// A required text parameter; decoding made sure that it is there.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.args.get_text(name).unwrap_or_default()
+    }
+
+    /// A number that decoding checked.
+    pub(super) fn number<N: std::str::FromStr>(&self, name: &'static str) -> Result<N, Fault> {
+        self.text(name)
+            .parse()
+            .map_err(|_| Fault::invalid_argument(name))
+    }
+
+    /// The fault that a test ordered for the work of a task.
+    pub(super) fn ordered_task_fault(&self) -> Option<Fault> {
+        let ordered = self.ordered?;
+        let type_name = ordered.fault.as_deref()?;
+        (type_name != "NotAuthenticated")
+            .then(|| Fault::ordered(type_name, ordered.message.clone(), self.this))
+    }
+
+    /// The user who calls.
+    pub(super) fn user_name(&self) -> Cow<'static, str> {
+        let name = self
+            .world
+            .state
+            .sessions
+            .with(self.world.cookie, |session| session.user_name.clone());
+        name.map_or(Cow::Borrowed(""), Cow::Owned)
+    }
+}

@@ -1,0 +1,44 @@
+//! Methods of SessionManager.
+
+use super::dispatch::Call;
+use crate::random;
+use crate::soap::{Answer, Fault};
+use crate::value::Value;
+use crate::world::lab_fault;
+
+pub(super) fn login(call: &mut Call<'_>) -> Result<Answer, Fault> {
+    let state = call.world.state;
+    // A failed login hands out a cookie as well; it proves nothing.
+    call.new_cookie = Some(random::hex(20)?);
+    if call.world.cookie.is_some() {
+        return Err(Fault::invalid_login());
+    }
+    let user = call.text("userName");
+    state
+        .lab
+        .check_login(user, call.text("password"))
+        .map_err(|error| lab_fault(&error))?;
+    let locale = match call.text("locale") {
+        "" => "en",
+        locale => locale,
+    };
+    let now_ms = state.clock.now_ms();
+    let (cookie, session) = state.sessions.open(user, locale, call.client, now_ms)?;
+    call.new_cookie = Some(cookie);
+    Ok(Answer::One(Value::Object(session.user_session())))
+}
+
+pub(super) fn logout(call: &Call<'_>) -> Result<Answer, Fault> {
+    let cookie = call
+        .world
+        .cookie
+        .ok_or_else(|| Fault::not_authenticated(call.this, "System.View"))?;
+    call.world.state.sessions.end(cookie);
+    Ok(Answer::Nothing)
+}
+
+pub(super) fn is_active(call: &Call<'_>) -> Answer {
+    let (key, user) = (call.text("sessionID"), call.text("userName"));
+    let active = call.world.state.sessions.is_active(key, user);
+    Answer::One(Value::boolean(active))
+}

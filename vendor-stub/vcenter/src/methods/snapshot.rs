@@ -1,0 +1,113 @@
+//! Snapshot tasks.
+
+use lab::{Lab, SnapshotSpec, Vm};
+
+use super::dispatch::Call;
+use crate::model::escape_name;
+use crate::soap::{Answer, Fault};
+use crate::task::TaskSpec;
+use crate::value::{MoRef, Value};
+use crate::world::lab_fault;
+
+pub(super) fn create(call: &Call<'_>, method: &'static str) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    refuse_disabled(&vm, method)?;
+    if call.text("name").is_empty() {
+        return Err(
+            Fault::new("InvalidName", "The name '' is invalid.").with("name", Value::string(""))
+        );
+    }
+    if call.args.get_flag("memory") {
+        return Err(Fault::not_supported("memory"));
+    }
+    let spec = SnapshotSpec {
+        name: call.text("name").to_owned(),
+        description: call.text("description").to_owned(),
+        quiesce: call.args.get_flag("quiesce") || call.args.get("quiesceSpec").is_some(),
+    };
+    let moref = vm.moref.clone();
+    start(
+        call,
+        &vm,
+        (method, "VirtualMachine.createSnapshot"),
+        move |lab| {
+            let snapshot = lab.create_snapshot(&moref, &spec)?;
+            Ok(Some(Value::reference(
+                "VirtualMachineSnapshot",
+                snapshot.moref,
+            )))
+        },
+    )
+}
+
+pub(super) fn remove(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call
+        .world
+        .vm_by_snapshot(&call.this.id)?
+        .ok_or_else(|| Fault::not_found(call.this))?;
+    refuse_disabled(&vm, "RemoveSnapshot_Task")?;
+    let snapshot = call.this.id.clone();
+    let children = call.args.get_flag("removeChildren");
+    start(
+        call,
+        &vm,
+        ("RemoveSnapshot_Task", "vm.Snapshot.remove"),
+        move |lab| {
+            lab.remove_snapshot(&snapshot, children)?;
+            Ok(None)
+        },
+    )
+}
+
+pub(super) fn consolidate(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    refuse_disabled(&vm, "ConsolidateVMDisks_Task")?;
+    let moref = vm.moref.clone();
+    start(
+        call,
+        &vm,
+        ("ConsolidateVMDisks_Task", "VirtualMachine.consolidateDisks"),
+        move |lab| {
+            lab.consolidate(&moref)?;
+            Ok(None)
+        },
+    )
+}
+
+/// A method that was disabled for the VM is refused.
+pub(super) fn refuse_disabled(vm: &Vm, method: &str) -> Result<(), Fault> {
+    let mut disabled = vm.disabled_methods.iter();
+    match disabled.find(|disabled| disabled.method == method) {
+        None => Ok(()),
+        Some(found) => Err(Fault::new(
+            "MethodDisabled",
+            format!("The method is disabled by '{}'", found.source_id),
+        )
+        .with("source", Value::string(&found.source_id))),
+    }
+}
+
+/// Starts a task on a VM. A fault that a test ordered takes the place of the work.
+pub(super) fn start(
+    call: &Call<'_>,
+    vm: &Vm,
+    (name, description_id): (&'static str, &'static str),
+    work: impl FnOnce(&Lab) -> Result<Option<Value>, lab::Error> + Send + 'static,
+) -> Result<Answer, Fault> {
+    let state = call.world.state;
+    let spec = TaskSpec {
+        name,
+        description_id,
+        entity: MoRef::new("VirtualMachine", vm.moref.clone()),
+        entity_name: escape_name(&vm.name),
+        user_name: call.user_name().into_owned(),
+    };
+    let lab = state.lab.clone();
+    let ordered = call.ordered_task_fault();
+    let work = Box::new(move || match ordered {
+        Some(fault) => Err(fault),
+        None => work(&lab).map_err(|error| lab_fault(&error)),
+    });
+    let key = state.tasks.start(spec, work)?;
+    Ok(Answer::One(Value::reference("Task", key)))
+}

@@ -1,0 +1,146 @@
+//! Managed objects as trees of data objects, built from the lab when asked for.
+
+mod compute;
+mod config;
+mod datastore;
+mod device;
+mod entity;
+mod folder;
+mod service;
+mod snapshot;
+mod view;
+mod vm;
+
+use crate::soap::Fault;
+use crate::value::DataObject;
+use crate::world::World;
+
+pub(crate) use entity::escape_name;
+pub(crate) use service::{content as service_content, service_versions};
+
+/// The properties of the object of that id, if there is one. The type's name is the
+/// managed type.
+pub(crate) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
+    let prefix = id.split(['-', '[']).next().unwrap_or_default();
+    match prefix {
+        "ServiceInstance" | "SessionManager" | "propertyCollector" | "ViewManager"
+        | "SearchIndex" => service::properties(world, id),
+        "session" => Ok(view::properties(world, id)?),
+        "task" => Ok(world
+            .state
+            .tasks
+            .info(id)
+            .map(|info| DataObject::new("Task").part("info", info))),
+        "vm" => vm::properties(world, id),
+        "snapshot" => snapshot::properties(world, id),
+        "datastore" => datastore::properties(world, id),
+        "host" | "domain" | "resgroup" => compute::properties(world, id),
+        "datacenter" | "group" => folder::properties(world, id),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use lab::{DiskSpec, Lab, SiteSpec, SnapshotSpec, VmSpec};
+
+    use super::*;
+    use crate::Options;
+    use crate::server::State;
+    use crate::session::{Client, View};
+    use crate::soap::Fault;
+    use crate::task::{TaskSpec, Tasks};
+    use crate::value::MoRef;
+
+    fn lab(root: &std::path::Path) -> (Lab, String, String) {
+        let lab = Lab::create(root, SiteSpec::default()).unwrap();
+        let disk = DiskSpec {
+            capacity_bytes: 1 << 20,
+            ..DiskSpec::default()
+        };
+        let vm = lab
+            .add_vm(VmSpec {
+                name: "a & b".to_owned(),
+                disks: vec![disk.clone(), disk],
+                folder: Some("Prod".to_owned()),
+                ..VmSpec::default()
+            })
+            .unwrap();
+        lab.set_change_tracking(&vm.moref, true).unwrap();
+        lab.create_snapshot(&vm.moref, &SnapshotSpec::named("one"))
+            .unwrap();
+        let snapshot = lab
+            .create_snapshot(&vm.moref, &SnapshotSpec::named("two"))
+            .unwrap();
+        (lab, vm.moref, snapshot.moref)
+    }
+
+    /// Everything the server builds agrees with the schema: names, types, required members.
+    #[tokio::test]
+    async fn all_objects_agree_with_the_schema() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lab, vm, snapshot) = lab(&folder.path().join("lab"));
+        let tasks = Tasks::new(tokio::runtime::Handle::current(), Duration::ZERO);
+        let spec = TaskSpec {
+            name: "CreateSnapshot_Task",
+            description_id: "VirtualMachine.createSnapshot",
+            entity: MoRef::new("VirtualMachine", vm.clone()),
+            entity_name: "a".to_owned(),
+            user_name: "u".to_owned(),
+        };
+        let task = tasks
+            .start(spec, Box::new(|| Err(Fault::invalid_login())))
+            .unwrap();
+        let state = State::new(lab, Options::default(), tasks, 60);
+        let client = Client::default();
+        let (cookie, session) = state.sessions.open("u@d", "en", &client, 0).unwrap();
+        let view = format!("session[{}]52", session.key);
+        state.sessions.with(Some(&cookie), |session| {
+            let all = View {
+                container: MoRef::new("Folder", "group-d1"),
+                types: Vec::new(),
+                recursive: true,
+            };
+            session.views.insert(view.clone(), all);
+        });
+        let world = World::new(&state, Some(&cookie));
+
+        let listed = properties(&world, &view).unwrap().unwrap();
+        let listed = listed.get("view").unwrap().targets().into_iter();
+        let mut ids: Vec<String> = listed.map(|reference| reference.id.clone()).collect();
+        for expected in ["group-v4", "host-16", "resgroup-9", "datastore-17", &vm] {
+            assert!(ids.iter().any(|id| id == expected), "{expected}");
+        }
+        let others = [
+            "ServiceInstance",
+            "SessionManager",
+            "propertyCollector",
+            "ViewManager",
+        ];
+        ids.extend(others.map(str::to_owned));
+        ids.extend([
+            view,
+            snapshot,
+            task,
+            "group-d1".to_owned(),
+            "SearchIndex".to_owned(),
+        ]);
+        for id in &ids {
+            let object = properties(&world, id).unwrap().unwrap();
+            assert_eq!(object.disagreement(), None, "{id}");
+        }
+        for id in [
+            "vm-1",
+            "../vm-1021",
+            "",
+            "task-1",
+            "snapshot-1",
+            "group-x",
+            "session[x]y",
+        ] {
+            assert_eq!(properties(&world, id).unwrap(), None, "{id}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The compute resource, its host and its resource pool.
+
+use lab::Site;
+
+use super::entity::{entity, status};
+use super::folder::no_networks;
+use super::service::host_product;
+use crate::soap::Fault;
+use crate::value::{DataObject, MoRef, Value};
+use crate::world::World;
+
+pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
+    let site = world.site()?;
+    if id == site.compute_resource.moref {
+        Ok(Some(compute_resource(world, site)))
+    } else if id == site.host.moref {
+        Ok(Some(host(world, site)?))
+    } else if id == site.pool.moref {
+        Ok(Some(resource_pool(world, site)?))
+    } else {
+        Ok(None)
+    }
+}
+
+fn datastores(site: &Site) -> Value {
+    Value::references(
+        "Datastore",
+        site.datastores.iter().map(|found| &found.moref),
+    )
+}
+
+fn vms(world: &World<'_>) -> Result<Value, Fault> {
+    let ids = world.vms()?.iter().map(|vm| &vm.moref);
+    Ok(Value::references("VirtualMachine", ids))
+}
+
+fn above(site: &Site) -> MoRef {
+    MoRef::new("ComputeResource", site.compute_resource.moref.clone())
+}
+
+fn compute_resource(world: &World<'_>, site: &Site) -> DataObject {
+    let found = &site.compute_resource;
+    let parent = Some(MoRef::new("Folder", Site::HOST_FOLDER));
+    entity(world, "ComputeResource", &found.moref, &found.name, parent)
+        .with(
+            "resourcePool",
+            Value::reference("ResourcePool", &site.pool.moref),
+        )
+        .with("host", Value::references("HostSystem", [&site.host.moref]))
+        .with("datastore", datastores(site))
+        .with("network", no_networks())
+}
+
+fn host(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
+    let found = &site.host;
+    let reference = Value::reference("HostSystem", &found.moref);
+    let runtime = DataObject::new("HostRuntimeInfo")
+        .with(
+            "connectionState",
+            Value::Enum("HostSystemConnectionState", "connected".into()),
+        )
+        .with(
+            "powerState",
+            Value::Enum("HostSystemPowerState", "poweredOn".into()),
+        )
+        .flags(false, &["inMaintenanceMode", "inQuarantineMode"]);
+    let config = DataObject::new("HostConfigSummary")
+        .text("name", &found.name)
+        .with("port", Value::int(443))
+        .part("product", host_product(site))
+        .flags(false, &["vmotionEnabled", "faultToleranceEnabled"]);
+    let summary = DataObject::new("HostListSummary")
+        .with("host", reference.clone())
+        .part("runtime", runtime.clone())
+        .part("config", config)
+        .part("quickStats", DataObject::new("HostListSummaryQuickStats"))
+        .with("overallStatus", status("green"))
+        .with("rebootRequired", Value::boolean(false));
+    let config = DataObject::new("HostConfigInfo")
+        .with("host", reference)
+        .part("product", host_product(site));
+    Ok(entity(
+        world,
+        "HostSystem",
+        &found.moref,
+        &found.name,
+        Some(above(site)),
+    )
+    .part("runtime", runtime)
+    .part("summary", summary)
+    .part("config", config)
+    .with("vm", vms(world)?)
+    .with("datastore", datastores(site))
+    .with("network", no_networks()))
+}
+
+fn resource_pool(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
+    let found = &site.pool;
+    let owner = Value::reference("ComputeResource", &site.compute_resource.moref);
+    Ok(entity(
+        world,
+        "ResourcePool",
+        &found.moref,
+        &found.name,
+        Some(above(site)),
+    )
+    .with("owner", owner)
+    .with(
+        "resourcePool",
+        Value::references("ResourcePool", Vec::<String>::new()),
+    )
+    .with("vm", vms(world)?))
+}

@@ -1,0 +1,122 @@
+//! Datastores.
+
+use lab::{Datastore, DatastoreKind, Site, Vm};
+
+use super::entity::entity;
+use crate::soap::Fault;
+use crate::value::{DataObject, MoRef, Value};
+use crate::world::World;
+
+/// What every datastore claims to hold.
+const CAPACITY_BYTES: u64 = 4 << 40;
+
+pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
+    let site = world.site()?;
+    match site.datastores.iter().find(|found| found.moref == id) {
+        Some(found) => Ok(Some(datastore(world, site, found)?)),
+        None => Ok(None),
+    }
+}
+
+fn datastore(world: &World<'_>, site: &Site, found: &Datastore) -> Result<DataObject, Fault> {
+    let vms: Vec<&Vm> = world
+        .vms()?
+        .iter()
+        .filter(|vm| lies_on(vm, &found.name))
+        .collect();
+    let parent = Some(MoRef::new("Folder", Site::DATASTORE_FOLDER));
+    let mount = DataObject::new("HostMountInfo")
+        .text("path", volume_path(site, found))
+        .text("accessMode", "readWrite")
+        .flags(true, &["mounted", "accessible"]);
+    let host = DataObject::new("DatastoreHostMount")
+        .with("key", Value::reference("HostSystem", &site.host.moref))
+        .part("mountInfo", mount);
+    let ids = vms.iter().map(|vm| &vm.moref);
+    Ok(
+        entity(world, "Datastore", &found.moref, &found.name, parent)
+            .part("summary", summary(site, found, &vms))
+            .with("host", Value::objects("DatastoreHostMount", [host]))
+            .with("vm", Value::references("VirtualMachine", ids))
+            .part("capability", capability(found.kind)),
+    )
+}
+
+fn summary(site: &Site, found: &Datastore, vms: &[&Vm]) -> DataObject {
+    let used: u64 = vms
+        .iter()
+        .flat_map(|vm| &vm.disks)
+        .filter(|disk| disk.datastore == found.name)
+        .map(|disk| disk.capacity_bytes)
+        .fold(0, u64::saturating_add);
+    DataObject::new("DatastoreSummary")
+        .with("datastore", Value::reference("Datastore", &found.moref))
+        .text("name", &found.name)
+        .text("url", format!("ds://{}/", volume_path(site, found)))
+        .with("capacity", Value::long(CAPACITY_BYTES))
+        .with(
+            "freeSpace",
+            Value::long(CAPACITY_BYTES.saturating_sub(used)),
+        )
+        .with("accessible", Value::boolean(true))
+        .with("multipleHostAccess", Value::boolean(false))
+        .text("type", type_name(found.kind))
+        .text("maintenanceMode", "normal")
+}
+
+fn capability(kind: DatastoreKind) -> DataObject {
+    let directories = Value::boolean(kind != DatastoreKind::Vsan);
+    DataObject::new("DatastoreCapability")
+        .flags(
+            true,
+            &[
+                "directoryHierarchySupported",
+                "rawDiskMappingsSupported",
+                "perFileThinProvisioningSupported",
+            ],
+        )
+        .flags(false, &["storageIORMSupported", "nativeSnapshotSupported"])
+        .with("topLevelDirectoryCreateSupported", directories)
+        .with("seSparseSupported", Value::boolean(false))
+}
+
+fn type_name(kind: DatastoreKind) -> &'static str {
+    match kind {
+        DatastoreKind::Vmfs | DatastoreKind::Local => "VMFS",
+        DatastoreKind::Nfs => "NFS",
+        DatastoreKind::Vsan => "vsan",
+    }
+}
+
+/// Whether the VM has its home or a disk there.
+pub(super) fn lies_on(vm: &Vm, datastore: &str) -> bool {
+    vm.vmx_path
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .is_some_and(|(name, _)| name == datastore)
+        || vm.disks.iter().any(|disk| disk.datastore == datastore)
+}
+
+/// `/vmfs/volumes/<id>`, with an id in the form of VMFS made from the site's own.
+pub(super) fn volume_path(site: &Site, found: &Datastore) -> String {
+    let digits: Vec<char> = site
+        .instance_uuid
+        .chars()
+        .filter(char::is_ascii_hexdigit)
+        .chain(std::iter::repeat('0'))
+        .take(24)
+        .collect();
+    let part = |range: std::ops::Range<usize>| digits[range].iter().collect::<String>();
+    let number: u32 = found
+        .moref
+        .rsplit('-')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_default();
+    format!(
+        "/vmfs/volumes/{}-{number:08x}-{}-{}",
+        part(0..8),
+        part(8..12),
+        part(12..24)
+    )
+}

@@ -1,0 +1,163 @@
+//! ServiceInstance and the singletons that belong to it.
+
+use lab::Site;
+
+use crate::clock::timestamp;
+use crate::soap::Fault;
+use crate::value::{DataObject, Value};
+use crate::world::World;
+
+/// API versions a client may ask for, newest first ("vSphere Web Services API" 1.11).
+const VERSIONS: [&str; 28] = [
+    "8.0.3.0", "8.0.2.0", "8.0.1.0", "8.0.0.2", "8.0.0.1", "8.0.0.0", "7.0.3.2", "7.0.3.1",
+    "7.0.3.0", "7.0.2.1", "7.0.2.0", "7.0.1.1", "7.0.1.0", "7.0.0.2", "7.0.0.0", "6.9.1", "6.8.7",
+    "6.7.3", "6.7.2", "6.7.1", "6.7", "6.5", "6.0", "5.5", "5.1", "5.0", "4.1", "4.0",
+];
+
+/// The managers a client finds in the service content: member, type, id.
+const MANAGERS: [(&str, &str, &str); 12] = [
+    ("setting", "OptionManager", "VpxSettings"),
+    ("userDirectory", "UserDirectory", "UserDirectory"),
+    ("sessionManager", "SessionManager", "SessionManager"),
+    (
+        "authorizationManager",
+        "AuthorizationManager",
+        "AuthorizationManager",
+    ),
+    ("eventManager", "EventManager", "EventManager"),
+    ("taskManager", "TaskManager", "TaskManager"),
+    ("extensionManager", "ExtensionManager", "ExtensionManager"),
+    ("licenseManager", "LicenseManager", "LicenseManager"),
+    ("searchIndex", "SearchIndex", "SearchIndex"),
+    ("fileManager", "FileManager", "FileManager"),
+    (
+        "datastoreNamespaceManager",
+        "DatastoreNamespaceManager",
+        "DatastoreNamespaceManager",
+    ),
+    (
+        "virtualDiskManager",
+        "VirtualDiskManager",
+        "virtualDiskManager",
+    ),
+];
+
+pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
+    let object = match id {
+        "ServiceInstance" => DataObject::new("ServiceInstance")
+            .with("serverClock", Value::time(timestamp()))
+            .part("content", content(world.site()?)),
+        "SessionManager" => session_manager(world),
+        "propertyCollector" => DataObject::new("PropertyCollector"),
+        "ViewManager" => view_manager(world),
+        "SearchIndex" => DataObject::new("SearchIndex"),
+        _ => return Ok(None),
+    };
+    Ok(Some(object))
+}
+
+fn session_manager(world: &World<'_>) -> DataObject {
+    let current = world
+        .state
+        .sessions
+        .with(world.cookie, |session| session.user_session());
+    DataObject::new("SessionManager")
+        .with_some("currentSession", current.map(Value::Object))
+        .with("messageLocaleList", Value::strings(["en"]))
+        .with("supportedLocaleList", Value::strings(["en"]))
+        .text("defaultLocale", "en")
+}
+
+fn view_manager(world: &World<'_>) -> DataObject {
+    let mut views = world
+        .state
+        .sessions
+        .with(world.cookie, |session| {
+            session.views.keys().cloned().collect::<Vec<_>>()
+        })
+        .unwrap_or_default();
+    views.sort();
+    DataObject::new("ViewManager").with("viewList", Value::references("ContainerView", views))
+}
+
+/// The result of `RetrieveServiceContent`.
+pub(crate) fn content(site: &Site) -> DataObject {
+    let content = DataObject::new("ServiceContent")
+        .with("rootFolder", Value::reference("Folder", Site::ROOT_FOLDER))
+        .with(
+            "propertyCollector",
+            Value::reference("PropertyCollector", "propertyCollector"),
+        )
+        .with(
+            "viewManager",
+            Value::reference("ViewManager", "ViewManager"),
+        )
+        .part("about", about(site));
+    MANAGERS
+        .iter()
+        .fold(content, |content, (member, type_name, id)| {
+            content.with(member, Value::reference(type_name, *id))
+        })
+}
+
+fn about(site: &Site) -> DataObject {
+    let name = "VMware vCenter Server";
+    DataObject::new("AboutInfo")
+        .text("name", name)
+        .text(
+            "fullName",
+            format!("{name} {} build-{}", site.version, site.build),
+        )
+        .text("vendor", "VMware, Inc.")
+        .text("version", &site.version)
+        .text("patchLevel", "00000")
+        .text("build", &site.build)
+        .text("localeVersion", "INTL")
+        .text("localeBuild", "000")
+        .text("osType", "linux-x64")
+        .text("productLineId", "vpx")
+        .text("apiType", "VirtualCenter")
+        .text("apiVersion", &site.api_version)
+        .text("instanceUuid", &site.instance_uuid)
+        .text("licenseProductName", "VMware VirtualCenter Server")
+        .text("licenseProductVersion", major_version(&site.version))
+}
+
+/// `AboutInfo` of the host.
+pub(super) fn host_product(site: &Site) -> DataObject {
+    let name = "VMware ESXi";
+    DataObject::new("AboutInfo")
+        .text("name", name)
+        .text(
+            "fullName",
+            format!("{name} {} build-{}", site.host.version, site.host.build),
+        )
+        .text("vendor", "VMware, Inc.")
+        .text("version", &site.host.version)
+        .text("build", &site.host.build)
+        .text("localeVersion", "INTL")
+        .text("localeBuild", "000")
+        .text("osType", "vmnix-x86")
+        .text("productLineId", "embeddedEsx")
+        .text("apiType", "HostAgent")
+        .text("apiVersion", &site.api_version)
+        .text("licenseProductName", "VMware ESX Server")
+        .text("licenseProductVersion", major_version(&site.host.version))
+}
+
+fn major_version(version: &str) -> String {
+    version.split('.').take(2).collect::<Vec<_>>().join(".")
+}
+
+/// The body of `vimServiceVersions.xml`: the version of the site, then all older ones.
+pub(crate) fn service_versions(site: &Site) -> String {
+    let known = VERSIONS.iter().position(|known| *known == site.api_version);
+    let prior = &VERSIONS[known.map_or(0, |position| position + 1)..];
+    let prior = prior.join("</version><version>");
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\" ?><namespaces version=\"1.0\"><namespace>\
+         <name>urn:vim25</name><version>{}</version><priorVersions><version>{prior}</version></priorVersions>\
+         </namespace></namespaces>",
+        quick_xml::escape::escape(&site.api_version)
+    )
+}

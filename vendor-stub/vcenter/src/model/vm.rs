@@ -1,0 +1,170 @@
+//! Virtual machines.
+
+use std::collections::BTreeSet;
+
+use lab::{PowerState, Site, Vm};
+
+use super::config::{Config, guest_full_name, int};
+use super::datastore::lies_on;
+use super::entity::{entity, escape_name, status};
+use super::folder::no_networks;
+use super::snapshot;
+use crate::soap::Fault;
+use crate::value::{DataObject, MoRef, Value};
+use crate::world::World;
+
+pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
+    match world.vm(id)? {
+        Some(vm) => Ok(Some(virtual_machine(world, world.site()?, &vm))),
+        None => Ok(None),
+    }
+}
+
+fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm) -> DataObject {
+    let parent = Some(MoRef::new("Folder", vm.folder.clone()));
+    let disabled: BTreeSet<&str> = vm
+        .disabled_methods
+        .iter()
+        .map(|disabled| disabled.method.as_str())
+        .collect();
+    let datastores = site
+        .datastores
+        .iter()
+        .filter(|datastore| lies_on(vm, &datastore.name))
+        .map(|datastore| &datastore.moref);
+    let roots = vm
+        .snapshots
+        .iter()
+        .filter(|snapshot| snapshot.parent.is_none())
+        .map(|snapshot| &snapshot.moref);
+    entity(world, "VirtualMachine", &vm.moref, &vm.name, parent)
+        .with("disabledMethod", Value::strings(disabled))
+        .part("capability", capability(vm))
+        .part("config", Config::running(vm).info(site))
+        .with(
+            "resourcePool",
+            Value::reference("ResourcePool", &site.pool.moref),
+        )
+        .part("runtime", runtime(vm))
+        .part("guest", guest(vm))
+        .part("summary", summary(vm))
+        .with("datastore", Value::references("Datastore", datastores))
+        .with("network", no_networks())
+        .with_some("snapshot", snapshot::tree(vm).map(Value::Object))
+        .with(
+            "rootSnapshot",
+            Value::references("VirtualMachineSnapshot", roots),
+        )
+        .with("guestHeartbeatStatus", status("gray"))
+}
+
+/// A power state as vim25 spells it.
+pub(super) fn power_state(state: PowerState) -> Value {
+    Value::Enum("VirtualMachinePowerState", state.as_str().to_owned())
+}
+
+fn runtime(vm: &Vm) -> DataObject {
+    DataObject::new("VirtualMachineRuntimeInfo")
+        .with("host", Value::reference("HostSystem", &vm.host))
+        .with(
+            "connectionState",
+            Value::Enum("VirtualMachineConnectionState", "connected".into()),
+        )
+        .with("powerState", power_state(vm.power_state))
+        .with(
+            "faultToleranceState",
+            Value::Enum("VirtualMachineFaultToleranceState", "notConfigured".into()),
+        )
+        .flags(false, &["toolsInstallerMounted", "onlineStandby", "paused"])
+        .with("suspendInterval", Value::long(0))
+        .with("numMksConnections", Value::int(0))
+        .text("recordReplayState", "inactive")
+        .with(
+            "consolidationNeeded",
+            Value::boolean(vm.consolidation_needed),
+        )
+        .with("snapshotInBackground", Value::boolean(false))
+}
+
+fn guest(vm: &Vm) -> DataObject {
+    let (tools, state) = match vm.power_state {
+        PowerState::PoweredOn => ("guestToolsRunning", "running"),
+        _ => ("guestToolsNotRunning", "notRunning"),
+    };
+    DataObject::new("GuestInfo")
+        .text("toolsRunningStatus", tools)
+        .text("guestId", &vm.guest_id)
+        .text("guestFullName", guest_full_name(&vm.guest_id))
+        .text("guestState", state)
+}
+
+fn summary(vm: &Vm) -> DataObject {
+    let config = DataObject::new("VirtualMachineConfigSummary")
+        .text("name", escape_name(&vm.name))
+        .with("template", Value::boolean(false))
+        .text("vmPathName", &vm.vmx_path)
+        .with("memorySizeMB", Value::int(int(vm.memory_mib)))
+        .with("numCpu", Value::int(int(vm.cpus)))
+        .with("numEthernetCards", Value::int(0))
+        .with(
+            "numVirtualDisks",
+            Value::int(i32::try_from(vm.disks.len()).unwrap_or(i32::MAX)),
+        )
+        .text("uuid", &vm.bios_uuid)
+        .text("instanceUuid", &vm.instance_uuid)
+        .text("guestId", &vm.guest_id)
+        .text("guestFullName", guest_full_name(&vm.guest_id))
+        .text("annotation", &vm.annotation)
+        .with("tpmPresent", Value::boolean(false))
+        .text("hwVersion", format!("vmx-{:02}", vm.hardware_version));
+    let stats =
+        DataObject::new("VirtualMachineQuickStats").with("guestHeartbeatStatus", status("gray"));
+    DataObject::new("VirtualMachineSummary")
+        .with("vm", Value::reference("VirtualMachine", &vm.moref))
+        .part("runtime", runtime(vm))
+        .part("config", config)
+        .part("quickStats", stats)
+        .with("overallStatus", status("green"))
+}
+
+fn capability(vm: &Vm) -> DataObject {
+    DataObject::new("VirtualMachineCapability")
+        .flags(
+            true,
+            &[
+                "snapshotOperationsSupported",
+                "multipleSnapshotsSupported",
+                "snapshotConfigSupported",
+                "poweredOffSnapshotsSupported",
+                "quiescedSnapshotsSupported",
+                "lockSnapshotsSupported",
+                "cpuFeatureMaskSupported",
+                "s1AcpiManagementSupported",
+                "swapPlacementSupported",
+                "toolsSyncTimeSupported",
+                "diskSharesSupported",
+                "bootOptionsSupported",
+                "multipleCoresPerSocketSupported",
+            ],
+        )
+        .flags(
+            false,
+            &[
+                "memorySnapshotsSupported",
+                "revertToSnapshotSupported",
+                "disableSnapshotsSupported",
+                "consolePreferencesSupported",
+                "settingScreenResolutionSupported",
+                "toolsAutoUpdateSupported",
+                "vmNpivWwnSupported",
+                "npivWwnOnNonRdmVmSupported",
+                "virtualMmuUsageSupported",
+                "settingVideoRamSizeSupported",
+                "recordReplaySupported",
+            ],
+        )
+        .with(
+            "changeTrackingSupported",
+            Value::boolean(vm.change_tracking_supported),
+        )
+}

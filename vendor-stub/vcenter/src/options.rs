@@ -1,0 +1,25 @@
+//! Settings of the server.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// How the server runs. Make one with [`Options::default`] and change fields.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// Address to listen on; port 0 takes a free one. Default `127.0.0.1:0`.
+    pub listen: SocketAddr,
+    /// How long a task takes before its work is done, in milliseconds. Default 40.
+    pub task_duration_ms: u64,
+    /// Greatest number of objects in one page of `RetrievePropertiesEx`. Default 100.
+    pub page_limit: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            task_duration_ms: 40,
+            page_limit: 100,
+        }
+    }
+}

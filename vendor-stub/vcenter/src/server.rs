@@ -1,0 +1,10 @@
+//! The running server: state, listener, HTTP.
+
+mod cookie;
+mod http;
+mod listener;
+mod state;
+mod vcenter;
+
+pub(crate) use state::State;
+pub use vcenter::VCenter;

@@ -1,0 +1,166 @@
+//! HTTP: routes, headers, compression, and what a test ordered to go wrong below SOAP.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, SET_COOKIE,
+    USER_AGENT, VARY,
+};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+
+use super::{State, cookie};
+use crate::methods::{Caller, Outcome, serve};
+use crate::model::service_versions;
+use crate::session::Client;
+
+/// Requests of the known clients stay far below this.
+const MAX_BODY_BYTES: usize = 4 << 20;
+const XML: &str = "text/xml; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+type Answer = Response<Full<Bytes>>;
+
+/// Serves one HTTP request.
+pub(super) async fn handle(
+    state: Arc<State>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    let path = request.uri().path();
+    let answer = match (request.method(), path) {
+        (&Method::POST, "/sdk" | "/sdk/") => soap(state, peer, request).await,
+        (&Method::GET, "/sdk/vimServiceVersions.xml") => versions(state).await,
+        (_, "/sdk" | "/sdk/" | "/sdk/vimServiceVersions.xml") => {
+            html(StatusCode::METHOD_NOT_ALLOWED)
+        }
+        _ => html(StatusCode::NOT_FOUND),
+    };
+    Ok(answer)
+}
+
+async fn versions(state: Arc<State>) -> Answer {
+    let site = tokio::task::spawn_blocking(move || state.lab.site()).await;
+    match site {
+        Ok(Ok(site)) => page(StatusCode::OK, XML, service_versions(&site).into()),
+        _ => html(StatusCode::SERVICE_UNAVAILABLE),
+    }
+}
+
+async fn soap(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>) -> Answer {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, MAX_BODY_BYTES).collect().await else {
+        return html(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    let caller = caller(peer, &parts.headers);
+    let served = tokio::task::spawn_blocking(move || {
+        let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+        serve(&state, &caller, &text)
+    });
+    let Ok(outcome) = served.await else {
+        return html(StatusCode::SERVICE_UNAVAILABLE);
+    };
+    let delay_ms = outcome.ordered.as_ref().and_then(|fault| fault.delay_ms);
+    if let Some(delay_ms) = delay_ms {
+        tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+    }
+    respond(outcome, &parts.headers)
+}
+
+fn caller(peer: SocketAddr, headers: &HeaderMap) -> Caller {
+    let agent = headers
+        .get(USER_AGENT)
+        .and_then(|agent| agent.to_str().ok());
+    Caller {
+        cookie: cookie::from_headers(headers),
+        client: Client {
+            ip_address: peer.ip().to_string(),
+            user_agent: agent.unwrap_or_default().to_owned(),
+        },
+    }
+}
+
+fn respond(outcome: Outcome, request: &HeaderMap) -> Answer {
+    let ordered = outcome.ordered.unwrap_or_default();
+    if let Some(status) = ordered.http_status {
+        return html(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY));
+    }
+    let mut body = outcome.body.into_bytes();
+    if let Some(length) = ordered.truncate {
+        body.truncate(length);
+    }
+    let packed = accepts_gzip(request).then(|| gzip(&body)).flatten();
+    let is_packed = packed.is_some();
+    let status = StatusCode::from_u16(outcome.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = page(status, XML, packed.unwrap_or(body));
+    let headers = answer.headers_mut();
+    if is_packed {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    let cookie = outcome.new_cookie.as_deref().map(cookie::set_cookie);
+    if let Some(line) = cookie.and_then(|line| HeaderValue::try_from(line).ok()) {
+        headers.insert(SET_COOKIE, line);
+    }
+    answer
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(|coding| coding.split(';').next().unwrap_or_default().trim())
+        .any(|coding| coding.eq_ignore_ascii_case("gzip"))
+}
+
+fn gzip(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}
+
+fn page(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    answer
+}
+
+/// A page as the proxy in front of a vCenter shows it: no SOAP.
+fn html(status: StatusCode) -> Answer {
+    let text = format!("<html><body><h1>{status}</h1></body></html>\n");
+    page(status, HTML, text.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_used_only_when_asked_for() {
+        let mut headers = HeaderMap::new();
+        assert!(!accepts_gzip(&headers));
+        headers.insert(
+            ACCEPT_ENCODING,
+            HeaderValue::from_static("identity, x-gzip"),
+        );
+        assert!(!accepts_gzip(&headers));
+        headers.insert(
+            ACCEPT_ENCODING,
+            HeaderValue::from_static("deflate, GZIP;q=1"),
+        );
+        assert!(accepts_gzip(&headers));
+    }
+}

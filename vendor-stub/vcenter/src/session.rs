@@ -1,0 +1,193 @@
+//! Sessions: who is logged in under which cookie, and what dies with a session.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::clock::timestamp;
+use crate::random;
+use crate::soap::Fault;
+use crate::value::{DataObject, MoRef, Value};
+
+/// A container view of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    /// Where it begins.
+    pub(crate) container: MoRef,
+    /// The managed types it lists; empty = all.
+    pub(crate) types: Vec<String>,
+    /// Whether it goes below the first level.
+    pub(crate) recursive: bool,
+}
+
+/// One login.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    /// `UserSession.key`; not the cookie.
+    pub(crate) key: String,
+    /// The user as the server spells it.
+    pub(crate) user_name: String,
+    login_time: String,
+    last_active_time: String,
+    last_active_ms: u64,
+    locale: String,
+    user_agent: String,
+    ip_address: String,
+    calls: i32,
+    /// Views by their id.
+    pub(crate) views: HashMap<String, View>,
+    /// Page size asked and results still to be fetched, by token.
+    pub(crate) pages: HashMap<String, (usize, Vec<DataObject>)>,
+    next_token: u64,
+}
+
+/// Who calls, as far as HTTP tells.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Client {
+    /// Address without port.
+    pub(crate) ip_address: String,
+    /// The header `User-Agent`.
+    pub(crate) user_agent: String,
+}
+
+impl Session {
+    /// A token that this session has not used yet.
+    pub(crate) fn token(&mut self) -> String {
+        let token = self.next_token.to_string();
+        self.next_token += 1;
+        token
+    }
+
+    /// The session as a data object.
+    pub(crate) fn user_session(&self) -> DataObject {
+        DataObject::new("UserSession")
+            .text("key", &self.key)
+            .text("userName", &self.user_name)
+            .text("fullName", &self.user_name)
+            .with("loginTime", Value::time(&self.login_time))
+            .with("lastActiveTime", Value::time(&self.last_active_time))
+            .text("locale", &self.locale)
+            .text("messageLocale", &self.locale)
+            .with("extensionSession", Value::boolean(false))
+            .text("ipAddress", &self.ip_address)
+            .text("userAgent", &self.user_agent)
+            .with("callCount", Value::int(self.calls))
+    }
+}
+
+/// All sessions, by cookie.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    live: Mutex<HashMap<String, Session>>,
+}
+
+impl Sessions {
+    fn live(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a session and returns its cookie.
+    pub(crate) fn open(
+        &self,
+        user: &str,
+        locale: &str,
+        client: &Client,
+        now_ms: u64,
+    ) -> Result<(String, Session), Fault> {
+        let cookie = random::hex(20)?;
+        let now = timestamp();
+        let session = Session {
+            key: random::uuid()?,
+            user_name: user_name(user),
+            login_time: now.clone(),
+            last_active_time: now,
+            last_active_ms: now_ms,
+            locale: locale.to_owned(),
+            user_agent: client.user_agent.clone(),
+            ip_address: client.ip_address.clone(),
+            calls: 0,
+            views: HashMap::new(),
+            pages: HashMap::new(),
+            next_token: 0,
+        };
+        self.live().insert(cookie.clone(), session.clone());
+        Ok((cookie, session))
+    }
+
+    /// Drops sessions that were idle for `idle_ms` or longer, then marks the one of that
+    /// cookie as active. `false` = no such session.
+    pub(crate) fn touch(&self, cookie: &str, now_ms: u64, idle_ms: u64) -> bool {
+        let mut live = self.live();
+        live.retain(|_, session| now_ms.saturating_sub(session.last_active_ms) < idle_ms);
+        match live.get_mut(cookie) {
+            None => false,
+            Some(session) => {
+                session.last_active_ms = now_ms;
+                session.last_active_time = timestamp();
+                session.calls = session.calls.saturating_add(1);
+                true
+            }
+        }
+    }
+
+    /// Works on the session of that cookie.
+    pub(crate) fn with<R>(
+        &self,
+        cookie: Option<&str>,
+        work: impl FnOnce(&mut Session) -> R,
+    ) -> Option<R> {
+        self.live().get_mut(cookie?).map(work)
+    }
+
+    /// Ends a session with all that hangs on it.
+    pub(crate) fn end(&self, cookie: &str) {
+        self.live().remove(cookie);
+    }
+
+    /// Whether a session of that key and user lives.
+    pub(crate) fn is_active(&self, key: &str, user: &str) -> bool {
+        self.live()
+            .values()
+            .any(|session| session.key == key && session.user_name.eq_ignore_ascii_case(user))
+    }
+}
+
+/// `backup@vsphere.local` comes back as `VSPHERE.LOCAL\backup`.
+fn user_name(login: &str) -> String {
+    match login.split_once('@') {
+        Some((user, domain)) => format!("{}\\{user}", domain.to_uppercase()),
+        None => login.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_sessions_end_and_active_ones_do_not() {
+        let sessions = Sessions::default();
+        let client = Client::default();
+        let (first, session) = sessions
+            .open("backup@vsphere.local", "en", &client, 0)
+            .unwrap();
+        let (second, _) = sessions.open("root", "en", &client, 0).unwrap();
+        assert_eq!(session.user_name, "VSPHERE.LOCAL\\backup");
+        assert_eq!(session.user_session().disagreement(), None);
+        assert_ne!(first, session.key);
+        assert!(sessions.touch(&first, 900, 1000));
+        assert!(sessions.touch(&first, 1500, 1000));
+        assert!(!sessions.touch(&second, 1500, 1000));
+        assert!(sessions.is_active(&session.key, "vsphere.local\\backup"));
+        sessions.end(&first);
+        assert!(!sessions.is_active(&session.key, "VSPHERE.LOCAL\\backup"));
+    }
+
+    #[test]
+    fn tokens_are_used_once() {
+        let sessions = Sessions::default();
+        let (cookie, _) = sessions.open("root", "en", &Client::default(), 0).unwrap();
+        let token = || sessions.with(Some(&cookie), Session::token).unwrap();
+        assert_ne!(token(), token());
+        assert!(sessions.with(None, Session::token).is_none());
+    }
+}

@@ -1,0 +1,312 @@
+//! Tasks: queued, running with progress, then success or error.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::clock::timestamp;
+use crate::soap::Fault;
+use crate::value::{DataObject, MoRef, Value};
+
+/// The oldest finished tasks are forgotten beyond this number.
+const MAX_TASKS: usize = 1000;
+const FIRST_TASK: u32 = 5001;
+
+/// What a task does when its time has come. Its result becomes `TaskInfo.result`.
+pub(crate) type Work = Box<dyn FnOnce() -> Result<Option<Value>, Fault> + Send>;
+
+/// A task to start.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskSpec {
+    /// The method's name.
+    pub(crate) name: &'static str,
+    /// `TaskInfo.descriptionId`.
+    pub(crate) description_id: &'static str,
+    /// What it works on.
+    pub(crate) entity: MoRef,
+    /// The name of that.
+    pub(crate) entity_name: String,
+    /// Who started it.
+    pub(crate) user_name: String,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Queued,
+    Running { progress: i32 },
+    Success(Option<Value>),
+    Error(Fault),
+}
+
+#[derive(Clone, Debug)]
+struct Task {
+    key: String,
+    spec: TaskSpec,
+    state: State,
+    cancelled: bool,
+    cancelable: bool,
+    queue_time: String,
+    start_time: Option<String>,
+    complete_time: Option<String>,
+    chain_id: i32,
+}
+
+impl Task {
+    fn is_done(&self) -> bool {
+        matches!(self.state, State::Success(_) | State::Error(_))
+    }
+
+    fn info(&self) -> DataObject {
+        let (state, progress, result, error) = match &self.state {
+            State::Queued => ("queued", None, None, None),
+            State::Running { progress } => ("running", Some(*progress), None, None),
+            State::Success(result) => ("success", None, result.clone(), None),
+            State::Error(fault) => ("error", None, None, Some(fault.localized())),
+        };
+        let reason =
+            DataObject::new("TaskReasonUser").text("userName", self.spec.user_name.clone());
+        DataObject::new("TaskInfo")
+            .text("key", &self.key)
+            .with("task", Value::reference("Task", &self.key))
+            .text("name", self.spec.name)
+            .text("descriptionId", self.spec.description_id)
+            .with("entity", Value::Reference(self.spec.entity.clone()))
+            .text("entityName", &self.spec.entity_name)
+            .with("state", Value::Enum("TaskInfoState", state.to_owned()))
+            .with("cancelled", Value::boolean(self.cancelled))
+            .with("cancelable", Value::boolean(self.cancelable))
+            .with_some("error", error.map(Value::Object))
+            .with_some("result", result)
+            .with_some("progress", progress.map(Value::int))
+            .part("reason", reason)
+            .with("queueTime", Value::time(&self.queue_time))
+            .with_some("startTime", self.start_time.clone().map(Value::time))
+            .with_some("completeTime", self.complete_time.clone().map(Value::time))
+            .with("eventChainId", Value::int(self.chain_id))
+    }
+}
+
+/// All tasks. They outlive the sessions that started them.
+#[derive(Clone, Debug)]
+pub(crate) struct Tasks {
+    all: Arc<Mutex<(u32, Vec<Task>)>>,
+    runtime: Handle,
+    duration: Duration,
+}
+
+impl Tasks {
+    /// No tasks yet. Each will take about `duration` before its work is done.
+    pub(crate) fn new(runtime: Handle, duration: Duration) -> Self {
+        Self {
+            all: Arc::new(Mutex::new((FIRST_TASK, Vec::new()))),
+            runtime,
+            duration,
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, (u32, Vec<Task>)> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a task and returns its id. `TaskInProgress` while another one works on the
+    /// same entity.
+    pub(crate) fn start(&self, spec: TaskSpec, work: Work) -> Result<String, Fault> {
+        let key = self.enter(spec)?;
+        let tasks = self.clone();
+        let started = key.clone();
+        self.runtime
+            .spawn(async move { tasks.run(&started, work).await });
+        Ok(key)
+    }
+
+    fn enter(&self, spec: TaskSpec) -> Result<String, Fault> {
+        let mut all = self.all();
+        let (next, tasks) = &mut *all;
+        let busy = tasks
+            .iter()
+            .find(|task| !task.is_done() && task.spec.entity == spec.entity);
+        if let Some(task) = busy {
+            return Err(Fault::task_in_progress(&task.key));
+        }
+        if tasks.len() >= MAX_TASKS
+            && let Some(oldest) = tasks.iter().position(Task::is_done)
+        {
+            tasks.remove(oldest);
+        }
+        let key = format!("task-{next}");
+        tasks.push(Task {
+            key: key.clone(),
+            spec,
+            state: State::Queued,
+            cancelled: false,
+            cancelable: true,
+            queue_time: timestamp(),
+            start_time: None,
+            complete_time: None,
+            chain_id: i32::try_from(*next).unwrap_or(i32::MAX),
+        });
+        *next += 1;
+        Ok(key)
+    }
+
+    async fn run(&self, key: &str, work: Work) {
+        let step = self.duration / 4;
+        tokio::time::sleep(step).await;
+        for progress in [0, 35, 70] {
+            self.change(key, |task| {
+                task.state = State::Running { progress };
+                task.start_time.get_or_insert_with(timestamp);
+            });
+            tokio::time::sleep(step).await;
+        }
+        // From here on it cannot be cancelled any more.
+        let cancelled = self.change(key, |task| {
+            task.cancelable = false;
+            task.cancelled
+        });
+        let outcome = if cancelled == Some(true) {
+            Err(Fault::new(
+                "RequestCanceled",
+                "The task was canceled by a user.",
+            ))
+        } else {
+            tokio::task::spawn_blocking(work)
+                .await
+                .unwrap_or_else(|error| Err(Fault::system_error(error.to_string())))
+        };
+        self.change(key, |task| {
+            task.complete_time = Some(timestamp());
+            task.state = match outcome {
+                Ok(result) => State::Success(result),
+                Err(fault) => State::Error(fault),
+            };
+        });
+    }
+
+    fn change<R>(&self, key: &str, change: impl FnOnce(&mut Task) -> R) -> Option<R> {
+        let mut all = self.all();
+        all.1.iter_mut().find(|task| task.key == key).map(change)
+    }
+
+    /// The task's `info`, if the task is known.
+    pub(crate) fn info(&self, key: &str) -> Option<DataObject> {
+        self.change(key, |task| task.info())
+    }
+
+    /// The tasks of an entity, oldest first.
+    pub(crate) fn recent(&self, entity: &MoRef) -> Vec<String> {
+        self.all()
+            .1
+            .iter()
+            .filter(|task| task.spec.entity == *entity)
+            .map(|task| task.key.clone())
+            .collect()
+    }
+
+    /// Asks a task to end early.
+    pub(crate) fn cancel(&self, task: &MoRef) -> Result<(), Fault> {
+        let state = |task: &mut Task| {
+            if task.is_done() {
+                return Err(Fault::new(
+                    "InvalidState",
+                    "The operation is not allowed in the current state.",
+                ));
+            }
+            if !task.cancelable {
+                return Err(Fault::not_supported("CancelTask"));
+            }
+            task.cancelled = true;
+            Ok(())
+        };
+        self.change(&task.id, state)
+            .unwrap_or_else(|| Err(Fault::not_found(task)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> TaskSpec {
+        TaskSpec {
+            name: "CreateSnapshot_Task",
+            description_id: "VirtualMachine.createSnapshot",
+            entity: MoRef::new("VirtualMachine", "vm-1021"),
+            entity_name: "app01".into(),
+            user_name: "VSPHERE.LOCAL\\backup".into(),
+        }
+    }
+
+    fn state(tasks: &Tasks, key: &str) -> String {
+        let info = tasks.info(key).unwrap();
+        assert_eq!(info.disagreement(), None);
+        info.get_text("state").unwrap().to_owned()
+    }
+
+    /// Lets paused time pass until the task is done; returns the states seen.
+    async fn watch(tasks: &Tasks, key: &str) -> Vec<String> {
+        let mut seen = vec![state(tasks, key)];
+        while !matches!(seen.last().map(String::as_str), Some("success" | "error")) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let now = state(tasks, key);
+            if seen.last() != Some(&now) {
+                seen.push(now);
+            }
+        }
+        seen
+    }
+
+    fn tasks() -> Tasks {
+        Tasks::new(Handle::current(), Duration::from_millis(40))
+    }
+
+    #[tokio::test]
+    async fn states_follow_each_other_and_the_vm_is_held() {
+        let tasks = tasks();
+        let snapshot = || Value::reference("VirtualMachineSnapshot", "snapshot-2044");
+        let key = tasks
+            .start(spec(), Box::new(move || Ok(Some(snapshot()))))
+            .unwrap();
+        let busy = tasks.start(spec(), Box::new(|| Ok(None))).unwrap_err();
+        assert_eq!(busy.type_name(), "TaskInProgress");
+        assert_eq!(busy.detail.get_reference("task").unwrap().id, key);
+
+        assert_eq!(watch(&tasks, &key).await, ["queued", "running", "success"]);
+        let info = tasks.info(&key).unwrap();
+        assert_eq!(info.get("result"), Some(&snapshot()));
+        assert!(info.get("progress").is_none() && info.get("completeTime").is_some());
+        assert_eq!(tasks.recent(&spec().entity), [key.as_str()]);
+        assert!(tasks.start(spec(), Box::new(|| Ok(None))).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_task_does_not_do_its_work() {
+        let tasks = tasks();
+        let key = tasks
+            .start(spec(), Box::new(|| panic!("must not run")))
+            .unwrap();
+        let reference = MoRef::new("Task", key.clone());
+        tasks.cancel(&reference).unwrap();
+        assert_eq!(watch(&tasks, &key).await.last().unwrap(), "error");
+        let info = tasks.info(&key).unwrap();
+        let error = info.get("error").and_then(Value::object).unwrap();
+        let fault = error.get("fault").and_then(Value::object).unwrap();
+        assert_eq!(fault.type_name, "RequestCanceled");
+        let again = tasks.cancel(&reference).unwrap_err();
+        assert_eq!(again.type_name(), "InvalidState");
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_the_work_is_the_error_of_the_task() {
+        let tasks = tasks();
+        let fail = || Err(Fault::file("FileLocked", "[datastore1] a/a.vmdk"));
+        let key = tasks.start(spec(), Box::new(fail)).unwrap();
+        assert_eq!(watch(&tasks, &key).await.last().unwrap(), "error");
+        let missing = MoRef::new("Task", "task-1");
+        assert_eq!(
+            tasks.cancel(&missing).unwrap_err().type_name(),
+            "ManagedObjectNotFound"
+        );
+    }
+}
