@@ -1,2 +1,11 @@
-//! Entry point.
-fn main() {}
+//! The program `vcenter-stub`.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,13 @@
+//! The server over real TLS on loopback, with a small client of its own.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+#![forbid(unsafe_code)]
+
+mod bad_input;
+mod client;
+mod cycle;
+mod faults;
+mod inventory;
+mod program;
+mod rig;
+mod sessions;

@@ -1,0 +1,126 @@
+//! Logging in, idling out, and what is left without a session.
+
+use std::time::Duration;
+
+use lab::SiteSpec;
+
+use crate::client::between;
+use crate::rig::{PASSWORD, Rig, USER};
+
+const MANAGER: (&str, &str) = ("SessionManager", "SessionManager");
+
+#[test]
+fn wrong_password_is_invalid_login_with_a_cookie_that_proves_nothing() {
+    let rig = Rig::new();
+    let mut client = rig.stranger();
+    let fault = client.login(USER, "wrong").unwrap_err();
+    assert_eq!(fault.type_name, "InvalidLogin");
+    assert_eq!(
+        fault.text,
+        "Cannot complete login due to an incorrect user name or password."
+    );
+    assert!(client.cookie.is_some());
+    let time = client.call("CurrentTime", ("ServiceInstance", "ServiceInstance"), "");
+    assert_eq!(time.unwrap_err().type_name, "NotAuthenticated");
+    client.login(USER, PASSWORD).unwrap();
+    let again = client.login(USER, PASSWORD).unwrap_err();
+    assert_eq!(again.type_name, "InvalidLogin");
+    assert_eq!(
+        rig.calls(),
+        [
+            "Login InvalidLogin",
+            "CurrentTime NotAuthenticated",
+            "Login ok",
+            "Login InvalidLogin"
+        ]
+    );
+}
+
+#[test]
+fn an_idle_session_ends_and_shows_in_both_forms() {
+    let spec = SiteSpec {
+        session_idle_secs: 60,
+        ..SiteSpec::default()
+    };
+    let rig = Rig::with(&["app01"], spec, 100);
+    let mut client = rig.client();
+    let vm = ("VirtualMachine", rig.vm.as_str());
+    let args = "<container type=\"Folder\">group-d1</container><recursive>true</recursive>";
+    let view = client
+        .call("CreateContainerView", ("ViewManager", "ViewManager"), args)
+        .unwrap();
+    let view = between(&view, "type=\"ContainerView\">", "<").to_owned();
+    for _ in 0..3 {
+        rig.vcenter.advance_clock(Duration::from_secs(40));
+        client.read(vm, &["name"]).unwrap();
+    }
+    rig.vcenter.advance_clock(Duration::from_secs(61));
+
+    let time = client.call("CurrentTime", ("ServiceInstance", "ServiceInstance"), "");
+    assert_eq!(time.unwrap_err().type_name, "NotAuthenticated");
+    let hidden = client
+        .read(vm, &["config.hardware.device", "name"])
+        .unwrap();
+    assert!(!hidden.contains("<propSet>"));
+    assert_eq!(
+        between(&hidden, "<missingSet>", "</missingSet>"),
+        "<path>config.hardware.device</path><fault><fault xsi:type=\"NotAuthenticated\">\
+         <object type=\"VirtualMachine\">vm-1021</object><privilegeId>System.Read</privilegeId>\
+         </fault><localizedMessage>The session is not authenticated.</localizedMessage></fault>"
+    );
+    let dead = client
+        .read(("ContainerView", &view), &["view"])
+        .unwrap_err();
+    assert_eq!(dead.type_name, "ManagedObjectNotFound");
+    let current = client.read(MANAGER, &["currentSession"]).unwrap();
+    assert_eq!(
+        current,
+        "<returnval><objects><obj type=\"SessionManager\">SessionManager</obj></objects></returnval>"
+    );
+    client.login(USER, PASSWORD).unwrap();
+    assert!(client.read(vm, &["name"]).unwrap().contains(">app01<"));
+}
+
+#[test]
+fn the_session_can_be_asked_for() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let current = client.read(MANAGER, &["currentSession"]).unwrap();
+    assert!(current.contains("<val xsi:type=\"UserSession\"><key>"));
+    assert!(current.contains("<userAgent>vcenter-stub test</userAgent>"));
+    let active = |client: &mut crate::client::Client, key: &str| {
+        let args =
+            format!("<sessionID>{key}</sessionID><userName>VSPHERE.LOCAL\\backup</userName>");
+        client.call("SessionIsActive", MANAGER, &args).unwrap()
+    };
+    let key = client.session_key.clone();
+    assert_eq!(active(&mut client, &key), "<returnval>true</returnval>");
+    assert_eq!(active(&mut client, "52"), "<returnval>false</returnval>");
+}
+
+#[test]
+fn sessions_do_not_share_views_or_tokens() {
+    let rig = Rig::with(&["a", "b", "c"], SiteSpec::default(), 1);
+    let (mut one, mut two) = (rig.client(), rig.client());
+    let args = "<container type=\"Folder\">group-d1</container><recursive>true</recursive>";
+    let view = one
+        .call("CreateContainerView", ("ViewManager", "ViewManager"), args)
+        .unwrap();
+    let view = between(&view, "type=\"ContainerView\">", "<").to_owned();
+    let foreign = two.read(("ContainerView", &view), &["view"]).unwrap_err();
+    assert_eq!(foreign.type_name, "ManagedObjectNotFound");
+
+    let spec = "<specSet><propSet><type>VirtualMachine</type><pathSet>name</pathSet></propSet>\
+                <objectSet><obj type=\"VirtualMachine\">vm-1021</obj></objectSet>\
+                <objectSet><obj type=\"VirtualMachine\">vm-1022</obj></objectSet></specSet>\
+                <options></options>";
+    let collector = ("PropertyCollector", "propertyCollector");
+    let page = one.call("RetrievePropertiesEx", collector, spec).unwrap();
+    let token = format!("<token>{}</token>", between(&page, "<token>", "<"));
+    let foreign = two.call("ContinueRetrievePropertiesEx", collector, &token);
+    assert_eq!(foreign.unwrap_err().type_name, "InvalidArgument");
+    let cancelled = one.call("CancelRetrievePropertiesEx", collector, &token);
+    assert_eq!(cancelled.unwrap(), "");
+    let gone = one.call("ContinueRetrievePropertiesEx", collector, &token);
+    assert_eq!(gone.unwrap_err().type_name, "InvalidArgument");
+}
