@@ -1,0 +1,60 @@
+//! The repository: where backups live.
+//!
+//! Three nouns: a *pack* holds sealed blobs and is never changed; a *node* names the places and
+//! ids of blocks or of other nodes; a *root* is a point. Three verbs: a session *announces*
+//! itself, *commits* one root, and a later *sweep* removes what no root needs. No lock and no clock is trusted.
+//! The format is described to the byte in `doc/repository-format.md`.
+//!
+//! Methods of [`Repository`] are async. [`Session`], [`Image`] and [`Repository::verify`] block
+//! and take a tokio handle; they are for OS threads, and the runtime must have threads of its own.
+
+mod announce;
+mod cipher;
+mod codec;
+mod condemned;
+mod config;
+mod error;
+mod id;
+mod image;
+mod key;
+mod name;
+mod node;
+mod node_cache;
+mod pack;
+mod point;
+mod ranges;
+mod reference;
+mod repository;
+mod root;
+mod sealed;
+mod session;
+mod store;
+mod tree;
+mod usage;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use announce::{OpenSession, Pin, SessionKind};
+pub use config::{Config, FORMAT};
+pub use error::Error;
+pub use id::{BadId, ObjectId, PackId, PackKind, PointId, SessionId, VmKey};
+pub use image::{Image, Piece, WalkOptions};
+pub use key::KdfParams;
+pub use name::RootName;
+pub use point::{Point, PointList, PointSummary};
+pub use ranges::BlockRange;
+pub use reference::Ref;
+pub use repository::{InitOptions, Repository};
+pub use root::{
+    Consistency, Coverage, DiskIdentity, DiskRecord, DiskState, FileRecord, PointEvent, PointKind,
+    PutStats, Root, TreeRecord, UsageRecord, VmIdentity,
+};
+pub use session::{
+    Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, RootInfo, Session,
+    SessionOptions, SessionSpec,
+};
+pub use store::Store;
+pub use tree::Geometry;
+pub use verify::{Finding, Severity, VerifyCounts, VerifyLevel, VerifyMonitor, VerifyReport};

@@ -1,0 +1,136 @@
+//! Packs that must not be built upon: condemned by a sweep, or known lost or damaged.
+//! Format: repository-format.md section 9.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::config::FORMAT;
+use super::error::Error;
+use super::id::{ObjectId, PackId, PackKind, SessionId};
+use super::name::{LIST_LIMIT_BYTES, ObjectName};
+use super::repository::Repository;
+
+/// A list as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct PackList {
+    format: u32,
+    packs: Vec<PackRun>,
+}
+
+/// Packs with numbers that follow each other.
+#[derive(Debug, Serialize, Deserialize)]
+struct PackRun {
+    session: SessionId,
+    kind: PackKind,
+    first: u32,
+    count: u32,
+}
+
+impl PackList {
+    fn new(mut packs: Vec<PackId>) -> Self {
+        packs.sort_unstable();
+        packs.dedup();
+        let runs = packs
+            .chunk_by(|a, b| {
+                (a.kind, a.session, a.seq.checked_add(1)) == (b.kind, b.session, Some(b.seq))
+            })
+            .map(|run| PackRun {
+                session: run[0].session,
+                kind: run[0].kind,
+                first: run[0].seq,
+                count: run.len() as u32,
+            });
+        Self {
+            format: FORMAT,
+            packs: runs.collect(),
+        }
+    }
+}
+
+/// The packs of all lists.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Condemned {
+    packs: HashMap<(PackKind, SessionId), Vec<Range<u64>>>,
+}
+
+impl Condemned {
+    pub(crate) fn contains(&self, pack: PackId) -> bool {
+        let runs = self.packs.get(&(pack.kind, pack.session));
+        runs.is_some_and(|runs| runs.iter().any(|run| run.contains(&u64::from(pack.seq))))
+    }
+
+    /// Reads all lists. A list that cannot be read fails: what it condemns is not known.
+    pub(crate) async fn read(repo: &Repository) -> Result<Self, Error> {
+        let mut condemned = Self::default();
+        for (name, _) in repo.store().list("sweep").await? {
+            match ObjectName::parse(&name) {
+                Some(ObjectName::Condemned(_) | ObjectName::Quarantine(_)) => {}
+                _ => continue,
+            }
+            let read = repo
+                .store()
+                .get_sealed(repo.keys(), &name, LIST_LIMIT_BYTES)
+                .await;
+            let list: PackList = match read {
+                Ok(list) => list,
+                // Its sweep ended between the LIST and the GET.
+                Err(Error::Missing { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            for run in list.packs {
+                let first = u64::from(run.first);
+                let packs = condemned.packs.entry((run.kind, run.session)).or_default();
+                packs.push(first..first + u64::from(run.count));
+            }
+        }
+        Ok(condemned)
+    }
+}
+
+impl Repository {
+    /// Writes down that packs are lost or damaged. Later backups read what was in them from the
+    /// source again, and so heal the newest points. Returns the name of the list.
+    ///
+    /// # Errors
+    /// `NotWritable`, `Store`.
+    pub async fn quarantine(&self, packs: Vec<PackId>) -> Result<String, Error> {
+        let name = ObjectName::Quarantine(ObjectId::generate()).to_string();
+        self.store()
+            .put_sealed(self.keys(), &name, &PackList::new(packs))
+            .await?;
+        Ok(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_become_one_run() {
+        let session = SessionId::generate();
+        let pack = |kind, seq| PackId { kind, session, seq };
+        let list = PackList::new(vec![
+            pack(PackKind::Data, 3),
+            pack(PackKind::Data, 2),
+            pack(PackKind::Node, 4),
+            pack(PackKind::Data, 3),
+            pack(PackKind::Data, u32::MAX),
+        ]);
+        let runs: Vec<_> = list
+            .packs
+            .iter()
+            .map(|run| (run.kind, run.first, run.count))
+            .collect();
+        assert_eq!(
+            runs,
+            [
+                (PackKind::Data, 2, 2),
+                (PackKind::Data, u32::MAX, 1),
+                (PackKind::Node, 4, 1)
+            ]
+        );
+    }
+}

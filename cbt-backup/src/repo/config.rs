@@ -1,0 +1,122 @@
+//! The `config` object. Format: repository-format.md section 3.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+use super::id::ObjectId;
+use super::name::CONFIG;
+
+/// The format this build writes and reads; 0 is a draft.
+pub const FORMAT: u32 = 0;
+
+/// Smallest and largest block size, as powers of two; below 16 is for tests.
+pub(crate) const BLOCK_SHIFTS: std::ops::RangeInclusive<u8> = 12..=22;
+/// Fan-outs of a node, as powers of two; below 8 is for tests.
+pub(crate) const FAN_OUT_BITS: std::ops::RangeInclusive<u8> = 1..=8;
+
+/// What a repository says about itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Config {
+    /// Format number.
+    pub format: u32,
+    /// Identity of the repository.
+    pub id: ObjectId,
+    /// Block size of new disks is two to this power, in bytes.
+    pub block_shift: u8,
+    /// Fan-out of new trees is two to this power.
+    pub fan_out_bits: u8,
+    /// Features a reader must know.
+    #[serde(default)]
+    pub reads_need: Vec<String>,
+    /// Features a writer must know.
+    #[serde(default)]
+    pub writes_need: Vec<String>,
+}
+
+/// Only the number, which must be understood before anything else is.
+#[derive(Deserialize)]
+struct FormatOnly {
+    format: u32,
+}
+
+impl Config {
+    /// Reads and checks the object.
+    ///
+    /// # Errors
+    /// `FormatTooNew`, `NeedsFeature` for a reader's feature, `Damaged` for anything else.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let bad = |error: serde_json::Error| Error::damaged(CONFIG, error.to_string());
+        let FormatOnly { format } = serde_json::from_slice(bytes).map_err(bad)?;
+        if format > FORMAT {
+            return Err(Error::FormatTooNew {
+                found: format,
+                known: FORMAT,
+            });
+        }
+        let config: Self = serde_json::from_slice(bytes).map_err(bad)?;
+        refuse_features(CONFIG, &config.reads_need)?;
+        config
+            .check()
+            .map_err(|error| Error::damaged(CONFIG, error.to_string()))?;
+        Ok(config)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        check_range("block shift", self.block_shift, &BLOCK_SHIFTS)?;
+        check_range("fan-out bits", self.fan_out_bits, &FAN_OUT_BITS)
+    }
+
+    /// Refuses to write when a feature is asked for that this program does not know.
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
+        refuse_features(CONFIG, &self.writes_need)
+    }
+}
+
+/// No feature exists yet, so every name is unknown.
+pub(crate) fn refuse_features(object: &str, needs: &[String]) -> Result<(), Error> {
+    match needs.first() {
+        None => Ok(()),
+        Some(feature) => Err(Error::NeedsFeature {
+            object: object.to_owned(),
+            feature: feature.clone(),
+        }),
+    }
+}
+
+pub(crate) fn check_range(
+    what: &'static str,
+    value: u8,
+    range: &std::ops::RangeInclusive<u8>,
+) -> Result<(), Error> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(Error::OutOfRange {
+        what,
+        value: value.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(format: u32, needs: &str, shift: u8) -> Vec<u8> {
+        let id = ObjectId::generate();
+        format!(
+            r#"{{"format":{format},"id":"{id}","block_shift":{shift},"fan_out_bits":8,"reads_need":{needs},"later":1}}"#
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn refusals_are_by_name() {
+        assert!(Config::parse(&json(0, "[]", 18)).is_ok());
+        let newer = Config::parse(br#"{"format": 7, "all else": "changed"}"#).unwrap_err();
+        assert!(matches!(newer, Error::FormatTooNew { found: 7, known: 0 }));
+        let needs = Config::parse(&json(0, r#"["teleport"]"#, 18)).unwrap_err();
+        assert!(needs.to_string().contains("teleport"));
+        assert!(Config::parse(&json(0, "[]", 40)).unwrap_err().is_damage());
+        assert!(Config::parse(b"{").unwrap_err().is_damage());
+    }
+}

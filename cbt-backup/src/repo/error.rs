@@ -1,0 +1,255 @@
+//! What can go wrong in a repository.
+
+use std::io;
+use std::sync::Arc;
+
+use super::id::{PointId, SessionId};
+
+/// An error of the repository.
+///
+/// It can be cloned, because one failed upload is told to every thread of its session.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address holds no repository.
+    #[error("no repository at {location}")]
+    NoRepository {
+        /// The store's address.
+        location: String,
+    },
+    /// `init` met a repository.
+    #[error("there is a repository at {location} already")]
+    AlreadyRepository {
+        /// The store's address.
+        location: String,
+    },
+    /// `init` met other files.
+    #[error("{location} is not empty and no repository: {found} is there")]
+    NotEmpty {
+        /// The store's address.
+        location: String,
+        /// One thing that is there.
+        found: String,
+    },
+    /// The address names a kind of store this build has not.
+    #[error("repository address {address}: stores of kind {scheme} are not supported")]
+    UnsupportedAddress {
+        /// The address as given.
+        address: String,
+        /// The part before `://`.
+        scheme: String,
+    },
+    /// No key slot opened.
+    #[error("the passphrase opens none of the {slots} key slots")]
+    WrongKey {
+        /// Number of slots tried.
+        slots: usize,
+    },
+    /// The repository was written by a later program.
+    #[error("repository format {found} is newer than {known}, the newest this program knows")]
+    FormatTooNew {
+        /// Format of the repository.
+        found: u32,
+        /// Newest format known here.
+        known: u32,
+    },
+    /// The object needs a feature this program does not have.
+    #[error("{object} needs the feature {feature}, which this program does not know")]
+    NeedsFeature {
+        /// Name of the object.
+        object: String,
+        /// Name of the feature.
+        feature: String,
+    },
+    /// The store takes no data: full, read-only, or without rights.
+    #[error("failed to write {object}: the repository is not writable")]
+    NotWritable {
+        /// Name of the object.
+        object: String,
+        /// What the store said.
+        source: Arc<object_store::Error>,
+    },
+    /// An object is not there.
+    #[error("{object} is missing from the repository")]
+    Missing {
+        /// Name of the object.
+        object: String,
+    },
+    /// An object does not hold what it must.
+    #[error("{object} is damaged: {what}")]
+    Damaged {
+        /// Name of the object.
+        object: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// An object is larger than its kind may be; it was not read.
+    #[error("{object} has {size_bytes} bytes, more than the {limit_bytes} such an object may have")]
+    TooLarge {
+        /// Name of the object.
+        object: String,
+        /// Its size.
+        size_bytes: u64,
+        /// The limit of its kind.
+        limit_bytes: u64,
+    },
+    /// The store failed.
+    #[error("failed to {operation} {object}")]
+    Store {
+        /// `read`, `write`, `list` or `delete`.
+        operation: &'static str,
+        /// Name of the object or prefix.
+        object: String,
+        /// What the store said.
+        source: Arc<object_store::Error>,
+    },
+    /// The local folder could not be used.
+    #[error("failed to use folder {path}")]
+    Folder {
+        /// The folder.
+        path: String,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// No point has this id, or this beginning of an id.
+    #[error("no point {id}")]
+    PointNotFound {
+        /// What was asked for.
+        id: String,
+    },
+    /// The beginning of an id fits several points.
+    #[error("{prefix} fits {matches} points; give more characters")]
+    PointAmbiguous {
+        /// What was asked for.
+        prefix: String,
+        /// Number of points it fits.
+        matches: usize,
+    },
+    /// A sweep has fenced this session: its point does not count.
+    #[error("point {point} was fenced by a prune while it was made; repeat the backup")]
+    Fenced {
+        /// The point that does not count.
+        point: PointId,
+        /// The session that made it.
+        session: SessionId,
+    },
+    /// A sweep has proposed a fence and did not decide in time.
+    #[error("a prune may have fenced point {point} and did not decide; repeat the backup")]
+    FenceUndecided {
+        /// The point in doubt.
+        point: PointId,
+        /// The session that made it.
+        session: SessionId,
+    },
+    /// Blocks that only the source can supply were not put.
+    #[error("disk {label}: {blocks} blocks that the repository cannot supply were not read")]
+    BlocksMissing {
+        /// Label of the disk.
+        label: String,
+        /// Number of blocks.
+        blocks: u64,
+    },
+    /// A disk cannot be continued from the parent named for it.
+    #[error("disk {label} cannot continue from point {point}: {why}")]
+    BadParent {
+        /// Label of the disk.
+        label: String,
+        /// The parent.
+        point: PointId,
+        /// The reason.
+        why: &'static str,
+    },
+    /// A block has not the length its place on the disk demands, or no place.
+    #[error("disk {label}: block {block} of {length_bytes} bytes does not fit the disk")]
+    BadBlock {
+        /// Label of the disk.
+        label: String,
+        /// Block number.
+        block: u64,
+        /// Length that was given.
+        length_bytes: u64,
+    },
+    /// A block was put a second time.
+    #[error("disk {label}: block {block} was put twice")]
+    BlockTwice {
+        /// Label of the disk.
+        label: String,
+        /// Block number.
+        block: u64,
+    },
+    /// A disk was added and its outcome was not told before the commit.
+    #[error("disk {label}: its outcome was not decided before the commit")]
+    DiskUndecided {
+        /// Label of the disk.
+        label: String,
+    },
+    /// A value given by the caller is out of its range.
+    #[error("{what} is out of range: {value}")]
+    OutOfRange {
+        /// Name of the value.
+        what: &'static str,
+        /// The value.
+        value: u64,
+    },
+    /// The disk of this point holds no data: it could not be backed up.
+    #[error("disk {label} is absent from point {point}")]
+    DiskAbsent {
+        /// Label of the disk.
+        label: String,
+        /// The point.
+        point: PointId,
+    },
+    /// A part of a disk cannot be read; the rest can.
+    #[error("disk {label}: bytes {start_bytes} to {end_bytes} cannot be read")]
+    Unreadable {
+        /// Label of the disk.
+        label: String,
+        /// First byte that is lost.
+        start_bytes: u64,
+        /// The byte after the last that is lost.
+        end_bytes: u64,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// The caller asked to stop.
+    #[error("stopped")]
+    Stopped,
+    /// The key derivation, the compressor, the random source or a task failed.
+    #[error("{what} failed: {why}")]
+    Machine {
+        /// What failed.
+        what: &'static str,
+        /// What it said.
+        why: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn damaged(object: &(impl ToString + ?Sized), what: impl Into<String>) -> Self {
+        Self::Damaged {
+            object: object.to_string(),
+            what: what.into(),
+        }
+    }
+
+    pub(crate) fn machine(what: &'static str, why: &(impl ToString + ?Sized)) -> Self {
+        Self::Machine {
+            what,
+            why: why.to_string(),
+        }
+    }
+
+    /// True when the store takes no data: full, read-only, or without rights.
+    pub fn is_not_writable(&self) -> bool {
+        matches!(self, Self::NotWritable { .. })
+    }
+
+    /// True when something in the repository is lost or not what it was.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Missing { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => true,
+            Self::Unreadable { source, .. } => source.is_damage(),
+            _ => false,
+        }
+    }
+}

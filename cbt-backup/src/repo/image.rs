@@ -1,0 +1,9 @@
+//! A disk of a point, to be read.
+
+mod fetch;
+mod reader;
+mod walk;
+
+pub use reader::Image;
+pub(crate) use walk::PieceOrDamage;
+pub use walk::{Piece, WalkOptions};

@@ -1,0 +1,205 @@
+//! A whole disk in order, as a restore wants it.
+
+use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use tokio::task::JoinHandle;
+
+use super::fetch::{Part, next_window};
+use super::reader::Image;
+use crate::repo::error::Error;
+use crate::repo::id::{PackId, PackKind};
+use crate::repo::pack::{PlainLength, open_blob};
+use crate::repo::ranges::BlockRange;
+use crate::repo::tree::TreeCursor;
+
+/// How a walk works.
+#[derive(Clone, Copy, Debug)]
+pub struct WalkOptions {
+    /// Memory for data on its way, in bytes.
+    pub memory_bytes: u64,
+    /// Threads that decode.
+    pub threads: usize,
+}
+
+impl Default for WalkOptions {
+    /// 96 MiB, one thread for each processor.
+    fn default() -> Self {
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            memory_bytes: 96 << 20,
+            threads,
+        }
+    }
+}
+
+/// A piece of a disk. The pieces of a walk tile the disk, in order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece<'a> {
+    /// Bytes that are there.
+    Data {
+        /// Where on the disk.
+        offset_bytes: u64,
+        /// The bytes.
+        data: &'a [u8],
+    },
+    /// Zeros.
+    Hole {
+        /// Where on the disk.
+        offset_bytes: u64,
+        /// How many.
+        length_bytes: u64,
+    },
+}
+
+/// A piece, or a range that cannot be read.
+pub(crate) enum PieceOrDamage<'a> {
+    Piece(Piece<'a>),
+    /// The range, the pack that should have supplied it, and why it did not.
+    Damage(BlockRange, PackId, Error),
+}
+
+impl Image {
+    /// Hands out the whole disk in order. Requests are merged and run ahead; blocks are
+    /// decoded by several threads; `emit` is called from this one. Blocking.
+    ///
+    /// # Errors
+    /// `Unreadable` at the first range that is lost, and whatever `emit` returns.
+    pub fn walk<E: From<Error>>(
+        &self,
+        options: WalkOptions,
+        mut emit: impl FnMut(Piece<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.walk_on(options, |part| match part {
+            PieceOrDamage::Piece(piece) => emit(piece),
+            PieceOrDamage::Damage(range, _, error) => Err(self.unreadable(range, error).into()),
+        })
+    }
+
+    /// As [`Image::walk`], but goes on behind what cannot be read.
+    pub(crate) fn walk_on<E: From<Error>>(
+        &self,
+        options: WalkOptions,
+        mut emit: impl FnMut(PieceOrDamage<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // Two windows of sealed blocks and one of plain ones are in memory at once.
+        let window_bytes = (options.memory_bytes / 3).max(1);
+        let cursor = TreeCursor::new(&self.repo, self.geometry, self.tree);
+        let mut ahead = self.fetch_ahead(cursor, window_bytes);
+        loop {
+            let joined = self.handle.block_on(ahead);
+            let (cursor, window) =
+                joined.map_err(|error| Error::machine("reading ahead", &error))?;
+            if window.is_empty() {
+                return Ok(());
+            }
+            ahead = self.fetch_ahead(cursor, window_bytes);
+            if let Err(error) = self.emit_window(&window, options.threads, &mut emit) {
+                ahead.abort();
+                return Err(error);
+            }
+        }
+    }
+
+    /// Fetches the next window while the one before is decoded and emitted.
+    fn fetch_ahead(
+        &self,
+        mut cursor: TreeCursor,
+        window_bytes: u64,
+    ) -> JoinHandle<(TreeCursor, Vec<Part>)> {
+        let (repo, geometry) = (self.repo.clone(), self.geometry);
+        self.handle.spawn(async move {
+            let window = next_window(&repo, geometry, &mut cursor, window_bytes).await;
+            (cursor, window)
+        })
+    }
+
+    fn emit_window<E>(
+        &self,
+        parts: &[Part],
+        threads: usize,
+        emit: &mut impl FnMut(PieceOrDamage<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let decoded = self.decode(parts, threads);
+        for (part, decoded) in parts.iter().zip(decoded) {
+            match part {
+                Part::Hole(range) => {
+                    let bytes = self.geometry.bytes_of(*range);
+                    let length_bytes = bytes.end - bytes.start;
+                    let offset_bytes = bytes.start;
+                    emit(PieceOrDamage::Piece(Piece::Hole {
+                        offset_bytes,
+                        length_bytes,
+                    }))?;
+                }
+                Part::Damaged(range, pack, error) => {
+                    emit(PieceOrDamage::Damage(*range, *pack, error.clone()))?;
+                }
+                Part::Block {
+                    number, reference, ..
+                } => {
+                    let pack = reference.pack(PackKind::Data);
+                    let range = BlockRange {
+                        first: *number,
+                        blocks: 1,
+                    };
+                    let offset_bytes = self.geometry.bytes_of(range).start;
+                    match decoded.into_inner() {
+                        Some(Ok(data)) => {
+                            emit(PieceOrDamage::Piece(Piece::Data {
+                                offset_bytes,
+                                data: &data,
+                            }))?;
+                        }
+                        Some(Err(error)) => emit(PieceOrDamage::Damage(range, pack, error))?,
+                        None => {
+                            let error = Error::machine("decoding", "a block was left out");
+                            emit(PieceOrDamage::Damage(range, pack, error))?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn decode(&self, parts: &[Part], threads: usize) -> Vec<OnceLock<Result<Vec<u8>, Error>>> {
+        let decoded: Vec<OnceLock<_>> = parts.iter().map(|_| OnceLock::new()).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(index) =
+                Some(next.fetch_add(1, Ordering::Relaxed)).filter(|i| *i < parts.len())
+            {
+                if let Part::Block {
+                    number,
+                    reference,
+                    sealed,
+                } = &parts[index]
+                {
+                    let length = PlainLength::Exactly(self.geometry.block_bytes(*number));
+                    let plain = sealed.clone().and_then(|sealed| {
+                        let mut sealed = Vec::from(sealed);
+                        open_blob(
+                            self.repo.keys(),
+                            PackKind::Data,
+                            reference,
+                            &mut sealed,
+                            length,
+                        )
+                    });
+                    // Each index is taken once, so the cell is empty.
+                    let _ = decoded[index].set(plain);
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..threads.clamp(1, 64) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        decoded
+    }
+}

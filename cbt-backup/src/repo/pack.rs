@@ -1,0 +1,14 @@
+//! Packs: immutable objects full of sealed blobs. Format: repository-format.md section 6.
+
+mod footer;
+mod header;
+mod reader;
+mod writer;
+
+pub(crate) use footer::{BlobKind, NO_DISK};
+pub(crate) use header::HEADER_BYTES;
+pub(crate) use reader::{CheckedBlob, PlainLength, check_pack, open_blob};
+pub(crate) use writer::{FinishedPack, NewBlob, PackWriter};
+
+/// Most blobs one pack may have.
+pub(crate) const MAX_BLOBS: usize = 65_536;

@@ -1,0 +1,250 @@
+//! Points: which there are, and their roots.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::error::Error;
+use super::id::PackKind;
+use super::id::{PointId, VmKey};
+use super::name::{ObjectName, ROOT_LIMIT_BYTES, RootName};
+use super::pack::PlainLength;
+use super::repository::Repository;
+use super::root::{FileRecord, PointKind, Root, RootNeeds};
+use super::sealed;
+use super::verify::{Finding, Severity};
+
+/// Longest file of a VM's configuration.
+pub(crate) const MAX_FILE_BYTES: usize = 64 << 20;
+
+/// A point with its whole root.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Where the root stands.
+    pub name: RootName,
+    /// What it says.
+    pub root: Root,
+}
+
+impl Point {
+    /// The point's id.
+    pub fn id(&self) -> PointId {
+        self.name.point
+    }
+}
+
+/// What a list shows of a point.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PointSummary {
+    /// The point.
+    pub id: PointId,
+    /// The VM's key.
+    pub vm: VmKey,
+    /// The VM's name when the point was made.
+    pub vm_name: String,
+    /// The vCenter's host name.
+    pub vcenter: String,
+    /// How much was read.
+    pub kind: PointKind,
+    /// vCenter's time of the snapshot, as text.
+    pub snapshot_time: String,
+    /// The same in milliseconds since 1970.
+    pub snapshot_time_ms: i64,
+    /// Number of disks.
+    pub disks: usize,
+    /// Sum of their sizes in bytes.
+    pub capacity_bytes: u64,
+    /// Bytes the source sent for it.
+    pub put_bytes: u64,
+    /// Bytes it added to the repository's packs.
+    pub stored_bytes: u64,
+    /// True when every disk is as it was at the snapshot.
+    pub complete: bool,
+}
+
+impl From<&Point> for PointSummary {
+    fn from(point: &Point) -> Self {
+        let root = &point.root;
+        Self {
+            id: point.id(),
+            vm: point.name.vm.clone(),
+            vm_name: root.vm.name.clone(),
+            vcenter: root.vm.vcenter.clone(),
+            kind: root.kind,
+            snapshot_time: root.snapshot_time.clone(),
+            snapshot_time_ms: root.snapshot_time_ms,
+            disks: root.disks.len(),
+            capacity_bytes: root.disks.iter().map(|disk| disk.capacity_bytes).sum(),
+            put_bytes: root.stats.put_bytes,
+            stored_bytes: root.stats.stored_bytes,
+            complete: root
+                .disks
+                .iter()
+                .all(|disk| disk.state == super::root::DiskState::Complete),
+        }
+    }
+}
+
+/// The points of a repository or of a VM.
+#[derive(Clone, Debug, Default)]
+pub struct PointList<T> {
+    /// Those that can be read, oldest first.
+    pub points: Vec<T>,
+    /// Those that cannot.
+    pub findings: Vec<Finding>,
+}
+
+impl Repository {
+    /// The living points of a VM, or of all, oldest first.
+    ///
+    /// # Errors
+    /// `Store`. A root that cannot be read becomes a finding.
+    pub async fn points(&self, vm: Option<&VmKey>) -> Result<PointList<PointSummary>, Error> {
+        let list = self.full_points(vm).await?;
+        let points = list.points.iter().map(PointSummary::from).collect();
+        Ok(PointList {
+            points,
+            findings: list.findings,
+        })
+    }
+
+    /// As [`Repository::points`], with the whole roots.
+    ///
+    /// # Errors
+    /// As [`Repository::points`].
+    pub async fn full_points(&self, vm: Option<&VmKey>) -> Result<PointList<Point>, Error> {
+        let mut list = PointList {
+            points: Vec::new(),
+            findings: Vec::new(),
+        };
+        for name in self.living(vm).await? {
+            match self.read_root(&name).await {
+                Ok(point) => list.points.push(point),
+                // Removed between the LIST and the GET.
+                Err(Error::Missing { .. }) => {}
+                Err(error @ Error::Store { .. }) => return Err(error),
+                Err(error) => list.findings.push(Finding {
+                    point: Some(name.point),
+                    vm: Some(name.vm.clone()),
+                    ..Finding::new(Severity::Error, &name.to_string(), error.to_string())
+                }),
+            }
+        }
+        list.points
+            .sort_by_key(|point| (point.root.snapshot_time_ms, point.id()));
+        Ok(list)
+    }
+
+    /// One living point.
+    ///
+    /// # Errors
+    /// `PointNotFound`, `NeedsFeature`, `Damaged`, `Store`.
+    pub async fn point(&self, id: &PointId) -> Result<Point, Error> {
+        let names = self.living(None).await?;
+        match names.into_iter().find(|name| name.point == *id) {
+            Some(name) => self.read_root(&name).await,
+            None => Err(Error::PointNotFound { id: id.to_string() }),
+        }
+    }
+
+    /// The living point whose id begins with `prefix`, in any case of letters.
+    ///
+    /// # Errors
+    /// `PointNotFound`, `PointAmbiguous`, `Store`.
+    pub async fn resolve(&self, prefix: &str) -> Result<PointId, Error> {
+        let wanted = prefix.to_ascii_uppercase();
+        let names = self.living(None).await?;
+        let fits: HashSet<PointId> = names
+            .iter()
+            .map(|name| name.point)
+            .filter(|point| point.to_string().starts_with(&wanted))
+            .collect();
+        match (fits.len(), fits.iter().next()) {
+            (1, Some(point)) => Ok(*point),
+            (0, _) => Err(Error::PointNotFound {
+                id: prefix.to_owned(),
+            }),
+            (matches, _) => Err(Error::PointAmbiguous {
+                prefix: prefix.to_owned(),
+                matches,
+            }),
+        }
+    }
+
+    /// Reads a file of a VM's configuration.
+    ///
+    /// # Errors
+    /// `Missing`, `Damaged`, `TooLarge`, `Store`.
+    pub async fn file(&self, file: &FileRecord) -> Result<Vec<u8>, Error> {
+        let limit_bytes = MAX_FILE_BYTES as u64;
+        if file.length_bytes > limit_bytes {
+            let (object, size_bytes) = (file.name.clone(), file.length_bytes);
+            return Err(Error::TooLarge {
+                object,
+                size_bytes,
+                limit_bytes,
+            });
+        }
+        let length = PlainLength::Exactly(file.length_bytes as usize);
+        self.blob(PackKind::Node, &file.reference, length).await
+    }
+
+    /// Names of the roots that count: no tombstone, no final fence, highest generation.
+    pub(crate) async fn living(&self, vm: Option<&VmKey>) -> Result<Vec<RootName>, Error> {
+        let prefix = vm.map_or("point".to_owned(), |vm| format!("point/{vm}"));
+        let roots = self.store().list(&prefix).await?;
+        let dead = self.store().list("dead").await?;
+        let fences = self.store().list("fence").await?;
+        let parse = |(name, _): &(String, u64)| ObjectName::parse(name);
+        let dead: HashSet<PointId> = dead
+            .iter()
+            .filter_map(parse)
+            .filter_map(|name| {
+                if let ObjectName::Dead(point) = name {
+                    Some(point)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        let fenced: HashSet<_> = fences
+            .iter()
+            .filter_map(parse)
+            .filter_map(|name| match name {
+                ObjectName::Fence {
+                    session,
+                    last: true,
+                    ..
+                } => Some(session),
+                _ => None,
+            })
+            .collect();
+        let mut newest = BTreeMap::new();
+        for name in roots.iter().filter_map(parse) {
+            let ObjectName::Root(root) = name else {
+                continue;
+            };
+            if dead.contains(&root.point) || fenced.contains(&root.session) {
+                continue;
+            }
+            let best = newest.entry(root.point).or_insert_with(|| root.clone());
+            if (root.generation, root.session) > (best.generation, best.session) {
+                *best = root;
+            }
+        }
+        Ok(newest.into_values().collect())
+    }
+
+    pub(crate) async fn read_root(&self, name: &RootName) -> Result<Point, Error> {
+        let object = name.to_string();
+        let bytes = self.store().get(&object, ROOT_LIMIT_BYTES).await?;
+        let plain = sealed::open(self.keys(), &object, &bytes, ROOT_LIMIT_BYTES)?;
+        let bad = |error: serde_json::Error| Error::damaged(&object, error.to_string());
+        let needs: RootNeeds = serde_json::from_slice(&plain).map_err(bad)?;
+        needs.check(name)?;
+        let root: Root = serde_json::from_slice(&plain).map_err(bad)?;
+        root.check(name)?;
+        Ok(Point {
+            name: name.clone(),
+            root,
+        })
+    }
+}

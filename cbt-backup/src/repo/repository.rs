@@ -1,0 +1,259 @@
+//! An opened repository.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::config::{Config, FORMAT};
+use super::error::Error;
+use super::id::{ObjectId, PackKind, VmKey};
+use super::key::{KdfParams, KeySlot, Keys, Master};
+use super::name::{CONFIG, ObjectName, SMALL_LIMIT_BYTES};
+use super::node::{MAX_NODE_BYTES, Node};
+use super::node_cache::NodeCache;
+use super::pack::{PlainLength, open_blob};
+use super::reference::Ref;
+use super::root::UsageRecord;
+use super::store::Store;
+use super::tree::Geometry;
+use super::usage::{MAX_USAGE_BYTES, Usage};
+use crate::secret::Secret;
+
+/// Slots that are tried; more are not made.
+const MAX_SLOTS: usize = 16;
+
+/// Choices made once, when a repository is made.
+#[derive(Clone, Copy, Debug)]
+pub struct InitOptions {
+    /// How hard it is to try a passphrase.
+    pub kdf: KdfParams,
+    /// Block size of new disks as a power of two: 16 to 22, and 12 to 15 for tests.
+    pub block_shift: u8,
+    /// Fan-out of trees as a power of two: 8, and less for tests.
+    pub fan_out_bits: u8,
+}
+
+impl Default for InitOptions {
+    /// 64 MiB for a passphrase, blocks of 256 KiB, fan-out 256.
+    fn default() -> Self {
+        Self {
+            kdf: KdfParams::default(),
+            block_shift: 18,
+            fan_out_bits: 8,
+        }
+    }
+}
+
+/// An opened repository. Cheap to clone; clones share one node cache.
+#[derive(Clone, Debug)]
+pub struct Repository(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    config: Config,
+    keys: Keys,
+    nodes: NodeCache,
+}
+
+impl Repository {
+    /// Makes a repository in an empty store.
+    ///
+    /// # Errors
+    /// `AlreadyRepository`, `NotEmpty`, `NotWritable`, `OutOfRange` for an option, `Store`.
+    pub async fn init(
+        store: Store,
+        passphrase: &Secret,
+        options: InitOptions,
+    ) -> Result<Self, Error> {
+        refuse_used(&store).await?;
+        let config = Config {
+            format: FORMAT,
+            id: ObjectId::generate(),
+            block_shift: options.block_shift,
+            fan_out_bits: options.fan_out_bits,
+            reads_need: Vec::new(),
+            writes_need: Vec::new(),
+        };
+        config.check()?;
+        let slot = ObjectId::generate();
+        let (id, text) = (config.id, copy(passphrase));
+        let (master, wrapped) = off_the_runtime(move || {
+            let master = Master::generate()?;
+            let wrapped = KeySlot::wrap(&master, id, slot, text.as_bytes(), options.kdf)?;
+            Ok((master, wrapped))
+        })
+        .await?;
+        let json = |error: serde_json::Error| Error::machine("JSON", &error);
+        let wrapped = serde_json::to_vec(&wrapped).map_err(json)?;
+        store
+            .put(&ObjectName::Key(slot).to_string(), wrapped.into())
+            .await?;
+        let bytes = serde_json::to_vec_pretty(&config).map_err(json)?;
+        store.put(CONFIG, bytes.into()).await?;
+        Ok(Self::with(store, config, master))
+    }
+
+    /// Opens a repository.
+    ///
+    /// # Errors
+    /// `NoRepository`, `WrongKey`, `FormatTooNew`, `NeedsFeature`, `Damaged`, `Store`.
+    pub async fn open(store: Store, passphrase: &Secret) -> Result<Self, Error> {
+        let bytes = match store.get(CONFIG, SMALL_LIMIT_BYTES).await {
+            Err(Error::Missing { .. }) => {
+                return Err(Error::NoRepository {
+                    location: store.location().to_owned(),
+                });
+            }
+            other => other?,
+        };
+        let config = Config::parse(&bytes)?;
+        let mut slots = Vec::new();
+        let mut damaged = Error::Missing {
+            object: "key".to_owned(),
+        };
+        for (name, _) in store.list("key").await?.into_iter().take(MAX_SLOTS) {
+            let Some(ObjectName::Key(slot)) = ObjectName::parse(&name) else {
+                continue;
+            };
+            let read = store.get(&name, SMALL_LIMIT_BYTES).await;
+            match read.and_then(|bytes| KeySlot::parse(&name, &bytes)) {
+                Ok(wrapped) => slots.push((slot, wrapped)),
+                Err(error) if error.is_damage() => damaged = error,
+                Err(error) => return Err(error),
+            }
+        }
+        if slots.is_empty() {
+            return Err(damaged);
+        }
+        let (id, text) = (config.id, copy(passphrase));
+        let master = off_the_runtime(move || {
+            for (slot, wrapped) in &slots {
+                if let Some(master) = wrapped.unwrap_key(id, *slot, text.as_bytes())? {
+                    return Ok(master);
+                }
+            }
+            Err(Error::WrongKey { slots: slots.len() })
+        })
+        .await?;
+        Ok(Self::with(store, config, master))
+    }
+
+    fn with(store: Store, config: Config, master: Master) -> Self {
+        let keys = Keys::new(master);
+        Self(Arc::new(Inner {
+            store,
+            config,
+            keys,
+            nodes: NodeCache::default(),
+        }))
+    }
+
+    /// What the repository says about itself.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The store's address.
+    pub fn location(&self) -> &str {
+        self.0.store.location()
+    }
+
+    /// The key under which a VM's points stand.
+    pub fn vm_key(&self, vcenter_instance_uuid: &str, vm_instance_uuid: &str) -> VmKey {
+        self.0.keys.vm_key(vcenter_instance_uuid, vm_instance_uuid)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// Reads one blob and checks it.
+    pub(crate) async fn blob(
+        &self,
+        kind: PackKind,
+        reference: &Ref,
+        length: PlainLength,
+    ) -> Result<Vec<u8>, Error> {
+        let name = reference.pack(kind).to_string();
+        let end = reference
+            .end()
+            .ok_or_else(|| Error::damaged(&name, "an address in it is impossible"))?;
+        let limit_bytes = match length {
+            PlainLength::Exactly(bytes) | PlainLength::AtMost(bytes) => bytes as u64,
+        };
+        // A blob is never stored longer than its plaintext, but for the tag.
+        let size_bytes = u64::from(reference.length);
+        if size_bytes > limit_bytes + super::cipher::TAG_BYTES as u64 {
+            return Err(Error::TooLarge {
+                object: name,
+                size_bytes,
+                limit_bytes,
+            });
+        }
+        let range = u64::from(reference.offset)..u64::from(end);
+        let bytes = self.store().get_range(&name, range).await?;
+        open_blob(self.keys(), kind, reference, &mut Vec::from(bytes), length)
+    }
+
+    /// Reads a node of `level`, from memory if it was read before.
+    pub(crate) async fn node(
+        &self,
+        reference: &Ref,
+        geometry: Geometry,
+        level: u8,
+    ) -> Result<Arc<Node>, Error> {
+        let bad = |what: &str| Error::damaged(&reference.pack(PackKind::Node), what);
+        let node = if let Some(node) = self.0.nodes.get(reference) {
+            node
+        } else {
+            let length = PlainLength::AtMost(MAX_NODE_BYTES);
+            let plain = self.blob(PackKind::Node, reference, length).await?;
+            let node = Arc::new(Node::decode(&plain).map_err(bad)?);
+            self.0.nodes.put(*reference, Arc::clone(&node));
+            node
+        };
+        let expected = (level, geometry.block_shift(), geometry.fan_out_bits());
+        if (node.level, node.block_shift, node.fan_out_bits) == expected {
+            return Ok(node);
+        }
+        Err(bad("a node is not of the level or shape its place demands"))
+    }
+
+    /// Reads a usage table.
+    pub(crate) async fn usage(&self, record: &UsageRecord) -> Result<Usage, Error> {
+        let reference = &record.reference;
+        let length = PlainLength::AtMost(MAX_USAGE_BYTES);
+        let plain = self.blob(PackKind::Node, reference, length).await?;
+        Usage::decode(&plain).map_err(|what| Error::damaged(&reference.pack(PackKind::Node), what))
+    }
+}
+
+async fn refuse_used(store: &Store) -> Result<(), Error> {
+    let location = store.location().to_owned();
+    match store.get(CONFIG, SMALL_LIMIT_BYTES).await {
+        Err(Error::Missing { .. }) => {}
+        Err(error) if !error.is_damage() => return Err(error),
+        _ => return Err(Error::AlreadyRepository { location }),
+    }
+    match store.any().await? {
+        None => Ok(()),
+        Some(found) => Err(Error::NotEmpty { location, found }),
+    }
+}
+
+fn copy(passphrase: &Secret) -> Zeroizing<String> {
+    Zeroizing::new(passphrase.expose().to_owned())
+}
+
+/// Key derivation takes a while on purpose: not on a thread that others wait for.
+async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.unwrap_or_else(|error| Err(Error::machine("the key derivation", &error)))
+}

@@ -1,0 +1,339 @@
+//! What a point's root says, as JSON. Format: repository-format.md section 8.
+
+use serde::{Deserialize, Serialize};
+
+use super::config::{FORMAT, refuse_features};
+use super::error::Error;
+use super::id::{PointId, SessionId};
+use super::name::RootName;
+use super::reference::Ref;
+use super::tree::{BaseTree, Geometry};
+
+/// Whose disks these are.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VmIdentity {
+    /// Instance UUID of the vCenter.
+    pub vcenter_instance_uuid: String,
+    /// Its host name.
+    pub vcenter: String,
+    /// Managed object id of the VM.
+    pub moref: String,
+    /// Instance UUID of the VM.
+    pub instance_uuid: String,
+    /// Name in the inventory.
+    pub name: String,
+    /// Inventory path of the folder.
+    pub folder: String,
+}
+
+/// How much was read for a point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PointKind {
+    /// All that is allocated.
+    Full,
+    /// What changed since the parent.
+    Incremental,
+}
+
+/// What the guest knew of the snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Consistency {
+    /// Nothing: as after a power cut.
+    Crash,
+    /// File systems were frozen.
+    Quiesced,
+    /// Applications took part.
+    Vss,
+}
+
+/// What became of a disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum DiskState {
+    /// It is as it was at the snapshot.
+    Complete,
+    /// It is as it was at an older point.
+    Carried {
+        /// The point whose data this is.
+        from: PointId,
+        /// Why.
+        reason: String,
+    },
+    /// There is no data.
+    Absent {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How it was shown that all of a disk's changes were read.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Coverage {
+    /// Where the work list came from.
+    pub method: String,
+    /// Digest over the pages of changed areas.
+    pub digest: String,
+    /// Number of pages.
+    pub pages: u64,
+    /// Number of areas.
+    pub areas: u64,
+    /// Sum of the areas in bytes.
+    pub area_bytes: u64,
+}
+
+/// What was done with a disk's blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PutStats {
+    /// Blocks given to the session.
+    pub put_blocks: u64,
+    /// Their bytes.
+    pub put_bytes: u64,
+    /// Blocks of zeros among them, and blocks told to be holes.
+    pub hole_blocks: u64,
+    /// Blocks equal to the parent's.
+    pub unchanged_blocks: u64,
+    /// Blocks this session has met elsewhere.
+    pub duplicate_blocks: u64,
+    /// Blocks stored.
+    pub new_blocks: u64,
+    /// Plain bytes of the stored blocks.
+    pub new_bytes: u64,
+    /// Sealed bytes of the stored blocks.
+    pub stored_bytes: u64,
+}
+
+impl PutStats {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.put_blocks += other.put_blocks;
+        self.put_bytes += other.put_bytes;
+        self.hole_blocks += other.hole_blocks;
+        self.unchanged_blocks += other.unchanged_blocks;
+        self.duplicate_blocks += other.duplicate_blocks;
+        self.new_blocks += other.new_blocks;
+        self.new_bytes += other.new_bytes;
+        self.stored_bytes += other.stored_bytes;
+    }
+}
+
+/// A tree in a root.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TreeRecord {
+    /// The root node.
+    #[serde(rename = "ref")]
+    pub reference: Ref,
+    /// Its level.
+    pub level: u8,
+}
+
+impl TreeRecord {
+    pub(crate) fn base(self) -> BaseTree {
+        BaseTree {
+            root: self.reference,
+            level: self.level,
+        }
+    }
+}
+
+/// What identifies a disk and places it in its VM.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiskIdentity {
+    /// Device key in the VM.
+    pub device_key: i32,
+    /// Label, such as "Hard disk 1".
+    pub label: String,
+    /// Kind of controller.
+    pub controller: String,
+    /// Bus number of the controller.
+    pub bus: i32,
+    /// Unit number on the controller.
+    pub unit: i32,
+    /// UUID of the disk.
+    pub disk_uuid: String,
+    /// Datastore path of the disk's file.
+    pub base_file: String,
+}
+
+/// A disk in a root.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DiskRecord {
+    /// Which disk.
+    #[serde(flatten)]
+    pub identity: DiskIdentity,
+    /// Size in bytes.
+    pub capacity_bytes: u64,
+    /// Block size as a power of two.
+    pub block_shift: u8,
+    /// Fan-out of the tree as a power of two.
+    pub fan_out_bits: u8,
+    /// The change id from which the next increment may start.
+    pub change_id: Option<String>,
+    /// What became of it.
+    pub state: DiskState,
+    /// The data; none for zeros only, and for an absent disk.
+    pub tree: Option<TreeRecord>,
+    /// How it was shown that all changes were read.
+    #[serde(default)]
+    pub coverage: Coverage,
+    /// What was done.
+    #[serde(default)]
+    pub stats: PutStats,
+}
+
+impl DiskRecord {
+    /// The disk's shape.
+    ///
+    /// # Errors
+    /// `OutOfRange` for a shape no disk has.
+    pub fn geometry(&self) -> Result<Geometry, Error> {
+        Geometry::new(self.capacity_bytes, self.block_shift, self.fan_out_bits)
+    }
+
+    /// True when there is data, of this point or of an older one.
+    pub fn has_data(&self) -> bool {
+        !matches!(self.state, DiskState::Absent { .. })
+    }
+}
+
+/// A file of the VM's configuration.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// What it is called.
+    pub name: String,
+    /// Its length in bytes.
+    pub length_bytes: u64,
+    /// Where it is.
+    #[serde(rename = "ref")]
+    pub reference: Ref,
+}
+
+/// Where the usage table is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UsageRecord {
+    /// The table.
+    #[serde(rename = "ref")]
+    pub reference: Ref,
+    /// Length in bytes of the pack that holds it.
+    pub pack_bytes: u64,
+}
+
+/// Something a person should know.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PointEvent {
+    /// A short name that does not change.
+    pub code: String,
+    /// The words.
+    pub text: String,
+}
+
+/// The whole root.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Root {
+    /// Format number.
+    pub format: u32,
+    /// Features a reader must know.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// The point.
+    pub point: PointId,
+    /// The session that made it.
+    pub session: SessionId,
+    /// Rises when the point is rewritten.
+    pub generation: u32,
+    /// How much was read.
+    pub kind: PointKind,
+    /// Whose disks these are.
+    pub vm: VmIdentity,
+    /// The machine that made the point.
+    #[serde(default)]
+    pub host: String,
+    /// vCenter's time of the snapshot, as text.
+    pub snapshot_time: String,
+    /// The same in milliseconds since 1970.
+    pub snapshot_time_ms: i64,
+    /// The zone it was told in.
+    #[serde(default)]
+    pub zone: String,
+    /// What the guest knew.
+    pub consistency: Consistency,
+    /// The point it was built on.
+    pub parent: Option<PointId>,
+    /// The disks.
+    pub disks: Vec<DiskRecord>,
+    /// Files of the VM's configuration.
+    #[serde(default)]
+    pub files: Vec<FileRecord>,
+    /// Which packs the point needs.
+    pub usage: UsageRecord,
+    /// What a person should know.
+    #[serde(default)]
+    pub events: Vec<PointEvent>,
+    /// What was done, over all disks.
+    #[serde(default)]
+    pub stats: PutStats,
+    /// The program that made the point.
+    #[serde(default)]
+    pub program: String,
+}
+
+/// The part that must be understood before the rest is.
+#[derive(Deserialize)]
+pub(crate) struct RootNeeds {
+    format: u32,
+    #[serde(default)]
+    needs: Vec<String>,
+}
+
+impl RootNeeds {
+    pub(crate) fn check(&self, name: &RootName) -> Result<(), Error> {
+        if self.format > FORMAT {
+            return Err(Error::FormatTooNew {
+                found: self.format,
+                known: FORMAT,
+            });
+        }
+        refuse_features(&name.to_string(), &self.needs)
+    }
+}
+
+impl Root {
+    /// Checks what a root claims of itself.
+    pub(crate) fn check(&self, name: &RootName) -> Result<(), Error> {
+        let bad = |what: &str| Error::damaged(name, what);
+        let RootName {
+            point,
+            generation,
+            session,
+            ..
+        } = name;
+        if (self.point, self.generation, self.session) != (*point, *generation, *session) {
+            return Err(bad("it is the root of another point"));
+        }
+        for disk in &self.disks {
+            let geometry = disk
+                .geometry()
+                .map_err(|_| bad("a disk has an impossible shape"))?;
+            if disk.tree.is_some_and(|tree| tree.level != geometry.level()) {
+                return Err(bad("a tree has not the level its disk demands"));
+            }
+            if disk.tree.is_some() && !disk.has_data() {
+                return Err(bad("an absent disk has a tree"));
+            }
+        }
+        let trees = self
+            .disks
+            .iter()
+            .filter_map(|disk| Some(disk.tree?.reference));
+        let files = self.files.iter().map(|file| file.reference);
+        let all = trees.chain(files).chain([self.usage.reference]);
+        if all.into_iter().any(|reference| reference.end().is_none()) {
+            return Err(bad("it has an impossible address"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! The beginning of a session, and its end without a point.
+
+use std::sync::{Arc, Mutex, RwLock};
+
+use tokio::runtime::Handle;
+
+use super::dedup::DedupTable;
+use super::disk::DiskWork;
+use super::spec::{SessionOptions, SessionSpec};
+use super::stream::PackStream;
+use super::upload::Uploads;
+use crate::repo::announce::{Announcement, OpenSession, SessionKind};
+use crate::repo::codec::Packer;
+use crate::repo::condemned::Condemned;
+use crate::repo::error::Error;
+use crate::repo::id::{PackKind, PointId, SessionId, VmKey};
+use crate::repo::point::Point;
+use crate::repo::repository::Repository;
+
+const PACK_TARGETS: std::ops::RangeInclusive<usize> = 1 << 12..=256 << 20;
+
+/// A backup at work. It makes one point, or none.
+///
+/// Its methods block, so they are for OS threads and not for tasks of the runtime. `put` and
+/// `put_hole` may be called from many threads at once. The handle's runtime must have threads
+/// of its own. A session that is dropped leaves its announcement to a later prune.
+pub struct Session {
+    pub(super) repo: Repository,
+    pub(super) handle: Handle,
+    pub(super) id: SessionId,
+    pub(super) point: PointId,
+    pub(super) vm: VmKey,
+    pub(super) spec: SessionSpec,
+    pub(super) options: SessionOptions,
+    pub(super) parents: Vec<Point>,
+    pub(super) condemned: Arc<Condemned>,
+    pub(super) uploads: Uploads,
+    pub(super) blocks: Mutex<PackStream>,
+    pub(super) nodes: Mutex<PackStream>,
+    pub(super) dedup: DedupTable,
+    pub(super) packers: Mutex<Vec<Packer>>,
+    pub(super) disks: RwLock<Vec<Arc<DiskWork>>>,
+    pub(super) announcement: Announcement,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({} for point {})", self.id, self.point)
+    }
+}
+
+impl Repository {
+    /// Announces a session, then reads what is condemned and which points there are.
+    ///
+    /// # Errors
+    /// `NotWritable`, `NeedsFeature`, `OutOfRange` for an option, `Damaged` for a list of
+    /// condemned packs, `Store`. Points that cannot be read are no parents, with a warning.
+    pub async fn begin(
+        &self,
+        spec: SessionSpec,
+        handle: &Handle,
+        options: SessionOptions,
+    ) -> Result<Session, Error> {
+        self.config().check_writable()?;
+        if !PACK_TARGETS.contains(&options.pack_bytes) {
+            let value = options.pack_bytes as u64;
+            return Err(Error::OutOfRange {
+                what: "pack size in bytes",
+                value,
+            });
+        }
+        let (id, point) = (SessionId::generate(), PointId::generate());
+        let vm = self.vm_key(&spec.vm.vcenter_instance_uuid, &spec.vm.instance_uuid);
+        let mut open = OpenSession::new(id, SessionKind::Backup, &spec.host);
+        open.vm = Some(vm.clone());
+        open.point = Some(point);
+        let announcement = Announcement::start(self, open, options.heartbeat, handle).await?;
+        let (condemned, parents) = match self.look(&vm).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                forget(announcement).await;
+                return Err(error);
+            }
+        };
+        Ok(Session {
+            repo: self.clone(),
+            handle: handle.clone(),
+            id,
+            point,
+            vm,
+            spec,
+            options,
+            parents,
+            condemned: Arc::new(condemned),
+            uploads: Uploads::new(self, handle, options.uploads),
+            blocks: Mutex::new(PackStream::new(PackKind::Data, id, options.pack_bytes)),
+            nodes: Mutex::new(PackStream::new(PackKind::Node, id, options.pack_bytes)),
+            dedup: DedupTable::new(options.dedup_entries),
+            packers: Mutex::default(),
+            disks: RwLock::default(),
+            announcement,
+        })
+    }
+
+    /// The condemned packs first, the points after them: the order is part of the protocol.
+    async fn look(&self, vm: &VmKey) -> Result<(Condemned, Vec<Point>), Error> {
+        let condemned = Condemned::read(self).await?;
+        let mut list = self.full_points(Some(vm)).await?;
+        for finding in &list.findings {
+            tracing::warn!(object = %finding.object, what = %finding.what, "a point cannot be read");
+        }
+        list.points.reverse();
+        Ok((condemned, list.points))
+    }
+}
+
+impl Session {
+    /// The session.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The point it will make.
+    pub fn point_id(&self) -> PointId {
+        self.point
+    }
+
+    /// The living points of the VM that may be built upon, newest first.
+    pub fn parents(&self) -> &[Point] {
+        &self.parents
+    }
+
+    /// Ends without a point, as well as it can: waits for packs on their way and deletes the
+    /// announcement. The packs are garbage for a later prune. Blocking.
+    pub fn abandon(self) {
+        let _ = self.uploads.wait();
+        let handle = self.handle;
+        handle.block_on(forget(self.announcement));
+    }
+}
+
+pub(super) async fn forget(announcement: Announcement) {
+    if let Err(error) = announcement.close().await {
+        tracing::warn!(%error, "an announcement stays until the next prune");
+    }
+}

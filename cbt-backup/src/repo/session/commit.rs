@@ -1,0 +1,403 @@
+//! Nodes, usage table, root, fences: the end of a session.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use super::begin::{Session, forget};
+use super::disk::DiskWork;
+use super::put::lock;
+use super::spec::{Committed, DiskOutcome, RootInfo};
+use crate::repo::config::FORMAT;
+use crate::repo::error::Error;
+use crate::repo::id::{PackId, PackKind};
+use crate::repo::name::{ObjectName, RootName};
+use crate::repo::node::Node;
+use crate::repo::pack::{BlobKind, NO_DISK};
+use crate::repo::point::MAX_FILE_BYTES;
+use crate::repo::reference::Ref;
+use crate::repo::root::{
+    Coverage, DiskRecord, DiskState, FileRecord, PutStats, Root, TreeRecord, UsageRecord,
+};
+use crate::repo::tree::{BaseTree, NodeStore, TreeCursor, TreeItem, rewrite};
+use crate::repo::usage::{MAX_USAGE_BYTES, Need, Usage, UsageChange};
+
+/// A disk as the root will have it, and what its tree gained and lost.
+struct NewDisk {
+    record: DiskRecord,
+    needs: DiskNeeds,
+}
+
+enum DiskNeeds {
+    /// The parent's, changed.
+    Changed(UsageChange),
+    /// To be counted afresh in the new tree.
+    Recount,
+    /// The parent's, as they are.
+    Parent,
+    None,
+}
+
+impl Session {
+    /// Commits the point: when this returns it is there, whole and durable. Blocking.
+    ///
+    /// # Errors
+    /// `DiskUndecided`, `BlocksMissing`; `NotWritable`, `Store`, `Missing`, `Damaged`: there is no
+    /// point. `Fenced`, `FenceUndecided`: the point does not count, or may not.
+    pub fn commit(self, info: RootInfo) -> Result<Committed, Error> {
+        let prepared = self
+            .prepare(info)
+            .inspect_err(|error| self.uploads.fail(error));
+        let (root, name) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.abandon();
+                return Err(error);
+            }
+        };
+        let (handle, name) = (self.handle.clone(), name.to_string());
+        handle.block_on(async {
+            let written = self.repo.store().put_sealed(self.repo.keys(), &name, &root);
+            if let Err(error) = written.await {
+                // The root may yet appear, so the announcement stays and guards its packs.
+                self.announcement.leave().await;
+                return Err(error);
+            }
+            if let Err(error) = self.check_fences().await {
+                self.announcement.leave().await;
+                return Err(error);
+            }
+            let stored = self.uploads.stored();
+            let committed = Committed {
+                point: self.point,
+                session: self.id,
+                stats: root.stats,
+                packs: stored.len() as u64,
+                pack_bytes: stored.values().sum(),
+            };
+            forget(self.announcement).await;
+            Ok(committed)
+        })
+    }
+
+    /// All that comes before the root: when this returns, all its packs are stored.
+    fn prepare(&self, info: RootInfo) -> Result<(Root, RootName), Error> {
+        let disks = self
+            .disks
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        lock(&self.blocks).flush(&self.uploads)?;
+        let mut new_disks = Vec::with_capacity(disks.len());
+        for disk in &disks {
+            new_disks.push(self.finish_disk(disk)?);
+        }
+        let mut files = Vec::with_capacity(info.files.len());
+        let mut file_change = UsageChange::default();
+        for file in &info.files {
+            let record = self.store_file(&file.name, &file.content)?;
+            file_change.add(PackKind::Node, &record.reference);
+            files.push(record);
+        }
+        lock(&self.nodes).flush(&self.uploads)?;
+        self.uploads.wait()?;
+        let usage = self.store_usage(&disks, &new_disks, &file_change)?;
+        let mut stats = PutStats::default();
+        for disk in &disks {
+            stats.add(&disk.work().stats);
+        }
+        let name = RootName {
+            vm: self.vm.clone(),
+            point: self.point,
+            generation: 0,
+            session: self.id,
+        };
+        let root = Root {
+            format: FORMAT,
+            needs: Vec::new(),
+            point: self.point,
+            session: self.id,
+            generation: 0,
+            kind: info.kind,
+            vm: self.spec.vm.clone(),
+            host: self.spec.host.clone(),
+            snapshot_time: info.snapshot_time,
+            snapshot_time_ms: info.snapshot_time_ms,
+            zone: info.zone,
+            consistency: info.consistency,
+            parent: info.parent,
+            disks: new_disks.into_iter().map(|disk| disk.record).collect(),
+            files,
+            usage,
+            events: info.events,
+            stats,
+            program: info.program,
+        };
+        Ok((root, name))
+    }
+
+    fn finish_disk(&self, disk: &DiskWork) -> Result<NewDisk, Error> {
+        let outcome = disk.work().outcome.take();
+        match outcome {
+            None => Err(Error::DiskUndecided {
+                label: disk.label(),
+            }),
+            Some(DiskOutcome::Complete { coverage }) => self.finish_complete(disk, coverage),
+            Some(DiskOutcome::Carried { from, reason }) => match &disk.parent {
+                Some(parent) => Ok(NewDisk {
+                    record: DiskRecord {
+                        identity: disk.spec.identity.clone(),
+                        state: DiskState::Carried { from, reason },
+                        stats: PutStats::default(),
+                        ..parent.record.clone()
+                    },
+                    needs: DiskNeeds::Parent,
+                }),
+                None => Err(Error::BadParent {
+                    label: disk.label(),
+                    point: from,
+                    why: "the disk was added without a parent",
+                }),
+            },
+            Some(DiskOutcome::Absent { reason }) => Ok(NewDisk {
+                record: new_record(
+                    disk,
+                    DiskState::Absent { reason },
+                    None,
+                    Coverage::default(),
+                ),
+                needs: DiskNeeds::None,
+            }),
+        }
+    }
+
+    fn finish_complete(&self, disk: &DiskWork, coverage: Coverage) -> Result<NewDisk, Error> {
+        let (leaves, missing) = {
+            let mut work = disk.work();
+            (std::mem::take(&mut work.leaves), work.missing.len())
+        };
+        if missing > 0 {
+            return Err(Error::BlocksMissing {
+                label: disk.label(),
+                blocks: missing,
+            });
+        }
+        for (leaf, builder) in &leaves {
+            self.finish_leaf(disk, *leaf, builder)?;
+        }
+        let (finished, change) = {
+            let mut work = disk.work();
+            (
+                std::mem::take(&mut work.finished),
+                std::mem::take(&mut work.change),
+            )
+        };
+        let finished: Vec<_> = finished.into_iter().collect();
+        let mut nodes = DiskNodes {
+            session: self,
+            disk,
+            change,
+        };
+        let root = rewrite(&mut nodes, disk.geometry, disk.base(), &finished)?;
+        let change = nodes.change;
+        let level = disk.geometry.level();
+        let tree = root.map(|reference| TreeRecord { reference, level });
+        Ok(NewDisk {
+            record: new_record(disk, DiskState::Complete, tree, coverage),
+            needs: if disk.recount {
+                DiskNeeds::Recount
+            } else {
+                DiskNeeds::Changed(change)
+            },
+        })
+    }
+
+    fn store_file(&self, name: &str, content: &[u8]) -> Result<FileRecord, Error> {
+        let length_bytes = content.len() as u64;
+        // An empty blob has no place in a pack.
+        if !(1..=MAX_FILE_BYTES).contains(&content.len()) {
+            return Err(Error::OutOfRange {
+                what: "length of a file in bytes",
+                value: length_bytes,
+            });
+        }
+        let id = self.repo.keys().blob_id(content);
+        let reference = self.store_blob(&self.nodes, BlobKind::File, NO_DISK, 0, id, content)?;
+        Ok(FileRecord {
+            name: name.to_owned(),
+            length_bytes,
+            reference,
+        })
+    }
+
+    /// Writes the usage table, alone in the session's last pack.
+    fn store_usage(
+        &self,
+        disks: &[Arc<DiskWork>],
+        new_disks: &[NewDisk],
+        files: &UsageChange,
+    ) -> Result<UsageRecord, Error> {
+        let mut lengths = self.uploads.stored();
+        let parents = disks.iter().filter_map(|disk| disk.parent.as_ref());
+        for (pack, need) in parents.flat_map(|parent| &parent.needs) {
+            lengths.insert(*pack, need.pack_bytes);
+        }
+        let mut usage = Usage::default();
+        for (disk, new) in disks.iter().zip(new_disks) {
+            let needs = self.disk_needs(disk, new, &lengths)?;
+            usage.rows.extend(
+                needs
+                    .into_iter()
+                    .map(|(pack, need)| ((disk.index, pack), need)),
+            );
+        }
+        let needs = files
+            .apply(HashMap::new(), &lengths)
+            .map_err(|pack| self.bad_usage(pack))?;
+        usage.rows.extend(
+            needs
+                .into_iter()
+                .map(|(pack, need)| ((NO_DISK, pack), need)),
+        );
+        let plain = usage.encode()?;
+        if plain.len() > MAX_USAGE_BYTES {
+            let value = plain.len() as u64;
+            return Err(Error::OutOfRange {
+                what: "usage table in bytes",
+                value,
+            });
+        }
+        let id = self.repo.keys().blob_id(&plain);
+        let reference = self.store_blob(&self.nodes, BlobKind::Usage, NO_DISK, 0, id, &plain)?;
+        lock(&self.nodes).flush(&self.uploads)?;
+        self.uploads.wait()?;
+        let pack = reference.pack(PackKind::Node);
+        let pack_bytes = self.uploads.stored().get(&pack).copied();
+        let pack_bytes = pack_bytes.ok_or_else(|| Error::Missing {
+            object: pack.to_string(),
+        })?;
+        Ok(UsageRecord {
+            reference,
+            pack_bytes,
+        })
+    }
+
+    fn disk_needs(
+        &self,
+        disk: &DiskWork,
+        new: &NewDisk,
+        lengths: &HashMap<PackId, u64>,
+    ) -> Result<HashMap<PackId, Need>, Error> {
+        let parent = || {
+            disk.parent
+                .as_ref()
+                .map(|parent| parent.needs.clone())
+                .unwrap_or_default()
+        };
+        let changed = match &new.needs {
+            DiskNeeds::None => return Ok(HashMap::new()),
+            DiskNeeds::Parent => return Ok(parent()),
+            DiskNeeds::Changed(change) => change.apply(parent(), lengths),
+            DiskNeeds::Recount => {
+                let tree = new.record.tree.map(TreeRecord::base);
+                let counted = self.handle.block_on(self.count(disk, tree))?;
+                counted.apply(HashMap::new(), lengths)
+            }
+        };
+        changed.map_err(|pack| self.bad_usage(pack))
+    }
+
+    /// Counts the references of a tree whose nodes are all stored.
+    async fn count(&self, disk: &DiskWork, tree: Option<BaseTree>) -> Result<UsageChange, Error> {
+        let mut change = UsageChange::default();
+        if let Some(tree) = tree {
+            let mut cursor = TreeCursor::new(&self.repo, disk.geometry, Some(tree));
+            while let Some(item) = cursor.next().await {
+                match item {
+                    TreeItem::Node(reference) => change.add(PackKind::Node, &reference),
+                    TreeItem::Block { reference, .. } => change.add(PackKind::Data, &reference),
+                    TreeItem::Hole(_) => {}
+                    TreeItem::Damaged { error, .. } => return Err(error),
+                }
+            }
+        }
+        Ok(change)
+    }
+
+    fn bad_usage(&self, pack: PackId) -> Error {
+        let what = format!("the parent's usage table does not fit its tree at {pack}");
+        Error::damaged(&format!("point of session {}", self.id), what)
+    }
+
+    /// Looks whether a sweep has decided that this session no longer counts.
+    async fn check_fences(&self) -> Result<(), Error> {
+        let (point, session) = (self.point, self.id);
+        for look in 0..self.options.fence_looks.max(1) {
+            if look > 0 {
+                tokio::time::sleep(self.options.fence_interval).await;
+            }
+            let fences = self.repo.store().list(&format!("fence/{session}")).await?;
+            let last = |(name, _): &(String, u64)| {
+                matches!(
+                    ObjectName::parse(name),
+                    Some(ObjectName::Fence { last: true, .. })
+                )
+            };
+            if fences.is_empty() {
+                return Ok(());
+            }
+            if fences.iter().any(last) {
+                return Err(Error::Fenced { point, session });
+            }
+        }
+        Err(Error::FenceUndecided { point, session })
+    }
+}
+
+fn new_record(
+    disk: &DiskWork,
+    state: DiskState,
+    tree: Option<TreeRecord>,
+    coverage: Coverage,
+) -> DiskRecord {
+    let change_id = disk.spec.change_id.clone();
+    DiskRecord {
+        identity: disk.spec.identity.clone(),
+        capacity_bytes: disk.spec.capacity_bytes,
+        block_shift: disk.geometry.block_shift(),
+        fan_out_bits: disk.geometry.fan_out_bits(),
+        // An increment on a disk without data would miss all of it.
+        change_id: change_id.filter(|_| state == DiskState::Complete),
+        state,
+        tree,
+        coverage,
+        stats: disk.work().stats,
+    }
+}
+
+/// The nodes of a disk, as the path copy sees them.
+struct DiskNodes<'a> {
+    session: &'a Session,
+    disk: &'a DiskWork,
+    change: UsageChange,
+}
+
+impl NodeStore for DiskNodes<'_> {
+    fn load(&mut self, reference: &Ref, level: u8) -> Result<Option<Arc<Node>>, Error> {
+        let Self { session, disk, .. } = self;
+        session
+            .handle
+            .block_on(session.base_node(disk, reference, level))
+    }
+
+    fn save(&mut self, node: &Node, first_block: u64) -> Result<Ref, Error> {
+        self.session.store_node(self.disk, node, first_block)
+    }
+
+    fn dropped(&mut self, node: &Ref) {
+        self.change.remove(PackKind::Node, node);
+    }
+
+    fn added(&mut self, node: &Ref) {
+        self.change.add(PackKind::Node, node);
+    }
+}

@@ -1,0 +1,249 @@
+//! A disk of a session: its parent's tree, and what was put so far.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::begin::Session;
+use super::leaf::LeafBuilder;
+use super::spec::{DiskOutcome, DiskSlot, DiskSpec};
+use crate::repo::error::Error;
+use crate::repo::id::{PackId, PackKind};
+use crate::repo::node::Node;
+use crate::repo::ranges::{BlockRange, BlockSet};
+use crate::repo::reference::Ref;
+use crate::repo::root::{DiskRecord, PutStats};
+use crate::repo::tree::{BaseTree, Geometry, TreeCursor, TreeItem};
+use crate::repo::usage::{Need, UsageChange};
+
+/// Most disks a point may have; 255 means "none" in packs and tables.
+const MAX_DISKS: usize = 250;
+
+/// The disk that is built upon.
+pub(super) struct Parent {
+    pub(super) record: DiskRecord,
+    pub(super) needs: HashMap<PackId, Need>,
+}
+
+pub(super) struct DiskWork {
+    pub(super) index: u8,
+    pub(super) spec: DiskSpec,
+    pub(super) geometry: Geometry,
+    pub(super) parent: Option<Parent>,
+    /// Part of the parent is unreadable: its usage numbers are of no use, all is counted afresh.
+    pub(super) recount: bool,
+    work: Mutex<Work>,
+}
+
+#[derive(Default)]
+pub(super) struct Work {
+    /// Leaves some of whose blocks were put.
+    pub(super) leaves: BTreeMap<u64, LeafBuilder>,
+    /// Leaves that are written; `None` for a hole.
+    pub(super) finished: BTreeMap<u64, Option<Ref>>,
+    /// References to blocks gained and lost.
+    pub(super) change: UsageChange,
+    /// Blocks the parent cannot supply and nobody has put yet.
+    pub(super) missing: BlockSet,
+    pub(super) outcome: Option<DiskOutcome>,
+    pub(super) stats: PutStats,
+}
+
+impl DiskWork {
+    pub(super) fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn label(&self) -> String {
+        self.spec.identity.label.clone()
+    }
+
+    pub(super) fn base(&self) -> Option<BaseTree> {
+        Some(self.parent.as_ref()?.record.tree?.base())
+    }
+}
+
+impl Session {
+    /// Adds a disk to the point. Reads the parent's usage table, and its tree if packs it
+    /// needs are condemned. Blocking.
+    ///
+    /// # Errors
+    /// `BadParent` (unknown point or disk, absent, other block size, larger than the disk is now),
+    /// `OutOfRange`, `Missing`, `Damaged`, `Store`.
+    pub fn add_disk(&self, spec: DiskSpec) -> Result<DiskSlot, Error> {
+        let parent = self.handle.block_on(self.find_parent(&spec))?;
+        let config = self.repo.config();
+        let (shift, bits) = match &parent {
+            Some(parent) => (parent.record.block_shift, parent.record.fan_out_bits),
+            None => (
+                spec.block_shift.unwrap_or(config.block_shift),
+                config.fan_out_bits,
+            ),
+        };
+        let geometry = Geometry::new(spec.capacity_bytes, shift, bits)?;
+        let mut disk = DiskWork {
+            index: 0,
+            spec,
+            geometry,
+            parent,
+            recount: false,
+            work: Mutex::default(),
+        };
+        self.handle.block_on(self.find_missing(&mut disk))?;
+        let mut disks = self.disks.write().unwrap_or_else(PoisonError::into_inner);
+        if disks.len() >= MAX_DISKS {
+            return Err(Error::OutOfRange {
+                what: "disks of a point",
+                value: disks.len() as u64 + 1,
+            });
+        }
+        disk.index = disks.len() as u8;
+        let slot = DiskSlot(disk.index);
+        disks.push(Arc::new(disk));
+        Ok(slot)
+    }
+
+    /// Blocks the parent cannot supply, in order. They must be put before the commit, whatever
+    /// CBT says of them.
+    pub fn unreadable_blocks(&self, slot: DiskSlot) -> Vec<BlockRange> {
+        self.disk(slot).work().missing.runs()
+    }
+
+    /// The shape of a disk.
+    pub fn geometry(&self, slot: DiskSlot) -> Geometry {
+        self.disk(slot).geometry
+    }
+
+    /// Tells what became of a disk. The last word counts.
+    pub fn set_disk_state(&self, slot: DiskSlot, outcome: DiskOutcome) {
+        self.disk(slot).work().outcome = Some(outcome);
+    }
+
+    /// What was done with a disk's blocks so far.
+    pub fn disk_stats(&self, slot: DiskSlot) -> PutStats {
+        self.disk(slot).work().stats
+    }
+
+    pub(super) fn disk(&self, slot: DiskSlot) -> Arc<DiskWork> {
+        let disks = self.disks.read().unwrap_or_else(PoisonError::into_inner);
+        let disk = disks.get(slot.index());
+        Arc::clone(disk.expect("a slot comes from add_disk of the same session"))
+    }
+
+    async fn find_parent(&self, spec: &DiskSpec) -> Result<Option<Parent>, Error> {
+        let Some(named) = spec.parent else {
+            return Ok(None);
+        };
+        let bad = |why| {
+            let (label, point) = (spec.identity.label.clone(), named.point);
+            Error::BadParent { label, point, why }
+        };
+        let point = self.parents.iter().find(|point| point.id() == named.point);
+        let point = point.ok_or_else(|| bad("it is not among the points of this VM"))?;
+        let record = point.root.disks.get(named.disk);
+        let record = record.ok_or_else(|| bad("it has no such disk"))?.clone();
+        if !record.has_data() {
+            return Err(bad("the disk is absent there"));
+        }
+        if spec
+            .block_shift
+            .is_some_and(|shift| shift != record.block_shift)
+        {
+            return Err(bad("its blocks have another size"));
+        }
+        if record.capacity_bytes > spec.capacity_bytes {
+            return Err(bad("the disk was larger then"));
+        }
+        // MAX_DISKS is below 255, and a root beyond it was not written by this program.
+        let index = u8::try_from(named.disk).map_err(|_| bad("it has no such disk"))?;
+        let needs = self.repo.usage(&point.root.usage).await?.of_disk(index);
+        Ok(Some(Parent { record, needs }))
+    }
+
+    /// Finds the blocks that must be put because the parent cannot supply them.
+    async fn find_missing(&self, disk: &mut DiskWork) -> Result<(), Error> {
+        let Some(parent) = &disk.parent else {
+            return Ok(());
+        };
+        let old = parent.record.geometry()?;
+        let mut missing = BlockSet::default();
+        let recount = parent
+            .needs
+            .keys()
+            .any(|pack| self.condemned.contains(*pack));
+        if recount {
+            let tree = parent.record.tree.map(super::super::root::TreeRecord::base);
+            let mut cursor = TreeCursor::new(&self.repo, old, tree).avoiding(&self.condemned);
+            while let Some(item) = cursor.next().await {
+                match item {
+                    TreeItem::Block { number, reference }
+                        if self.condemned.contains(reference.pack(PackKind::Data)) =>
+                    {
+                        missing.insert(number, 1);
+                    }
+                    TreeItem::Damaged { error, .. } if !error.is_damage() => return Err(error),
+                    TreeItem::Damaged { range, .. } => missing.insert(range.first, range.blocks),
+                    _ => {}
+                }
+            }
+        }
+        disk.recount = recount;
+        // A last block that was cut by the disk's old end is longer now.
+        let last = old.blocks() - 1;
+        if old.block_bytes(last) != disk.geometry.block_bytes(last) {
+            let (leaf, slot) = disk.geometry.leaf_of(last);
+            let base = self.base_leaf(disk, leaf).await?;
+            if base.is_some_and(|(_, node)| node.slots[slot].is_some()) {
+                missing.insert(last, 1);
+            }
+        }
+        disk.work().missing = missing;
+        Ok(())
+    }
+
+    /// The parent's leaf `leaf`: `None` for a hole, and for what counts as unreadable.
+    pub(super) async fn base_leaf(
+        &self,
+        disk: &DiskWork,
+        leaf: u64,
+    ) -> Result<Option<(Ref, Arc<Node>)>, Error> {
+        let Some(base) = disk.base() else {
+            return Ok(None);
+        };
+        let (mut reference, mut level) = (base.root, base.level);
+        let geometry = disk.geometry;
+        if leaf >= geometry.slot_blocks(level) {
+            return Ok(None);
+        }
+        loop {
+            let Some(node) = self.base_node(disk, &reference, level).await? else {
+                return Ok(None);
+            };
+            if level == 1 {
+                return Ok(Some((reference, node)));
+            }
+            level -= 1;
+            let slot = leaf / geometry.slot_blocks(level) % geometry.fan_out() as u64;
+            match node.slots[slot as usize] {
+                Some(below) => reference = below,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// A node of the parent's tree; `None` for one that counts as unreadable.
+    pub(super) async fn base_node(
+        &self,
+        disk: &DiskWork,
+        reference: &Ref,
+        level: u8,
+    ) -> Result<Option<Arc<Node>>, Error> {
+        if self.condemned.contains(reference.pack(PackKind::Node)) {
+            return Ok(None);
+        }
+        match self.repo.node(reference, disk.geometry, level).await {
+            Ok(node) => Ok(Some(node)),
+            Err(error) if disk.recount && error.is_damage() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! One block's way into the repository.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::begin::Session;
+use super::disk::DiskWork;
+use super::leaf::LeafBuilder;
+use super::spec::{DiskSlot, PutOutcome};
+use super::stream::PackStream;
+use crate::repo::codec::Packer;
+use crate::repo::error::Error;
+use crate::repo::id::PackKind;
+use crate::repo::node::Node;
+use crate::repo::pack::{BlobKind, NewBlob};
+use crate::repo::reference::Ref;
+use crate::repo::root::PutStats;
+
+impl Session {
+    /// Puts block `block`, at its full length; the last block of a disk at its true length.
+    /// Each block is put once. Blocks while too many packs are on their way to the store.
+    ///
+    /// # Errors
+    /// `BadBlock`, `BlockTwice`; `NotWritable` and `Store` for any upload of the session so far;
+    /// `Missing` and `Damaged` for the parent's nodes.
+    pub fn put(&self, slot: DiskSlot, block: u64, data: &[u8]) -> Result<PutOutcome, Error> {
+        self.uploads.check()?;
+        let disk = self.disk(slot);
+        let geometry = disk.geometry;
+        if block >= geometry.blocks() || data.len() != geometry.block_bytes(block) {
+            let (label, length_bytes) = (disk.label(), data.len() as u64);
+            return Err(Error::BadBlock {
+                label,
+                block,
+                length_bytes,
+            });
+        }
+        let (reference, outcome) = self.find_or_store(&disk, block, data)?;
+        let mut stats = PutStats {
+            put_blocks: 1,
+            put_bytes: data.len() as u64,
+            ..PutStats::default()
+        };
+        match outcome {
+            PutOutcome::Hole => stats.hole_blocks = 1,
+            PutOutcome::Unchanged => stats.unchanged_blocks = 1,
+            PutOutcome::Duplicate => stats.duplicate_blocks = 1,
+            PutOutcome::New { stored_bytes } => {
+                stats.new_blocks = 1;
+                stats.new_bytes = data.len() as u64;
+                stats.stored_bytes = stored_bytes.into();
+            }
+        }
+        self.place(&disk, block, reference)?;
+        disk.work().stats.add(&stats);
+        Ok(outcome)
+    }
+
+    /// Says that `blocks` blocks from `first` on are zeros. Each block is put once.
+    ///
+    /// # Errors
+    /// As [`Session::put`].
+    pub fn put_hole(&self, slot: DiskSlot, first: u64, blocks: u64) -> Result<(), Error> {
+        self.uploads.check()?;
+        let disk = self.disk(slot);
+        let geometry = disk.geometry;
+        let end = first
+            .checked_add(blocks)
+            .filter(|end| *end <= geometry.blocks());
+        let Some(end) = end else {
+            return Err(Error::BadBlock {
+                label: disk.label(),
+                block: first,
+                length_bytes: 0,
+            });
+        };
+        let mut block = first;
+        while block < end {
+            let (leaf, slot_in_leaf) = geometry.leaf_of(block);
+            let leaf_blocks = geometry.leaf_blocks(leaf);
+            if slot_in_leaf == 0 && end - block >= leaf_blocks {
+                self.place_hole_leaf(&disk, leaf)?;
+                block += leaf_blocks;
+            } else {
+                self.place(&disk, block, None)?;
+                block += 1;
+            }
+        }
+        let mut work = disk.work();
+        work.missing.remove(first, blocks);
+        work.stats.hole_blocks += blocks;
+        Ok(())
+    }
+
+    fn find_or_store(
+        &self,
+        disk: &DiskWork,
+        block: u64,
+        data: &[u8],
+    ) -> Result<(Option<Ref>, PutOutcome), Error> {
+        if is_zero(data) {
+            return Ok((None, PutOutcome::Hole));
+        }
+        let id = self.repo.keys().blob_id(data);
+        if let Some(old) = self.base_block(disk, block)?
+            && old.id == id
+        {
+            self.dedup.learn(old);
+            return Ok((Some(old), PutOutcome::Unchanged));
+        }
+        if let Some(known) = self.dedup.find(&id) {
+            return Ok((Some(known), PutOutcome::Duplicate));
+        }
+        let number = block;
+        let new = self.store_blob(&self.blocks, BlobKind::Block, disk.index, number, id, data)?;
+        self.dedup.learn(new);
+        Ok((
+            Some(new),
+            PutOutcome::New {
+                stored_bytes: new.length,
+            },
+        ))
+    }
+
+    /// What the parent has at this place, if it can be relied on.
+    fn base_block(&self, disk: &DiskWork, block: u64) -> Result<Option<Ref>, Error> {
+        if disk.parent.is_none() {
+            return Ok(None);
+        }
+        let (leaf, slot) = disk.geometry.leaf_of(block);
+        let base = self.handle.block_on(self.base_leaf(disk, leaf))?;
+        let old = base.and_then(|(_, node)| node.slots[slot]);
+        Ok(old.filter(|old| !self.condemned.contains(old.pack(PackKind::Data))))
+    }
+
+    /// Compresses, seals and packs.
+    pub(super) fn store_blob(
+        &self,
+        stream: &Mutex<PackStream>,
+        kind: BlobKind,
+        disk: u8,
+        number: u64,
+        id: [u8; 32],
+        data: &[u8],
+    ) -> Result<Ref, Error> {
+        let free = lock(&self.packers).pop();
+        let mut packer = free.map_or_else(|| Packer::new(self.options.level), Ok)?;
+        let packed = if kind == BlobKind::Node {
+            None
+        } else {
+            packer.pack(data)?
+        };
+        let (raw, payload) = (packed.is_none(), packed.unwrap_or(data));
+        let blob = NewBlob {
+            kind,
+            disk,
+            number,
+            id,
+            raw,
+            payload,
+        };
+        let added = lock(stream).add(self.repo.keys(), &self.uploads, blob);
+        lock(&self.packers).push(packer);
+        added.inspect_err(|error| self.uploads.fail(error))
+    }
+
+    fn place(&self, disk: &DiskWork, block: u64, reference: Option<Ref>) -> Result<(), Error> {
+        let (leaf, slot) = disk.geometry.leaf_of(block);
+        let complete = {
+            let mut work = disk.work();
+            work.missing.remove(block, 1);
+            let taken = work.finished.contains_key(&leaf);
+            let builder = work.leaves.entry(leaf).or_default();
+            if taken || !builder.put(slot, reference) {
+                return Err(Error::BlockTwice {
+                    label: disk.label(),
+                    block,
+                });
+            }
+            if builder.puts.len() as u64 == disk.geometry.leaf_blocks(leaf) {
+                // Until it is written the leaf is marked as taken.
+                work.finished.insert(leaf, None);
+                work.leaves.remove(&leaf)
+            } else {
+                None
+            }
+        };
+        match complete {
+            Some(builder) => self.finish_leaf(disk, leaf, &builder),
+            None => Ok(()),
+        }
+    }
+
+    fn place_hole_leaf(&self, disk: &DiskWork, leaf: u64) -> Result<(), Error> {
+        let base = self.handle.block_on(self.base_leaf(disk, leaf))?;
+        let mut work = disk.work();
+        if work.finished.contains_key(&leaf) || work.leaves.contains_key(&leaf) {
+            let block = leaf << disk.geometry.fan_out_bits();
+            return Err(Error::BlockTwice {
+                label: disk.label(),
+                block,
+            });
+        }
+        let Some((_, node)) = base else { return Ok(()) };
+        for old in node.slots.iter().flatten() {
+            work.change.remove(PackKind::Data, old);
+        }
+        work.finished.insert(leaf, None);
+        Ok(())
+    }
+
+    /// Writes a leaf: the parent's, with the blocks that were put.
+    pub(super) fn finish_leaf(
+        &self,
+        disk: &DiskWork,
+        leaf: u64,
+        builder: &LeafBuilder,
+    ) -> Result<(), Error> {
+        let geometry = disk.geometry;
+        let base = self.handle.block_on(self.base_leaf(disk, leaf))?;
+        let old = base.as_ref().map(|(_, node)| &node.slots);
+        let mut slots = old
+            .cloned()
+            .unwrap_or_else(|| vec![None; geometry.fan_out()].into());
+        for (slot, block) in &builder.puts {
+            slots[usize::from(*slot)] = *block;
+        }
+        let new = match &base {
+            Some((reference, node)) if node.slots == slots => Some(*reference),
+            _ if slots.iter().all(Option::is_none) => None,
+            _ => {
+                let node = Node {
+                    level: 1,
+                    block_shift: geometry.block_shift(),
+                    fan_out_bits: geometry.fan_out_bits(),
+                    slots: slots.clone(),
+                };
+                Some(self.store_node(disk, &node, leaf << geometry.fan_out_bits())?)
+            }
+        };
+        let mut work = disk.work();
+        for (slot, block) in slots.iter().enumerate() {
+            let before = old.and_then(|old| old[slot]);
+            if before != *block {
+                if let Some(old) = &before {
+                    work.change.remove(PackKind::Data, old);
+                }
+                if let Some(new) = block {
+                    work.change.add(PackKind::Data, new);
+                }
+            }
+        }
+        work.finished.insert(leaf, new);
+        Ok(())
+    }
+
+    pub(super) fn store_node(
+        &self,
+        disk: &DiskWork,
+        node: &Node,
+        first_block: u64,
+    ) -> Result<Ref, Error> {
+        let plain = node.encode()?;
+        let id = self.repo.keys().blob_id(&plain);
+        let number = u64::from(node.level) << 56 | first_block;
+        self.store_blob(&self.nodes, BlobKind::Node, disk.index, number, id, &plain)
+    }
+}
+
+/// Compares the bytes with themselves shifted by one: as fast as memory compares.
+fn is_zero(data: &[u8]) -> bool {
+    data.first() == Some(&0) && data[1..] == data[..data.len() - 1]
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

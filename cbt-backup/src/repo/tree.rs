@@ -1,0 +1,9 @@
+//! The tree of a disk: its shape, walking it, and copying the paths that changed.
+
+mod cursor;
+mod geometry;
+mod rewrite;
+
+pub(crate) use cursor::{TreeCursor, TreeItem};
+pub use geometry::Geometry;
+pub(crate) use rewrite::{BaseTree, NodeStore, rewrite};
