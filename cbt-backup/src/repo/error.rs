@@ -241,7 +241,11 @@ impl Error {
 
     /// True when the store takes no data: full, read-only, or without rights.
     pub fn is_not_writable(&self) -> bool {
-        matches!(self, Self::NotWritable { .. })
+        match self {
+            Self::NotWritable { .. } => true,
+            Self::Folder { source, .. } => refuses_data(source.kind()),
+            _ => false,
+        }
     }
 
     /// True when something in the repository is lost or not what it was.
@@ -252,4 +256,15 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// True for what a file system says when it takes no data, whatever the data is.
+pub(crate) fn refuses_data(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
 }

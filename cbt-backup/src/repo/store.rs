@@ -14,7 +14,7 @@ use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutPayload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::error::Error;
+use super::error::{self, Error};
 use super::key::Keys;
 use super::sealed;
 
@@ -207,18 +207,12 @@ fn refuses_data(error: &object_store::Error) -> bool {
         return true;
     }
     let mut cause = error.source();
-    while let Some(error) = cause {
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if let Some(
-            io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::PermissionDenied
-            | io::ErrorKind::ReadOnlyFilesystem,
-        ) = kind
-        {
+    while let Some(next) = cause {
+        let kind = next.downcast_ref::<io::Error>().map(io::Error::kind);
+        if kind.is_some_and(error::refuses_data) {
             return true;
         }
-        cause = error.source();
+        cause = next.source();
     }
     false
 }
@@ -240,6 +234,8 @@ mod tests {
         let address = format!("file://{}/new", folder.path().display());
         assert!(Store::create(&address).is_ok());
         assert!(folder.path().join("new").is_dir());
+        let forbidden = Store::create("/proc/self/repository").unwrap_err();
+        assert!(matches!(forbidden, Error::Folder { .. }));
     }
 
     #[tokio::test]
