@@ -54,7 +54,7 @@ impl Default for OpenOptions {
             reads: ReadMode::Asynchronous,
             in_flight: 4,
             request_bytes: 2 * 1024 * 1024,
-            time_out: Duration::from_secs(15 * 60),
+            time_out: Duration::from_mins(15),
         }
     }
 }

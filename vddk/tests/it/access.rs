@@ -1,0 +1,209 @@
+//! The order of the protocol, and what is left when something fails.
+
+use vddk::{Error, Kind, Library, LibraryOptions, OpenOptions};
+
+use crate::kit::{Kit, in_own_process};
+
+fn disabled(kit: &Kit) -> usize {
+    kit.lab.vm(&kit.vm).unwrap().disabled_methods.len()
+}
+
+#[test]
+fn the_whole_order_leaves_nothing() {
+    in_own_process("access::the_whole_order_leaves_nothing", || {
+        let kit = Kit::new();
+        let library = kit.load();
+        let access = library
+            .prepare_for_access(kit.params(), "cbt test 1")
+            .unwrap();
+        assert_eq!(disabled(&kit), 1);
+        let (snapshot, path) = kit.snapshot();
+        let connection = access.connect(&Kit::connect_options(&snapshot)).unwrap();
+        let disk = connection.open(&path, &OpenOptions::default()).unwrap();
+        disk.close().unwrap();
+        connection.close().unwrap();
+        assert_eq!(library.cleanup(&kit.params()).unwrap().remaining, 0);
+        access.close().unwrap();
+        assert_eq!(disabled(&kit), 0);
+        assert!(library.close().unwrap());
+        let order: Vec<_> = kit
+            .calls()
+            .into_iter()
+            .filter(|call| {
+                [
+                    "Prepare",
+                    "ConnectEx",
+                    "_Open",
+                    "_Close",
+                    "Disconnect",
+                    "Cleanup",
+                    "EndAccess",
+                    "Exit",
+                ]
+                .iter()
+                .any(|part| call.contains(part))
+            })
+            .collect();
+        let wanted = [
+            "PrepareForAccess",
+            "ConnectEx",
+            "Open",
+            "Close",
+            "Disconnect",
+            "Cleanup",
+            "EndAccess",
+            "Exit",
+        ];
+        assert_eq!(order, wanted.map(|call| format!("VixDiskLib_{call}")));
+    });
+}
+
+#[test]
+fn dropping_everything_in_the_wrong_order_still_ends_it_rightly() {
+    in_own_process(
+        "access::dropping_everything_in_the_wrong_order_still_ends_it_rightly",
+        || {
+            let kit = Kit::new();
+            let library = kit.load();
+            let access = library
+                .prepare_for_access(kit.params(), "cbt test 2")
+                .unwrap();
+            let (snapshot, path) = kit.snapshot();
+            let connection = access.connect(&Kit::connect_options(&snapshot)).unwrap();
+            let disk = connection.open(&path, &OpenOptions::default()).unwrap();
+            drop(library);
+            drop(access);
+            drop(connection);
+            assert_eq!(
+                kit.count("VixDiskLib_Disconnect"),
+                0,
+                "the connection went before its disk"
+            );
+            drop(disk);
+            let calls = kit.calls();
+            let ending: Vec<_> = calls.iter().filter(|call| !call.contains("Free")).collect();
+            let tail: Vec<_> = ending
+                .iter()
+                .rev()
+                .take(4)
+                .rev()
+                .map(|call| call.as_str())
+                .collect();
+            assert_eq!(
+                tail,
+                [
+                    "VixDiskLib_Close",
+                    "VixDiskLib_Disconnect",
+                    "VixDiskLib_EndAccess",
+                    "VixDiskLib_Exit"
+                ]
+            );
+            assert_eq!(disabled(&kit), 0);
+        },
+    );
+}
+
+#[test]
+fn closing_what_is_in_use_is_refused() {
+    in_own_process("access::closing_what_is_in_use_is_refused", || {
+        let kit = Kit::new();
+        let library = kit.load();
+        let access = library
+            .prepare_for_access(kit.params(), "cbt test 3")
+            .unwrap();
+        let (snapshot, path) = kit.snapshot();
+        let connection = access.connect(&Kit::connect_options(&snapshot)).unwrap();
+        let disk = connection.open(&path, &OpenOptions::default()).unwrap();
+        assert!(matches!(access.close(), Err(Error::Argument { .. })));
+        assert!(matches!(connection.close(), Err(Error::Argument { .. })));
+        disk.close().unwrap();
+        assert_eq!(disabled(&kit), 0);
+    });
+}
+
+#[test]
+fn a_dead_run_s_access_is_ended_by_its_identity() {
+    in_own_process(
+        "access::a_dead_run_s_access_is_ended_by_its_identity",
+        || {
+            let kit = Kit::new();
+            kit.lab
+                .disable_methods(&kit.vm, &["RelocateVM_Task"], "cbt test 4")
+                .unwrap();
+            let library = kit.load();
+            assert!(library.prepare_for_access(kit.params(), "another").is_err());
+            library.end_access(&kit.params(), "cbt test 4").unwrap();
+            assert_eq!(disabled(&kit), 0);
+            library
+                .prepare_for_access(kit.params(), "another")
+                .unwrap()
+                .close()
+                .unwrap();
+        },
+    );
+}
+
+#[test]
+fn a_wrong_password_is_told_when_connecting_and_access_is_ended() {
+    in_own_process(
+        "access::a_wrong_password_is_told_when_connecting_and_access_is_ended",
+        || {
+            let kit = Kit::new();
+            let library = kit.load();
+            let (snapshot, _) = kit.snapshot();
+            let wrong = kit.params_with("wrong", &kit.lab.thumbprint_sha1().unwrap());
+            let error = library
+                .connect(&wrong, &Kit::connect_options(&snapshot))
+                .unwrap_err();
+            assert_eq!(error.kind(), Some(Kind::Authentication));
+            assert!(!format!("{error} {error:?} {wrong:?}").contains("\"wrong\""));
+        },
+    );
+}
+
+#[test]
+fn a_wrong_thumbprint_is_told_at_open_with_both_values() {
+    in_own_process(
+        "access::a_wrong_thumbprint_is_told_at_open_with_both_values",
+        || {
+            let kit = Kit::new();
+            let library = kit.load();
+            let (snapshot, path) = kit.snapshot();
+            let wrong = ["AB"; 20].join(":");
+            let connection = library
+                .connect(
+                    &kit.params_with("stand-in", &wrong),
+                    &Kit::connect_options(&snapshot),
+                )
+                .unwrap();
+            let error = connection.open(&path, &OpenOptions::default()).unwrap_err();
+            assert_eq!(error.code().unwrap().0, 1);
+            let pair = error.thumbprint_mismatch().expect("the log told both");
+            assert_eq!(
+                (&pair.expected, &pair.actual),
+                (&wrong, &kit.lab.thumbprint_sha1().unwrap())
+            );
+            assert!(error.explain().unwrap().contains(&wrong));
+        },
+    );
+}
+
+#[test]
+fn one_library_a_process() {
+    in_own_process("access::one_library_a_process", || {
+        let kit = Kit::new();
+        let first = kit.load();
+        let second = kit.load();
+        assert_eq!((first.path(), first.major()), (second.path(), Some(8)));
+        assert!(first.functions().iter().all(|(_, found)| *found));
+        let other = LibraryOptions {
+            config_file: Some("/other".into()),
+            ..kit.options()
+        };
+        assert!(matches!(Library::load(other), Err(Error::OtherSettings)));
+        assert!(!first.close().unwrap(), "the second handle lives");
+        assert_eq!(kit.count("VixDiskLib_Exit"), 0);
+        assert!(second.close().unwrap());
+        assert!(matches!(Library::load(kit.options()), Err(Error::Exited)));
+    });
+}

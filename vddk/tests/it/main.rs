@@ -1,0 +1,11 @@
+//! The safe layer against the stand-in library, loaded by path as VMware's would be.
+//!
+//! VixDiskLib is started once in a process, so every test runs in a process of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod access;
+mod blocks;
+mod kit;
+mod reads;
+mod refusals;
