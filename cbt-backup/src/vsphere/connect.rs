@@ -12,7 +12,7 @@ use crate::secret::Secret;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A query of changed areas may take long on a big disk.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
+const TOTAL_TIMEOUT: Duration = Duration::from_mins(5);
 const MAX_BODY_BYTES: usize = 64 << 20;
 
 /// Time limits of one exchange.

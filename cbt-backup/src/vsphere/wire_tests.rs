@@ -423,7 +423,7 @@ async fn a_task_is_followed_to_its_end_with_progress() {
     let info = client
         .wait_task(
             &task(),
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             &mut |p| progress.push(p),
             &|| false,
         )
@@ -441,7 +441,7 @@ async fn a_failed_task_is_an_error_with_its_fault() {
     .await;
     let client = Client::connect(server.options()).await.unwrap();
     let ended = client
-        .wait_task(&task(), Duration::from_secs(60), &mut |_| {}, &|| false)
+        .wait_task(&task(), Duration::from_mins(1), &mut |_| {}, &|| false)
         .await;
     let error = ended.unwrap_err();
     assert_eq!(error.fault_type(), Some("FileLocked"));
@@ -470,7 +470,7 @@ async fn waiting_ends_by_time_and_by_wish() {
     let stopped = client
         .wait_task(
             &task(),
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             &mut |_| is_cancelled.store(true, Ordering::SeqCst),
             &|| flag.load(Ordering::SeqCst),
         )

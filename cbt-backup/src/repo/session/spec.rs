@@ -39,7 +39,7 @@ impl Default for SessionOptions {
     /// 60 s, packs of 32 MiB, 4 uploads, zstd 1, 96 MiB of dedup table.
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_secs(60),
+            heartbeat: Duration::from_mins(1),
             pack_bytes: 32 << 20,
             uploads: 4,
             level: 1,

@@ -367,7 +367,7 @@ fn tombstones_hide_points_and_prefixes_find_them() {
         let pin = site.repo.pin(
             &points,
             "here",
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             site.runtime.handle(),
         );
         site.runtime.block_on(pin)

@@ -1,0 +1,95 @@
+//! The configuration file: defaults for options that are the same every time.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+/// A configuration file is a page of text.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// What the TOML file may hold. An option or environment variable wins over it. Unknown keys are
+/// errors: a misspelt key must not be a silent default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Config {
+    /// As `--repo`.
+    pub repo: Option<String>,
+    /// As `--passphrase-file`.
+    pub passphrase_file: Option<PathBuf>,
+    /// As `--passphrase-command`.
+    pub passphrase_command: Option<String>,
+    /// As `--state-dir`.
+    pub state_dir: Option<PathBuf>,
+    /// As `--vddk`.
+    pub vddk: Option<PathBuf>,
+    /// As `--transport`.
+    pub transport: Option<String>,
+    /// The server.
+    pub vsphere: Vsphere,
+}
+
+/// The part on the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Vsphere {
+    /// As `--server`.
+    pub server: Option<String>,
+    /// As `--user`.
+    pub user: Option<String>,
+    /// As `--password-file`.
+    pub password_file: Option<PathBuf>,
+    /// As `--password-command`.
+    pub password_command: Option<String>,
+    /// As `--thumbprint`.
+    pub thumbprint: Option<String>,
+    /// As `--ca-file`.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads the file; without one every value is unset.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds what is not known.
+    pub fn read(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else {
+            return Ok(Self::default());
+        };
+        let context = || format!("failed to read the configuration {}", path.display());
+        if fs::metadata(path).with_context(context)?.len() > MAX_BYTES {
+            bail!("{}: longer than {MAX_BYTES} bytes", context());
+        }
+        let text = fs::read_to_string(path).with_context(context)?;
+        toml::from_str(&text).with_context(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    fn read(text: &str) -> anyhow::Result<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::read(Some(&path))
+    }
+
+    #[test]
+    fn known_keys_are_read_and_unknown_ones_refused() {
+        let config =
+            read("repo = \"/backup\"\n[vsphere]\nserver = \"vc\"\nuser = \"u\"\n").unwrap();
+        assert_eq!(
+            (config.repo.as_deref(), config.vsphere.server.as_deref()),
+            (Some("/backup"), Some("vc"))
+        );
+        for wrong in ["repos = \"x\"", "[vsphere]\npassword = \"x\"", "repo = 3"] {
+            assert!(read(wrong).is_err(), "{wrong:?} was accepted");
+        }
+        assert!(Config::read(Some(std::path::Path::new("/no/such/file"))).is_err());
+    }
+}

@@ -1,0 +1,215 @@
+//! Exit codes: a promise to scripts.
+
+use std::fmt;
+
+use crate::{engine, repo, vsphere};
+
+/// What the program's exit code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Everything was done.
+    Done = 0,
+    /// Something unforeseen.
+    Unexpected = 1,
+    /// The command line is wrong (clap's own code).
+    Usage = 2,
+    /// The point is incomplete: some disks failed.
+    Incomplete = 3,
+    /// Verify found damage.
+    Damage = 4,
+    /// Done, but something is left in vSphere.
+    LeftBehind = 5,
+    /// There is no repository.
+    NoRepository = 10,
+    /// Another run works on this VM.
+    Busy = 11,
+    /// Password, thumbprint or key was refused.
+    Refused = 12,
+    /// vSphere reported a fault.
+    Vsphere = 13,
+    /// VDDK is missing or unusable.
+    Vddk = 14,
+    /// A disk could not be read or written.
+    DiskIo = 15,
+    /// The repository cannot be written.
+    NotWritable = 16,
+    /// The target exists.
+    TargetExists = 17,
+    /// The VM or point was not found, or is ambiguous.
+    NotFound = 18,
+    /// Interrupted by a signal.
+    Interrupted = 130,
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// A command that failed: the code, the error with its causes, and the next step to take.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub code: ExitCode,
+    /// What happened.
+    pub error: anyhow::Error,
+    /// What to do, where we know.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with a code of its own.
+    pub fn new(code: ExitCode, error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            code,
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    /// Adds the next step to take.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The alternate form joins the causes with colons.
+        write!(f, "{:#}", self.error)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::new(ExitCode::Unexpected, error)
+    }
+}
+
+impl From<vsphere::Error> for Failure {
+    fn from(error: vsphere::Error) -> Self {
+        use vsphere::Error as E;
+        let (code, hint) = match &error {
+            E::BadAddress { .. } | E::BadThumbprint { .. } | E::CaFile { .. } => (ExitCode::Usage, None),
+            E::ThumbprintMismatch { observed_sha256, .. } => (
+                ExitCode::Refused,
+                Some(format!(
+                    "if the certificate was renewed on purpose, compare it at the server and use --thumbprint {observed_sha256}"
+                )),
+            ),
+            E::CertificateRefused { observed, .. } => (
+                ExitCode::Refused,
+                Some(format!(
+                    "compare the thumbprint at the server and pin it: --thumbprint {}",
+                    observed.sha256
+                )),
+            ),
+            E::CertificateVersion1 { .. } => (ExitCode::Refused, None),
+            E::InvalidLogin { .. } => {
+                (ExitCode::Refused, Some("check --user and the password; it is not tried again, so that the account is not locked".to_owned()))
+            }
+            E::VmNotFound { .. } => (ExitCode::NotFound, Some("`cbt-backup vms` lists what this account can see".to_owned())),
+            E::VmAmbiguous { .. } => (ExitCode::NotFound, Some("name it by its path or its id".to_owned())),
+            E::Cancelled { .. } => (ExitCode::Interrupted, None),
+            _ => (ExitCode::Vsphere, None),
+        };
+        Self {
+            code,
+            error: error.into(),
+            hint,
+        }
+    }
+}
+
+impl From<vddk::Error> for Failure {
+    fn from(error: vddk::Error) -> Self {
+        let code = match &error {
+            vddk::Error::Load(_)
+            | vddk::Error::MissingFunction { .. }
+            | vddk::Error::OtherSettings
+            | vddk::Error::Exited
+            | vddk::Error::ThreadEnded => ExitCode::Vddk,
+            _ if error.kind() == Some(vddk::Kind::Authentication)
+                || error.thumbprint_mismatch().is_some() =>
+            {
+                ExitCode::Refused
+            }
+            vddk::Error::Call(call) if call.operation() == "VixDiskLib_InitEx" => ExitCode::Vddk,
+            _ => ExitCode::DiskIo,
+        };
+        let hint = match &error {
+            vddk::Error::Load(_) => Some(
+                "unpack VMware's VDDK and name its folder: --vddk DIR or VDDK_LIBDIR=DIR"
+                    .to_owned(),
+            ),
+            other => other.explain(),
+        };
+        Self {
+            code,
+            error: error.into(),
+            hint,
+        }
+    }
+}
+
+impl From<repo::Error> for Failure {
+    fn from(error: repo::Error) -> Self {
+        use repo::Error as E;
+        let (code, hint) = match &error {
+            E::NoRepository { .. } => (ExitCode::NoRepository, Some("`cbt-backup init` makes one")),
+            E::WrongKey { .. } => (ExitCode::Refused, Some("check the passphrase")),
+            E::NotWritable { .. } => (
+                ExitCode::NotWritable,
+                Some(
+                    "make room or give rights; earlier points are untouched, and the run can be repeated",
+                ),
+            ),
+            E::AlreadyRepository { .. } | E::NotEmpty { .. } => (ExitCode::TargetExists, None),
+            E::UnsupportedAddress { .. } => (ExitCode::Usage, None),
+            E::PointNotFound { .. } | E::PointAmbiguous { .. } => (
+                ExitCode::NotFound,
+                Some("`cbt-backup list` shows the points"),
+            ),
+            E::Damaged { .. } => (
+                ExitCode::Damage,
+                Some("`cbt-backup verify` tells what is affected"),
+            ),
+            _ => (ExitCode::Unexpected, None),
+        };
+        Self {
+            code,
+            error: error.into(),
+            hint: hint.map(str::to_owned),
+        }
+    }
+}
+
+impl From<engine::Error> for Failure {
+    fn from(error: engine::Error) -> Self {
+        use engine::Error as E;
+        match error {
+            E::Vsphere(error) => error.into(),
+            E::Vddk(error) => error.into(),
+            E::Repository(error) => error.into(),
+            E::Interrupted => Self::new(ExitCode::Interrupted, E::Interrupted),
+            E::Busy { .. } => {
+                Self::new(ExitCode::Busy, error).with_hint("wait for the other run to end")
+            }
+            E::TargetExists { .. } => Self::new(ExitCode::TargetExists, error)
+                .with_hint("choose another folder, or replace it with --force"),
+            E::Target { .. } | E::AllDisksFailed { .. } => Self::new(ExitCode::DiskIo, error),
+            E::NotFound { .. } => Self::new(ExitCode::NotFound, error),
+            E::Unfit { .. } | E::NoDisk { .. } | E::BadMap { .. } => {
+                Self::new(ExitCode::Vsphere, error)
+            }
+            E::Carried { .. } => Self::new(ExitCode::Incomplete, error)
+                .with_hint("--allow-carried restores the older state of that disk"),
+            E::State { .. } => Self::new(ExitCode::Unexpected, error)
+                .with_hint("is the state folder writable? --state-dir names another"),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Options that several commands share.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::Args;
+
+use super::{
+    config::Config,
+    exit_code::{ExitCode, Failure},
+    secret_input::SecretInput,
+};
+use crate::{
+    repo::{Repository, Store},
+    secret::Secret,
+    vsphere::{Client, ConnectOptions, Error, ServerAddress, Trust, observe},
+};
+
+/// Where the repository is and what opens it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Repository")]
+pub struct RepositoryOptions {
+    /// Folder of the repository
+    #[arg(long, env = "CBT_BACKUP_REPO", value_name = "DIR")]
+    pub repo: Option<String>,
+    /// File whose first line is the passphrase (else CBT_BACKUP_PASSPHRASE, else a prompt)
+    #[arg(long, env = "CBT_BACKUP_PASSPHRASE_FILE", value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Command that prints the passphrase
+    #[arg(long, env = "CBT_BACKUP_PASSPHRASE_COMMAND", value_name = "COMMAND")]
+    pub passphrase_command: Option<String>,
+}
+
+impl RepositoryOptions {
+    /// The store, from option, environment or configuration.
+    ///
+    /// # Errors
+    /// Exit code 2 without an address.
+    pub fn address(&self, config: &Config) -> Result<String, Failure> {
+        self.repo
+            .clone()
+            .or_else(|| config.repo.clone())
+            .ok_or_else(|| {
+                Failure::new(ExitCode::Usage, anyhow!("no repository is named"))
+                    .with_hint("use --repo DIR, CBT_BACKUP_REPO or `repo` in the configuration")
+            })
+    }
+
+    /// The passphrase.
+    ///
+    /// # Errors
+    /// Exit code 2 when there is none.
+    pub fn passphrase(&self, config: &Config) -> Result<Secret, Failure> {
+        let input = SecretInput {
+            what: "passphrase",
+            file: self
+                .passphrase_file
+                .as_ref()
+                .or(config.passphrase_file.as_ref()),
+            command: self
+                .passphrase_command
+                .as_ref()
+                .or(config.passphrase_command.as_ref()),
+            variable: "CBT_BACKUP_PASSPHRASE",
+            option: "--passphrase-file",
+        };
+        input
+            .get()
+            .map_err(|error| Failure::new(ExitCode::Usage, error))
+    }
+
+    /// Opens the repository.
+    ///
+    /// # Errors
+    /// 10 where there is none, 12 for a wrong passphrase.
+    pub async fn open(&self, config: &Config) -> Result<Repository, Failure> {
+        let store = Store::open(&self.address(config)?)?;
+        Ok(Repository::open(store, &self.passphrase(config)?).await?)
+    }
+}
+
+/// Which server, and who logs in.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "vSphere")]
+pub struct ServerOptions {
+    /// vCenter or ESXi host: name, name:port or https://name:port/sdk
+    #[arg(long, env = "CBT_BACKUP_SERVER", value_name = "ADDRESS")]
+    pub server: Option<String>,
+    /// User name, for instance backup@vsphere.local
+    #[arg(long, env = "CBT_BACKUP_USER", value_name = "NAME")]
+    pub user: Option<String>,
+    /// File whose first line is the password (else CBT_BACKUP_PASSWORD, else a prompt)
+    #[arg(long, env = "CBT_BACKUP_PASSWORD_FILE", value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Command that prints the password
+    #[arg(long, env = "CBT_BACKUP_PASSWORD_COMMAND", value_name = "COMMAND")]
+    pub password_command: Option<String>,
+    /// SHA-1 or SHA-256 of the server's certificate, AA:BB:…; that one certificate is trusted
+    #[arg(
+        long,
+        env = "CBT_BACKUP_THUMBPRINT",
+        value_name = "HEX",
+        conflicts_with = "ca_file"
+    )]
+    pub thumbprint: Option<String>,
+    /// PEM file with the authorities to trust
+    #[arg(long, env = "CBT_BACKUP_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A server that was logged in to, with what VDDK needs to log in by itself.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// The session.
+    pub client: Client,
+    /// The user's name.
+    pub user: String,
+    /// The password, for VDDK.
+    pub password: Secret,
+}
+
+impl ServerOptions {
+    /// Logs in.
+    ///
+    /// # Errors
+    /// 2 for missing options, 12 when the certificate or the login is refused, 13 otherwise.
+    pub async fn connect(&self, config: &Config) -> Result<LoggedIn, Failure> {
+        let usage = |what: &str, hint: &str| {
+            Failure::new(ExitCode::Usage, anyhow!("{what}")).with_hint(hint)
+        };
+        let server = self.server.as_ref().or(config.vsphere.server.as_ref());
+        let server: ServerAddress = server
+            .ok_or_else(|| usage("no server is named", "use --server or CBT_BACKUP_SERVER"))?
+            .parse()?;
+        let user = self.user.clone().or_else(|| config.vsphere.user.clone());
+        let user =
+            user.ok_or_else(|| usage("no user is named", "use --user or CBT_BACKUP_USER"))?;
+        let trust = self.trust(config)?;
+        let input = SecretInput {
+            what: "password",
+            file: self
+                .password_file
+                .as_ref()
+                .or(config.vsphere.password_file.as_ref()),
+            command: self
+                .password_command
+                .as_ref()
+                .or(config.vsphere.password_command.as_ref()),
+            variable: "CBT_BACKUP_PASSWORD",
+            option: "--password-file",
+        };
+        let password = input
+            .get()
+            .map_err(|error| Failure::new(ExitCode::Usage, error))?;
+        let for_vddk = Secret::new(password.expose().to_owned());
+        let system_roots = matches!(trust, Trust::SystemRoots);
+        let options = ConnectOptions::new(server.clone(), user.clone(), password, trust);
+        let client = match Client::connect(options).await {
+            Err(error @ Error::Tls { .. }) if system_roots => {
+                return Err(untrusted(error, &server).await);
+            }
+            connected => connected?,
+        };
+        Ok(LoggedIn {
+            client,
+            user,
+            password: for_vddk,
+        })
+    }
+
+    /// A pin, a file of authorities, or else those of this system.
+    fn trust(&self, config: &Config) -> Result<Trust, Failure> {
+        let pin = config
+            .vsphere
+            .thumbprint
+            .as_ref()
+            .filter(|_| self.ca_file.is_none());
+        if let Some(pin) = self.thumbprint.as_ref().or(pin) {
+            return Ok(Trust::Thumbprint(pin.parse()?));
+        }
+        let ca_file = self.ca_file.as_ref().or(config.vsphere.ca_file.as_ref());
+        Ok(ca_file.map_or(Trust::SystemRoots, |path| Trust::CaFile(path.clone())))
+    }
+}
+
+/// This system does not vouch for the certificate: says what it is, so that it can be pinned.
+async fn untrusted(error: Error, server: &ServerAddress) -> Failure {
+    let failure = Failure::new(ExitCode::Refused, error);
+    match observe(server).await {
+        Ok(observed) => failure.with_hint(format!(
+            "its certificate has the SHA-256 thumbprint {}; compare it at the server, then use --thumbprint, or name its authorities with --ca-file",
+            observed.sha256
+        )),
+        Err(_) => failure,
+    }
+}
+
+/// Where VDDK is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "VDDK")]
+pub struct VddkOptions {
+    /// VDDK's folder, or libvixDiskLib.so itself (else VDDK_LIBDIR, else the customary folders)
+    #[arg(long, env = "CBT_BACKUP_VDDK", value_name = "PATH")]
+    pub vddk: Option<PathBuf>,
+}
+
+impl VddkOptions {
+    /// The place, from option, environment or configuration.
+    pub fn location(&self, config: &Config) -> Option<PathBuf> {
+        self.vddk.clone().or_else(|| config.vddk.clone())
+    }
+}

@@ -1,0 +1,134 @@
+//! Data on standard output. Everything else goes to standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+/// Writes lines of data; a closed pipe ends the writing without a word.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// Documents or lines in JSON.
+    pub json: bool,
+}
+
+impl Output {
+    /// Writes one line.
+    pub fn line(self, text: &str) {
+        let mut out = io::stdout().lock();
+        // What reads us may have seen enough: that is no error of ours.
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    }
+
+    /// Writes one value as a line of JSON.
+    pub fn json_line(self, value: &serde_json::Value) {
+        self.line(&value.to_string());
+    }
+
+    /// Writes a query's answer as one document.
+    pub fn document(self, value: &serde_json::Value) {
+        let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string());
+        self.line(&text);
+    }
+}
+
+/// Writes a line for people to standard error.
+pub fn note(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = writeln!(err, "{text}");
+}
+
+/// True when a person watches.
+pub fn on_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// A number of bytes for people, in binary units.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut value = count as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// Rows in aligned columns; the first row is the head.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())))
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A name from outside, with control characters made visible so that it cannot drive a terminal.
+pub fn printable(name: &str) -> String {
+    name.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect::<Vec<_>>()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bytes, printable, table};
+
+    #[test]
+    fn numbers_read_well() {
+        let shown = [
+            0,
+            1023,
+            1024,
+            1_048_576,
+            1_073_741_824,
+            1_073_741_823,
+            u64::MAX,
+        ]
+        .map(bytes);
+        assert_eq!(
+            shown,
+            [
+                "0 B",
+                "1023 B",
+                "1.0 KiB",
+                "1.0 MiB",
+                "1.0 GiB",
+                "1.0 GiB",
+                "16384.0 PiB"
+            ]
+        );
+    }
+
+    #[test]
+    fn columns_align_and_escape_codes_are_shown() {
+        let rows = [
+            vec!["a".to_owned(), "bb".to_owned()],
+            vec!["ccc".to_owned(), "d".to_owned()],
+        ];
+        assert_eq!(table(&rows), "a    bb\nccc  d");
+        assert_eq!(printable("x\u{1b}[31m"), "x\\u{1b}[31m");
+    }
+}

@@ -1,0 +1,171 @@
+//! Passwords and passphrases: by file, command, environment or prompt, never on the command line.
+
+use std::{
+    fs::File,
+    io::{IsTerminal, Read},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, anyhow, bail};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::reexec;
+use crate::secret::Secret;
+
+/// No password is longer; a file that is was named by mistake.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// Where a secret may come from, in the order in which it is looked for.
+#[derive(Debug)]
+pub struct SecretInput<'a> {
+    /// What it is, for prompt and errors: `password`.
+    pub what: &'a str,
+    /// A file whose first line it is.
+    pub file: Option<&'a PathBuf>,
+    /// A command that prints it.
+    pub command: Option<&'a String>,
+    /// The environment variable.
+    pub variable: &'a str,
+    /// The options named in errors: `--password-file`.
+    pub option: &'a str,
+}
+
+impl SecretInput<'_> {
+    /// Gets the secret.
+    ///
+    /// # Errors
+    /// When no source is given and nobody is there to ask, or the source cannot be read.
+    pub fn get(&self) -> anyhow::Result<Secret> {
+        let secret = self.find()?;
+        if secret.is_empty() {
+            bail!("the {} is empty", self.what);
+        }
+        Ok(secret)
+    }
+
+    fn find(&self) -> anyhow::Result<Secret> {
+        if let Some(path) = self.file {
+            return from_file(path).with_context(|| {
+                format!("failed to read the {} from {}", self.what, path.display())
+            });
+        }
+        if let Some(command) = self.command {
+            return from_command(command)
+                .with_context(|| format!("failed to get the {} from its command", self.what));
+        }
+        if let Ok(text) = std::env::var(self.variable) {
+            return Ok(Secret::new(text));
+        }
+        if std::io::stdin().is_terminal() {
+            return Ok(Secret::new(rpassword::prompt_password(format!(
+                "{}: ",
+                self.what
+            ))?));
+        }
+        Err(anyhow!(
+            "no {}: use {}, {} or a terminal",
+            self.what,
+            self.option,
+            self.variable
+        ))
+    }
+}
+
+fn from_file(path: &Path) -> anyhow::Result<Secret> {
+    first_line(File::open(path)?)
+}
+
+fn from_command(command: &str) -> anyhow::Result<Secret> {
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .arg("-c")
+        .arg(command)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    reexec::restore_environment(&mut shell);
+    let mut child = shell.spawn()?;
+    let output = child
+        .stdout
+        .take()
+        .ok_or_else(|| anyhow!("the command has no output"))?;
+    let secret = first_line(output)?;
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("the command ended with {status}");
+    }
+    Ok(secret)
+}
+
+fn first_line(source: impl Read) -> anyhow::Result<Secret> {
+    // Room for everything at once: a vector that grows would leave copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
+    source.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        bail!("longer than {MAX_BYTES} bytes");
+    }
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .unwrap_or(bytes.len());
+    let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
+    let text = std::str::from_utf8(line)
+        .map_err(|_| anyhow!("not UTF-8"))?
+        .to_owned();
+    bytes.zeroize();
+    Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SecretInput;
+
+    fn input<'a>(
+        file: Option<&'a std::path::PathBuf>,
+        command: Option<&'a String>,
+    ) -> SecretInput<'a> {
+        SecretInput {
+            what: "password",
+            file,
+            command,
+            variable: "CBT_BACKUP_NO_SUCH_VARIABLE",
+            option: "--password-file",
+        }
+    }
+
+    #[test]
+    fn the_first_line_of_a_file_or_a_command_is_the_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        std::fs::write(&path, "s3cret word\r\nsecond line").unwrap();
+        assert_eq!(
+            input(Some(&path), None).get().unwrap().expose(),
+            "s3cret word"
+        );
+        let command = "printf 'from a command\\n'".to_owned();
+        assert_eq!(
+            input(None, Some(&command)).get().unwrap().expose(),
+            "from a command"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        std::fs::write(&path, "\nhidden").unwrap();
+        let error = format!("{:#}", input(Some(&path), None).get().unwrap_err());
+        assert!(
+            error.contains("empty") && !error.contains("hidden"),
+            "{error}"
+        );
+        let failing = "echo leaked; exit 3".to_owned();
+        let error = format!("{:#}", input(None, Some(&failing)).get().unwrap_err());
+        assert!(
+            error.contains("exit status: 3") && !error.contains("leaked"),
+            "{error}"
+        );
+        std::fs::write(&path, vec![b'x'; 70_000]).unwrap();
+        assert!(input(Some(&path), None).get().is_err());
+    }
+}

@@ -1,0 +1,15 @@
+//! The commands, one file each.
+
+pub mod backup;
+pub mod info;
+pub mod init;
+pub mod list;
+pub mod man;
+pub mod restore;
+pub mod show;
+pub mod verify;
+pub mod vms;
+
+mod context;
+
+pub use context::Context;

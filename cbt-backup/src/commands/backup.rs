@@ -1,0 +1,249 @@
+//! `backup`: one virtual machine, one new point.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::anyhow;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use vddk::{Library, LibraryOptions, TransportModes};
+
+use super::{Context, list::kind};
+use crate::{
+    cli::{
+        exit_code::{ExitCode, Failure},
+        options::{RepositoryOptions, ServerOptions, VddkOptions},
+        output::{bytes, printable, table},
+    },
+    engine::{self, BackupOptions, BackupReport, DiskReport, Site, pipeline::Pace},
+};
+
+/// Back a virtual machine up: in full the first time, then what changed.
+///
+/// The VM goes on running. A snapshot is made, its disks are read through VDDK, and the snapshot is
+/// removed again, also after a failure or Ctrl-C. What changed since the last point is asked from
+/// vSphere (Changed Block Tracking, switched on where that is safe); where the answer cannot be
+/// believed, the disk is read in full in the same run.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  cbt-backup backup app01 --repo /backup/vms --passphrase-file /etc/cbt-backup/passphrase \\
+      --server vcenter.example --user backup@vsphere.local --password-file /etc/cbt-backup/password \\
+      --thumbprint AA:BB:… --vddk /opt/vmware-vix-disklib-distrib")]
+pub struct Backup {
+    /// The virtual machine: name, inventory path, id (vm-1021) or instance UUID
+    vm: String,
+    #[command(flatten)]
+    repository: RepositoryOptions,
+    #[command(flatten)]
+    server: ServerOptions,
+    /// Where VDDK is.
+    #[command(flatten)]
+    pub vddk: VddkOptions,
+    /// Ways to reach the disks, most wanted first: nbdssl, hotadd, san [default: nbdssl]
+    #[arg(long, env = "CBT_BACKUP_TRANSPORT", value_name = "MODE[:MODE]")]
+    transport: Option<String>,
+    /// Read every disk in full although changes are tracked
+    #[arg(long)]
+    full: bool,
+    /// Whether change tracking may be switched on
+    #[arg(long, value_enum, default_value_t = Cbt::Auto, value_name = "POLICY")]
+    cbt: Cbt,
+    /// What to do when the map of changed areas cannot be believed
+    #[arg(long, value_enum, default_value_t = OnBadMap::Full, value_name = "ACTION")]
+    on_bad_map: OnBadMap,
+    /// Where locks and the list of things to undo are kept [default: /var/lib/cbt-backup as root, else ~/.local/state/cbt-backup]
+    #[arg(long, env = "CBT_BACKUP_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Minutes that a vSphere task, such as removing the snapshot, may take
+    #[arg(long, default_value_t = 240, value_name = "MINUTES")]
+    task_minutes: u64,
+}
+
+/// Whether change tracking may be switched on.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Cbt {
+    /// Where it is off and no snapshot is in the way
+    Auto,
+    /// Leave it as it is
+    Never,
+}
+
+/// What to do about a bad map.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum OnBadMap {
+    /// Read the disk in full, in the same run
+    Full,
+    /// Fail the run with exit code 13
+    Fail,
+}
+
+impl Backup {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Every code of the table but 4, 6 and 17.
+    pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
+        let options = self.options(context)?;
+        let repository = context
+            .runtime
+            .block_on(self.repository.open(&context.config))?;
+        // Before anything is touched in vSphere: is there a library at all?
+        let location = self.vddk.location(&context.config);
+        let library = Library::load(LibraryOptions {
+            location,
+            config_file: None,
+        })?;
+        let login = context
+            .runtime
+            .block_on(self.server.connect(&context.config))?;
+        let site = Site {
+            client: login.client,
+            library,
+            runtime: context.runtime.clone(),
+            user: login.user,
+            password: login.password,
+            task_time_out: Duration::from_secs(self.task_minutes * 60),
+        };
+        let progress = context.progress();
+        let done = engine::backup(
+            &site,
+            &repository,
+            &self.vm,
+            &options,
+            &progress,
+            &context.cancel,
+        );
+        if let Err(error) = context.runtime.block_on(site.client.logout()) {
+            tracing::warn!(%error, "logging out failed");
+        }
+        let report = done?;
+        tell(context, &report);
+        Ok(match () {
+            () if report.incomplete => ExitCode::Incomplete,
+            () if report.left_behind => ExitCode::LeftBehind,
+            () => ExitCode::Done,
+        })
+    }
+
+    fn options(&self, context: &Context) -> Result<BackupOptions, Failure> {
+        let usage = |error: vddk::Error| Failure::new(ExitCode::Usage, error);
+        let transport = self
+            .transport
+            .clone()
+            .or_else(|| context.config.transport.clone());
+        let transports: TransportModes = transport
+            .as_deref()
+            .unwrap_or("nbdssl")
+            .parse()
+            .map_err(usage)?;
+        let state_dir = self
+            .state_dir
+            .clone()
+            .or_else(|| context.config.state_dir.clone());
+        Ok(BackupOptions {
+            state_dir: state_dir.or_else(default_state_dir).ok_or_else(|| {
+                Failure::new(ExitCode::Usage, anyhow!("no state folder is named"))
+                    .with_hint("use --state-dir")
+            })?,
+            transports,
+            tracking: match self.cbt {
+                Cbt::Auto => engine::TrackingPolicy::Auto,
+                Cbt::Never => engine::TrackingPolicy::Never,
+            },
+            on_bad_map: match self.on_bad_map {
+                OnBadMap::Full => engine::OnBadMap::Full,
+                OnBadMap::Fail => engine::OnBadMap::Fail,
+            },
+            full: self.full,
+            pace: Pace::default(),
+        })
+    }
+}
+
+/// The customary place: for the whole machine as root, else the user's own.
+fn default_state_dir() -> Option<PathBuf> {
+    let user = std::env::var_os("XDG_STATE_HOME")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
+    let home = std::env::var_os("HOME")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
+    match (user, home) {
+        (Some(user), _) => Some(user.join("cbt-backup")),
+        (None, Some(home)) if home.as_os_str() == "/root" => {
+            Some(PathBuf::from("/var/lib/cbt-backup"))
+        }
+        (None, Some(home)) => Some(home.join(".local/state/cbt-backup")),
+        (None, None) => None,
+    }
+}
+
+fn tell(context: &Context, report: &BackupReport) {
+    let output = context.output;
+    if output.json {
+        let disks: Vec<_> = report.disks.iter().map(disk_json).collect();
+        output.json_line(&json!({
+            "version": 1, "type": "result", "point": report.point.to_string(), "vm": report.vm,
+            "kind": kind(report.kind), "disks": disks, "events": report.events,
+            "incomplete": report.incomplete, "left_behind": report.left_behind,
+        }));
+        return;
+    }
+    output.line(&format!(
+        "point {} of {} ({})",
+        report.point,
+        printable(&report.vm),
+        kind(report.kind)
+    ));
+    let mut rows = vec![
+        ["DISK", "", "SIZE", "CHANGED", "READ", "NEW", "STORED", "BY"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(report.disks.iter().map(row));
+    output.line(&table(&rows));
+    for disk in report.disks.iter().filter(|disk| disk.reason.is_some()) {
+        let reason = disk.reason.as_deref().unwrap_or_default();
+        output.line(&format!(
+            "{}: {} because {}",
+            printable(&disk.label),
+            disk.action,
+            printable(reason)
+        ));
+    }
+    for disk in report.disks.iter().filter(|disk| disk.failure.is_some()) {
+        let failure = disk.failure.as_deref().unwrap_or_default();
+        output.line(&format!(
+            "{}: not read: {}",
+            printable(&disk.label),
+            printable(failure)
+        ));
+    }
+}
+
+fn row(disk: &DiskReport) -> Vec<String> {
+    vec![
+        printable(&disk.label),
+        if disk.failure.is_some() {
+            "failed"
+        } else {
+            disk.action
+        }
+        .to_owned(),
+        bytes(disk.capacity_bytes),
+        disk.changed_bytes.map_or_else(|| "-".to_owned(), bytes),
+        bytes(disk.read_bytes),
+        bytes(disk.new_bytes),
+        bytes(disk.stored_bytes),
+        disk.transport.clone().unwrap_or_default(),
+    ]
+}
+
+fn disk_json(disk: &DiskReport) -> serde_json::Value {
+    json!({
+        "label": disk.label, "device_key": disk.device_key, "action": disk.action, "reason": disk.reason,
+        "capacity_bytes": disk.capacity_bytes, "changed_bytes": disk.changed_bytes,
+        "read_bytes": disk.read_bytes, "new_bytes": disk.new_bytes, "stored_bytes": disk.stored_bytes,
+        "transport": disk.transport, "failure": disk.failure,
+    })
+}

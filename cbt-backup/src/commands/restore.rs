@@ -1,0 +1,108 @@
+//! `restore`: disks of a point to raw files.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::Context;
+use crate::{
+    cli::{
+        exit_code::{ExitCode, Failure},
+        options::RepositoryOptions,
+        output::{bytes, printable, table},
+    },
+    engine::{self, RestoreOptions},
+};
+
+/// Restore disks of a point to raw files.
+///
+/// Each disk becomes a sparse file `<vm>-disk-<device key>.raw`, as large as the disk. A file has
+/// its name only when it is complete; every block is checked against its hash on the way.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cbt-backup restore 01JD --to /restore --repo /backup/vms
+  cbt-backup restore 01JD --to /restore --disk 2000 --repo /backup/vms
+
+To use a file: qemu-img convert -O vmdk app01-disk-2000.raw app01.vmdk")]
+pub struct Restore {
+    /// The point: its id, or as many characters of it as are needed
+    point: String,
+    /// The folder for the files
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// Only this disk, by label or device key; may be given several times
+    #[arg(long, value_name = "DISK")]
+    disk: Vec<String>,
+    /// Replace files that exist
+    #[arg(long)]
+    force: bool,
+    /// Restore a disk although its data are an older state than the point
+    #[arg(long)]
+    allow_carried: bool,
+    #[command(flatten)]
+    repository: RepositoryOptions,
+}
+
+impl Restore {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// 3 for a carried disk, 4 for damage, 15 when a file cannot be written, 17 when one exists,
+    /// 18 for an unknown point or disk.
+    pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
+        let (repository, point) = context.runtime.block_on(async {
+            let repository = self.repository.open(&context.config).await?;
+            let id = repository.resolve(&self.point).await?;
+            let point = repository.point(&id).await?;
+            Ok::<_, Failure>((repository, point))
+        })?;
+        let options = RestoreOptions {
+            folder: self.to.clone(),
+            disks: self.disk.clone(),
+            replace: self.force,
+            allow_carried: self.allow_carried,
+        };
+        let progress = context.progress();
+        let restored = engine::restore(
+            &repository,
+            &context.runtime,
+            &point,
+            &options,
+            &progress,
+            &context.cancel,
+        )?;
+        if context.output.json {
+            let disks: Vec<_> = restored
+                .iter()
+                .map(|disk| {
+                    json!({
+                        "label": disk.label, "device_key": disk.device_key, "path": disk.path.display().to_string(),
+                        "capacity_bytes": disk.capacity_bytes, "written_bytes": disk.written_bytes,
+                        "carried": disk.carried,
+                    })
+                })
+                .collect();
+            context.output.json_line(&json!({
+                "version": 1, "type": "result", "point": point.id().to_string(), "disks": disks,
+            }));
+        } else {
+            let mut rows = vec![
+                ["DISK", "SIZE", "WRITTEN", "FILE"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            ];
+            rows.extend(restored.iter().map(|disk| {
+                vec![
+                    printable(&disk.label),
+                    bytes(disk.capacity_bytes),
+                    bytes(disk.written_bytes),
+                    printable(&disk.path.display().to_string()),
+                ]
+            }));
+            context.output.line(&table(&rows));
+        }
+        Ok(ExitCode::Done)
+    }
+}

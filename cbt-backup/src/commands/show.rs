@@ -1,0 +1,141 @@
+//! `show`: everything known of one point.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Context, list::kind};
+use crate::{
+    cli::{
+        exit_code::{ExitCode, Failure},
+        options::RepositoryOptions,
+        output::{bytes, printable},
+    },
+    repo::{DiskRecord, DiskState, Root},
+};
+
+/// Show everything known of one point.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  cbt-backup show 01JD --repo /backup/vms")]
+pub struct Show {
+    /// The point: its id, or as many characters of it as are needed
+    point: String,
+    /// Print the VM's configuration (XML as vSphere gave it) and nothing else
+    #[arg(long)]
+    vm_config: bool,
+    #[command(flatten)]
+    repository: RepositoryOptions,
+}
+
+impl Show {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// 18 for an unknown point; those of reading the repository.
+    pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
+        let (root, config) = context.runtime.block_on(async {
+            let repository = self.repository.open(&context.config).await?;
+            let id = repository.resolve(&self.point).await?;
+            let root = repository.point(&id).await?.root;
+            let config = match root.files.iter().find(|file| file.name == "config.xml") {
+                Some(file) if self.vm_config => Some(repository.file(file).await?),
+                _ => None,
+            };
+            Ok::<_, Failure>((root, config))
+        })?;
+        if let Some(config) = config {
+            context.output.line(&String::from_utf8_lossy(&config));
+        } else if context.output.json {
+            let root = serde_json::to_value(&root)
+                .map_err(|error| Failure::new(ExitCode::Unexpected, error))?;
+            context
+                .output
+                .document(&json!({"version": 1, "point": root}));
+        } else {
+            for line in lines(&root) {
+                context.output.line(&line);
+            }
+        }
+        Ok(ExitCode::Done)
+    }
+}
+
+fn lines(root: &Root) -> Vec<String> {
+    let mut lines = vec![
+        format!("point        {}", root.point),
+        format!(
+            "vm           {} ({} at {})",
+            printable(&root.vm.name),
+            root.vm.moref,
+            printable(&root.vm.vcenter)
+        ),
+        format!("time         {}", root.snapshot_time),
+        format!(
+            "kind         {}, {:?}-consistent",
+            kind(root.kind),
+            root.consistency
+        )
+        .to_lowercase(),
+        format!(
+            "parent       {}",
+            root.parent
+                .map_or("none".to_owned(), |parent| parent.to_string())
+        ),
+        format!("made by      {} on {}", root.program, printable(&root.host)),
+    ];
+    for disk in &root.disks {
+        lines.push(String::new());
+        lines.extend(disk_lines(disk));
+    }
+    for event in &root.events {
+        lines.push(format!(
+            "event        {}: {}",
+            event.code,
+            printable(&event.text)
+        ));
+    }
+    lines
+}
+
+fn disk_lines(disk: &DiskRecord) -> Vec<String> {
+    let identity = &disk.identity;
+    let state = match &disk.state {
+        DiskState::Complete => "complete".to_owned(),
+        DiskState::Carried { from, reason } => format!("older state of point {from}: {reason}"),
+        DiskState::Absent { reason } => format!("absent: {reason}"),
+    };
+    let coverage = &disk.coverage;
+    vec![
+        format!(
+            "disk         {} (device key {})",
+            printable(&identity.label),
+            identity.device_key
+        ),
+        format!("  file       {}", printable(&identity.base_file)),
+        format!(
+            "  size       {} ({} bytes)",
+            bytes(disk.capacity_bytes),
+            disk.capacity_bytes
+        ),
+        format!("  state      {}", printable(&state)),
+        format!(
+            "  change id  {}",
+            disk.change_id
+                .as_deref()
+                .map_or("none".to_owned(), printable)
+        ),
+        format!(
+            "  coverage   {}: {} in {} areas on {} pages",
+            coverage.method,
+            bytes(coverage.area_bytes),
+            coverage.areas,
+            coverage.pages
+        ),
+        format!(
+            "  blocks     {} new, {} unchanged, {} known, {} zero",
+            disk.stats.new_blocks,
+            disk.stats.unchanged_blocks,
+            disk.stats.duplicate_blocks,
+            disk.stats.hole_blocks
+        ),
+    ]
+}

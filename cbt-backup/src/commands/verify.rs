@@ -1,0 +1,164 @@
+//! `verify`: is what the repository holds whole?
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use anyhow::anyhow;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::Context;
+use crate::{
+    cli::{
+        exit_code::{ExitCode, Failure},
+        options::RepositoryOptions,
+        output::{bytes, printable},
+        progress::Progress,
+    },
+    engine::Monitor,
+    repo::{Finding, Severity, VerifyLevel, VerifyMonitor, VerifyReport},
+};
+
+/// Check that what the repository holds is whole.
+///
+/// Nothing is changed. Each finding names the object, and the point, disk and bytes that it hits.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cbt-backup verify --repo /backup/vms
+  cbt-backup verify --level full --repo /backup/vms
+  cbt-backup verify --level point 01JD --repo /backup/vms")]
+pub struct Verify {
+    /// The point, with --level point
+    #[arg(required_if_eq("level", "point"))]
+    point: Option<String>,
+    /// How deep to look
+    #[arg(long, value_enum, default_value_t = Level::Structure, value_name = "LEVEL")]
+    level: Level,
+    /// With --level sample: which share, 0 to 29; a different one each day finds all rot in a month
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..SHARES), value_name = "N")]
+    share: u64,
+    #[command(flatten)]
+    repository: RepositoryOptions,
+}
+
+/// Into how many shares a sample cuts the packs.
+const SHARES: u64 = 30;
+
+/// How deep to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// Names, lengths, roots, usage tables and every tree
+    Structure,
+    /// Structure, and the content of one pack in thirty
+    Sample,
+    /// Structure, and the content of every pack
+    Full,
+    /// One point: every block, decoded as a restore does
+    Point,
+}
+
+impl Verify {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Those of opening and reading the repository. Damage is no error: it is exit code 4.
+    pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
+        let (repository, level) = context.runtime.block_on(async {
+            let repository = self.repository.open(&context.config).await?;
+            let level = match (self.level, &self.point) {
+                (Level::Structure, _) => VerifyLevel::Structure,
+                (Level::Sample, _) => VerifyLevel::Sample {
+                    divisor: SHARES,
+                    remainder: self.share,
+                },
+                (Level::Full, _) => VerifyLevel::Full,
+                (Level::Point, Some(point)) => VerifyLevel::Point(repository.resolve(point).await?),
+                (Level::Point, None) => {
+                    return Err(Failure::new(ExitCode::Usage, anyhow!("no point is named")));
+                }
+            };
+            Ok::<_, Failure>((repository, level))
+        })?;
+        let watch = Watch {
+            progress: context.progress(),
+            cancel: Arc::clone(&context.cancel),
+        };
+        let report = repository.verify(&context.runtime, level, &watch)?;
+        watch.progress.disk_ends();
+        if context.cancel.load(Ordering::Relaxed) {
+            return Err(Failure::new(
+                ExitCode::Interrupted,
+                anyhow!("interrupted; nothing can be said of the rest"),
+            ));
+        }
+        tell(context, &report);
+        Ok(if report.is_clean() {
+            ExitCode::Done
+        } else {
+            ExitCode::Damage
+        })
+    }
+}
+
+/// Hands a verification's progress to the display.
+struct Watch {
+    progress: Progress,
+    cancel: Arc<AtomicBool>,
+}
+
+impl VerifyMonitor for Watch {
+    fn total_bytes(&self, total_bytes: u64) {
+        self.progress.disk_begins("packs", total_bytes);
+    }
+
+    fn advance_bytes(&self, more_bytes: u64) {
+        self.progress.advance(more_bytes);
+    }
+
+    fn should_stop(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+}
+
+fn tell(context: &Context, report: &VerifyReport) {
+    let counts = &report.counts;
+    if context.output.json {
+        let findings: Vec<_> = report.findings.iter().map(finding_json).collect();
+        context.output.json_line(&json!({
+            "version": 1, "type": "result", "clean": report.is_clean(), "findings": findings,
+            "points": counts.points, "packs": counts.packs, "garbage_packs": counts.garbage_packs,
+            "packs_read": counts.packs_read, "blobs_checked": counts.blobs_checked, "bytes_read": counts.bytes_read,
+        }));
+        return;
+    }
+    for finding in &report.findings {
+        context.output.line(&printable(&finding.to_string()));
+    }
+    context.output.line(&format!(
+        "{} points, {} packs, {} blocks and nodes checked ({} read): {}",
+        counts.points,
+        counts.packs,
+        counts.blobs_checked,
+        bytes(counts.bytes_read),
+        if report.is_clean() {
+            "no damage"
+        } else {
+            "damage found"
+        }
+    ));
+}
+
+fn finding_json(finding: &Finding) -> serde_json::Value {
+    json!({
+        "severity": match finding.severity { Severity::Warning => "warning", Severity::Error => "error" },
+        "object": finding.object,
+        "point": finding.point.map(|point| point.to_string()),
+        "vm": finding.vm.as_ref().map(ToString::to_string),
+        "disk": finding.disk,
+        "bytes": finding.byte_range.as_ref().map(|range| [range.start, range.end]),
+        "what": finding.what,
+    })
+}

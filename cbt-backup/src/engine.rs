@@ -1,0 +1,35 @@
+//! Backup and restore: the only part that knows vSphere, VDDK and the repository.
+//!
+//! - [`plan`], [`tracking`], [`coverage`]: what is read of each disk, and the proof that the
+//!   server's map of changed areas covers it.
+//! - [`source`], [`pipeline`], [`target`]: how the bytes move.
+//! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back.
+//! - [`backup`], [`disk_run`], [`restore`]: the runs.
+//! - [`monitor`], [`recorder`]: what a run tells.
+
+pub mod backup;
+pub mod block_set;
+pub mod coverage;
+pub mod disk_run;
+pub mod error;
+pub mod host;
+pub mod ledger;
+pub mod monitor;
+pub mod pipeline;
+pub mod plan;
+pub mod recorder;
+pub mod restore;
+pub mod site;
+pub mod source;
+pub mod target;
+pub mod tracking;
+pub mod undo;
+pub mod vm_lock;
+
+pub use backup::{BackupOptions, BackupReport, OnBadMap, backup};
+pub use disk_run::DiskReport;
+pub use error::Error;
+pub use monitor::{Event, Monitor, Severity, Silent};
+pub use restore::{RestoreOptions, RestoredDisk, restore};
+pub use site::Site;
+pub use tracking::TrackingPolicy;

@@ -1,0 +1,427 @@
+//! One VM, one run: from its lock to the committed point and a clean vCenter.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use vddk::{Access, ConnectOptions, Connection, TransportModes};
+
+use super::{
+    disk_run::{DiskReport, DiskRun},
+    error::Error,
+    host::host_name,
+    ledger::{Effect, Ledger, Subject},
+    monitor::{Event, Monitor},
+    pipeline::Pace,
+    plan::Tracking,
+    recorder::Recorder,
+    site::Site,
+    tracking::{self, TrackingPolicy},
+    undo::{self, SNAPSHOT_NAME},
+    vm_lock::VmLock,
+};
+use crate::{
+    repo::{
+        Consistency, NewFile, PointEvent, PointId, PointKind, Repository, RootInfo, Session,
+        SessionOptions, SessionSpec, VmIdentity,
+    },
+    vsphere::{Moref, SnapshotConfig, Vm},
+};
+
+/// What to do when the server's map of changed areas cannot be believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBadMap {
+    /// Read the disk in full, in the same run.
+    #[default]
+    Full,
+    /// Fail the run.
+    Fail,
+}
+
+/// How a backup is made.
+#[derive(Clone, Debug)]
+pub struct BackupOptions {
+    /// Where ledgers and locks are kept.
+    pub state_dir: PathBuf,
+    /// Ways to reach the disks, most wanted first.
+    pub transports: TransportModes,
+    /// What to do about change tracking that is off.
+    pub tracking: TrackingPolicy,
+    /// What to do about a map that cannot be believed.
+    pub on_bad_map: OnBadMap,
+    /// Read everything although changes are tracked.
+    pub full: bool,
+    /// How disks are moved.
+    pub pace: Pace,
+}
+
+/// What a backup did.
+#[derive(Clone, Debug)]
+pub struct BackupReport {
+    /// The new point.
+    pub point: PointId,
+    /// The VM's name.
+    pub vm: String,
+    /// Full if any disk was read in full.
+    pub kind: PointKind,
+    /// What was done with each disk.
+    pub disks: Vec<DiskReport>,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// Something is left in vSphere.
+    pub left_behind: bool,
+    /// Some disks could not be read.
+    pub incomplete: bool,
+}
+
+/// Backs one VM up.
+///
+/// # Errors
+/// Before the point is committed, anything that keeps it from being made; what the run changed in
+/// vSphere is undone all the same. After it, nothing: what could not be undone is in the report.
+pub fn backup(
+    site: &Site,
+    repository: &Repository,
+    selector: &str,
+    options: &BackupOptions,
+    monitor: &dyn Monitor,
+    cancel: &AtomicBool,
+) -> Result<BackupReport, Error> {
+    let recorder = Recorder::new(monitor);
+    let found = site.ask(site.client.find_vm(selector))?;
+    let vm = fit(site.ask(site.client.vm(&found.moref))?)?;
+    let subject = Subject {
+        vcenter: site.vcenter_name(),
+        vm: vm.id.clone(),
+    };
+    let state = |source| Error::State {
+        path: options.state_dir.clone(),
+        source,
+    };
+    let lock = VmLock::take(&options.state_dir.join("lock"), &subject).map_err(state)?;
+    let Some(_lock) = lock else {
+        return Err(Error::Busy { vm: vm.name });
+    };
+
+    let ledgers = options.state_dir.join("ledger");
+    let mut clean_before = true;
+    for dead in Ledger::left_behind(&ledgers, &subject).map_err(state)? {
+        recorder.event(&Event::warning(
+            "dead-run",
+            format!("run {} died and is cleaned up now", dead.session()),
+        ));
+        clean_before &= undo::unwind(site, &vm.moref(), dead, None, true, &recorder);
+    }
+    let vm = fit(site.ask(site.client.vm(&found.moref))?)?;
+
+    let session = begin_session(site, repository, &vm)?;
+    let ledger = match Ledger::begin(&ledgers, &session.id().to_string(), subject) {
+        Ok(ledger) => ledger,
+        Err(source) => {
+            session.abandon();
+            return Err(state(source));
+        }
+    };
+    let run = Run {
+        site,
+        vm,
+        options,
+        recorder: &recorder,
+        cancel,
+        ledger,
+        access: None,
+    };
+    let report = run.go(session)?;
+    Ok(BackupReport {
+        left_behind: report.left_behind || !clean_before,
+        ..report
+    })
+}
+
+/// Refuses what cannot be backed up at all.
+fn fit(vm: Vm) -> Result<Vm, Error> {
+    let reason = match () {
+        () if vm.is_template => {
+            "it is a template; convert it to a virtual machine first".to_owned()
+        }
+        () if !vm.is_connected() => format!("its connection state is {}", vm.connection_state),
+        () => return Ok(vm),
+    };
+    Err(Error::Unfit {
+        vm: vm.name,
+        reason,
+    })
+}
+
+fn begin_session(site: &Site, repository: &Repository, vm: &Vm) -> Result<Session, Error> {
+    let uuid = vm
+        .instance_uuid
+        .clone()
+        .or_else(|| vm.bios_uuid.clone())
+        .unwrap_or_else(|| vm.id.clone());
+    let spec = SessionSpec {
+        vm: VmIdentity {
+            vcenter_instance_uuid: site.vcenter_name(),
+            vcenter: site.client.server().host().to_owned(),
+            moref: vm.id.clone(),
+            instance_uuid: uuid,
+            name: vm.name.clone(),
+            folder: vm.folder_path.clone(),
+        },
+        host: host_name(),
+    };
+    Ok(site
+        .runtime
+        .block_on(repository.begin(spec, &site.runtime, SessionOptions::default()))?)
+}
+
+/// A run from the first outside effect on.
+struct Run<'a> {
+    site: &'a Site,
+    vm: Vm,
+    options: &'a BackupOptions,
+    recorder: &'a Recorder<'a>,
+    cancel: &'a AtomicBool,
+    ledger: Ledger,
+    access: Option<Access>,
+}
+
+/// What was read, and what the root has to say of it.
+struct ReadOut {
+    disks: Vec<DiskReport>,
+    config: SnapshotConfig,
+    snapshot_time: jiff::Timestamp,
+}
+
+impl Run<'_> {
+    /// Reads, then ends both sides: the point is committed, and vSphere is put back as it was.
+    /// Neither end waits for the other or keeps the other from happening.
+    fn go(mut self, session: Session) -> Result<BackupReport, Error> {
+        let identity = format!("cbt-backup {}", session.id());
+        let read = self.read(&session, &identity);
+        let Run {
+            site,
+            vm,
+            recorder,
+            ledger,
+            access,
+            ..
+        } = self;
+        let moref = vm.moref();
+        let went_wrong = match &read {
+            Ok(read) => read.disks.iter().any(|disk| disk.failure.is_some()),
+            Err(_) => true,
+        };
+        let hot_added = read.as_ref().is_ok_and(|read| {
+            read.disks
+                .iter()
+                .any(|disk| disk.transport.as_deref() == Some("hotadd"))
+        });
+        let clean_up = (went_wrong && !ledger.open_effects().is_empty()) || hot_added;
+        thread::scope(|scope| {
+            let tail =
+                scope.spawn(move || undo::unwind(site, &moref, ledger, access, clean_up, recorder));
+            let stored = match read {
+                Ok(read) => commit(session, vm.name, read, recorder),
+                Err(error) => {
+                    session.abandon();
+                    Err(error)
+                }
+            };
+            // A panic in there is a fault of ours; then something may well be left.
+            let clean = tail.join().unwrap_or(false);
+            stored.map(|report| BackupReport {
+                left_behind: !clean,
+                events: recorder.events(),
+                ..report
+            })
+        })
+    }
+
+    fn read(&mut self, session: &Session, identity: &str) -> Result<ReadOut, Error> {
+        self.check_cancel()?;
+        self.begin_access(identity)?;
+        let tracking =
+            tracking::prepare(self.site, &self.vm, self.options.tracking, self.recorder)?;
+        if let Tracking::Off { reason } = &tracking {
+            self.recorder.event(&Event::info(
+                "tracking-off",
+                format!("disks are read in full: {reason}"),
+            ));
+        }
+        self.check_cancel()?;
+        let snapshot = self.create_snapshot(identity)?;
+        let snapshot_time = self.site.ask(self.site.client.current_time())?;
+        self.check_cancel()?;
+        let config = self.site.ask(self.site.client.snapshot_config(&snapshot))?;
+        let vm = self.vm.moref();
+        let run = DiskRun {
+            site: self.site,
+            vm: &vm,
+            snapshot: &snapshot,
+            tracking: &tracking,
+            only_our_snapshot: self.vm.snapshots.roots.is_empty(),
+            session,
+            options: self.options,
+            monitor: self.recorder,
+            cancel: self.cancel,
+        };
+        let mut tasks = Vec::new();
+        for disk in &config.disks {
+            self.check_cancel()?;
+            tasks.extend(run.prepare(disk)?);
+        }
+        if tasks.is_empty() {
+            return Err(Error::NoDisk {
+                vm: self.vm.name.clone(),
+            });
+        }
+        let connection = self.connect(&snapshot)?;
+        self.recorder.step("read disks");
+        let mut disks = Vec::new();
+        for task in tasks {
+            self.check_cancel()?;
+            disks.push(run.copy(&connection, task)?);
+        }
+        if let Err(error) = connection.close() {
+            self.recorder
+                .event(&Event::warning("disconnect-failed", error.to_string()));
+        }
+        if let Some(failure) = disks
+            .iter()
+            .all(|disk| disk.failure.is_some())
+            .then(|| disks.swap_remove(0).failure)
+        {
+            return Err(Error::AllDisksFailed {
+                vm: self.vm.name.clone(),
+                reason: failure.unwrap_or_default(),
+            });
+        }
+        Ok(ReadOut {
+            disks,
+            config,
+            snapshot_time,
+        })
+    }
+
+    fn check_cancel(&self) -> Result<(), Error> {
+        if self.cancel.load(Ordering::Relaxed) {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn record(&mut self, effect: Effect) -> Result<(), Error> {
+        let path = self.options.state_dir.clone();
+        self.ledger
+            .record(effect)
+            .map_err(|source| Error::State { path, source })
+    }
+
+    /// Keeps the VM from being moved. That is wanted, not needed: without it the run goes on.
+    fn begin_access(&mut self, identity: &str) -> Result<(), Error> {
+        if !self.site.client.about().is_vcenter() {
+            return Ok(());
+        }
+        self.recorder.step("prepare for access");
+        let effect = Effect::Access {
+            identity: identity.to_owned(),
+        };
+        self.record(effect.clone())?;
+        let params = self.site.connect_params(&self.vm.moref())?;
+        match self.site.library.prepare_for_access(params, identity) {
+            Ok(access) => self.access = Some(access),
+            Err(error) => {
+                let hint = error
+                    .explain()
+                    .map(|text| format!(" ({text})"))
+                    .unwrap_or_default();
+                self.recorder.event(&Event::warning(
+                    "access-not-prepared",
+                    format!("the VM may be moved while it is read: {error}{hint}"),
+                ));
+                // After lost contact it may have taken effect, and stays listed to be ended.
+                if !error.is_retryable() {
+                    let _ = self.ledger.undone(&effect);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the snapshot. The wait is not cut short: a snapshot under way must be known.
+    fn create_snapshot(&mut self, description: &str) -> Result<Moref, Error> {
+        self.recorder.step("create snapshot");
+        self.record(Effect::Snapshot {
+            description: description.to_owned(),
+        })?;
+        let (client, vm) = (&self.site.client, self.vm.moref());
+        let task =
+            self.site
+                .ask(client.create_snapshot(&vm, SNAPSHOT_NAME, description, false, false))?;
+        let info = self.site.wait(&task)?;
+        info.result.ok_or_else(|| Error::Unfit {
+            vm: self.vm.name.clone(),
+            reason: "vSphere made a snapshot without telling which".to_owned(),
+        })
+    }
+
+    fn connect(&self, snapshot: &Moref) -> Result<Connection, Error> {
+        self.recorder.step("connect to the disks");
+        let options = ConnectOptions::read_only(&snapshot.id, self.options.transports.clone());
+        Ok(match &self.access {
+            Some(access) => access.connect(&options)?,
+            None => self
+                .site
+                .library
+                .connect(&self.site.connect_params(&self.vm.moref())?, &options)?,
+        })
+    }
+}
+
+fn commit(
+    session: Session,
+    vm: String,
+    read: ReadOut,
+    recorder: &Recorder<'_>,
+) -> Result<BackupReport, Error> {
+    let any_full = read.disks.iter().any(|disk| disk.action == "full");
+    let kind = if any_full {
+        PointKind::Full
+    } else {
+        PointKind::Incremental
+    };
+    let incomplete = read.disks.iter().any(|disk| disk.failure.is_some());
+    let parent = session.parents().first().map(crate::repo::Point::id);
+    let events = recorder.events().into_iter().map(|event| PointEvent {
+        code: event.kind,
+        text: event.message,
+    });
+    let info = RootInfo {
+        kind,
+        snapshot_time: format!("{:.0}", read.snapshot_time),
+        snapshot_time_ms: read.snapshot_time.as_millisecond(),
+        zone: "UTC".to_owned(),
+        consistency: Consistency::Crash,
+        parent,
+        files: vec![NewFile {
+            name: "config.xml".to_owned(),
+            content: read.config.raw_xml,
+        }],
+        events: events.collect(),
+        program: concat!("cbt-backup ", env!("CARGO_PKG_VERSION")).to_owned(),
+    };
+    let committed = session.commit(info)?;
+    Ok(BackupReport {
+        point: committed.point,
+        vm,
+        kind,
+        disks: read.disks,
+        events: Vec::new(),
+        left_behind: false,
+        incomplete,
+    })
+}

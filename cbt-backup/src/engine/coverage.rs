@@ -1,0 +1,322 @@
+//! Changed areas, only with the proof that the answer covers the whole disk.
+//!
+//! The server answers `QueryChangedDiskAreas` in pages. A page says how much of the disk it covers;
+//! a client that stops early, or trusts a page that leaves its range, loses changes without a word.
+//! So the areas come only out of [`cover`], and only when the pages tile `[0, capacity)`.
+
+use super::block_set::BlockSet;
+
+/// An overshoot of less than this at the disk's end is the server rounding up to its grain.
+const GRAIN_BYTES: u64 = 64 * 1024;
+
+/// One answer, as the server gave it. All numbers are bytes from the start of the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Where the page begins.
+    pub start_bytes: u64,
+    /// How much of the disk it covers.
+    pub length_bytes: u64,
+    /// The changed areas in it: start and length.
+    pub areas: Vec<(u64, u64)>,
+}
+
+/// Changed areas that are proven to cover the disk.
+#[derive(Clone, Debug)]
+pub struct Coverage {
+    /// Every block that holds a changed byte.
+    pub changed: BlockSet,
+    /// Bytes that the server called changed, areas merged.
+    pub changed_bytes: u64,
+    /// Pages that tile the disk.
+    pub pages: u64,
+    /// Areas in all pages together.
+    pub areas: u64,
+    /// BLAKE3 over the pages' bounds and areas: what was believed can be compared later.
+    pub digest: [u8; 32],
+}
+
+/// Why an answer cannot be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadMap {
+    /// A page of no length before the end: asking on would never end.
+    #[error("the server's answer stalls at byte {at_bytes} of {capacity_bytes}")]
+    Stalled {
+        /// Where.
+        at_bytes: u64,
+        /// The disk's size.
+        capacity_bytes: u64,
+    },
+    /// A page that begins elsewhere than asked.
+    #[error(
+        "the server was asked from byte {asked_bytes} on and answered from byte {answered_bytes}"
+    )]
+    WrongStart {
+        /// Where the question began.
+        asked_bytes: u64,
+        /// Where the answer began.
+        answered_bytes: u64,
+    },
+    /// A page that reaches far past the disk's end.
+    #[error("the server's answer reaches to byte {end_bytes}, past the disk's {capacity_bytes}")]
+    PastEnd {
+        /// Where the page ends.
+        end_bytes: u64,
+        /// The disk's size.
+        capacity_bytes: u64,
+    },
+    /// An area that is empty or leaves its page.
+    #[error("a changed area ({start_bytes} + {length_bytes} bytes) is empty or leaves its page")]
+    AreaOutsidePage {
+        /// Where it begins.
+        start_bytes: u64,
+        /// Its length.
+        length_bytes: u64,
+    },
+    /// More pages than the disk has grains.
+    #[error("the server's answer does not end after {pages} pages")]
+    Endless {
+        /// How many were read.
+        pages: u64,
+    },
+}
+
+/// Why there is no coverage.
+#[derive(Debug)]
+pub enum Uncovered<E> {
+    /// The answer cannot be believed: read the disk in full, keep the old change id, say which
+    /// check failed.
+    Bad(BadMap),
+    /// The question itself failed.
+    Query(E),
+}
+
+/// Asks page after page and yields the changed blocks when, and only when, the pages tile the disk.
+///
+/// `page` is asked with the byte to start from, which is always below `capacity_bytes`.
+///
+/// # Errors
+/// [`Uncovered::Bad`] naming the check that failed, [`Uncovered::Query`] with the error of `page`.
+pub fn cover<E>(
+    capacity_bytes: u64,
+    block_shift: u8,
+    mut page: impl FnMut(u64) -> Result<Page, E>,
+) -> Result<Coverage, Uncovered<E>> {
+    let mut coverage = Coverage {
+        changed: BlockSet::empty(capacity_bytes, block_shift),
+        changed_bytes: 0,
+        pages: 0,
+        areas: 0,
+        digest: [0; 32],
+    };
+    let mut hasher = blake3::Hasher::new();
+    let most_pages = capacity_bytes / GRAIN_BYTES + 16;
+    let mut at = 0;
+    while at < capacity_bytes {
+        if coverage.pages == most_pages {
+            return Err(Uncovered::Bad(BadMap::Endless { pages: most_pages }));
+        }
+        let answer = page(at).map_err(Uncovered::Query)?;
+        let end = page_end(&answer, at, capacity_bytes).map_err(Uncovered::Bad)?;
+        hasher.update(&answer.start_bytes.to_le_bytes());
+        hasher.update(&answer.length_bytes.to_le_bytes());
+        fold(&mut coverage, &mut hasher, answer, end, capacity_bytes).map_err(Uncovered::Bad)?;
+        coverage.pages += 1;
+        at = end;
+    }
+    coverage.digest = *hasher.finalize().as_bytes();
+    Ok(coverage)
+}
+
+/// Checks a page's bounds and gives its end, clipped to the disk.
+fn page_end(page: &Page, asked_bytes: u64, capacity_bytes: u64) -> Result<u64, BadMap> {
+    if page.start_bytes != asked_bytes {
+        return Err(BadMap::WrongStart {
+            asked_bytes,
+            answered_bytes: page.start_bytes,
+        });
+    }
+    if page.length_bytes == 0 {
+        return Err(BadMap::Stalled {
+            at_bytes: asked_bytes,
+            capacity_bytes,
+        });
+    }
+    let end_bytes = asked_bytes.saturating_add(page.length_bytes);
+    if end_bytes >= capacity_bytes.saturating_add(GRAIN_BYTES) {
+        return Err(BadMap::PastEnd {
+            end_bytes,
+            capacity_bytes,
+        });
+    }
+    Ok(end_bytes.min(capacity_bytes))
+}
+
+/// Adds a page's areas, which may be unordered, touching or overlapping.
+fn fold(
+    coverage: &mut Coverage,
+    hasher: &mut blake3::Hasher,
+    mut page: Page,
+    page_end: u64,
+    capacity_bytes: u64,
+) -> Result<(), BadMap> {
+    page.areas.sort_unstable();
+    // At the disk's end an area may overshoot as the page may; anywhere else the page's end binds.
+    let most_end = if page_end == capacity_bytes {
+        capacity_bytes + GRAIN_BYTES - 1
+    } else {
+        page_end
+    };
+    let mut counted_to = page.start_bytes;
+    for &(start_bytes, length_bytes) in &page.areas {
+        let outside = BadMap::AreaOutsidePage {
+            start_bytes,
+            length_bytes,
+        };
+        let end = start_bytes.checked_add(length_bytes).ok_or(outside)?;
+        if length_bytes == 0
+            || start_bytes < page.start_bytes
+            || start_bytes >= page_end
+            || end > most_end
+        {
+            return Err(outside);
+        }
+        let end = end.min(capacity_bytes);
+        hasher.update(&start_bytes.to_le_bytes());
+        hasher.update(&length_bytes.to_le_bytes());
+        coverage.changed.insert_bytes(start_bytes..end);
+        coverage.changed_bytes += end.saturating_sub(start_bytes.max(counted_to));
+        counted_to = counted_to.max(end);
+        coverage.areas += 1;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BadMap, Coverage, GRAIN_BYTES, Page, Uncovered, cover};
+    use proptest::prelude::*;
+
+    const K64: u64 = GRAIN_BYTES;
+    const CAPACITY: u64 = 100 * K64 + 1536;
+
+    /// Answers from a list of pages and fails the test when asked past its end.
+    fn run(pages: Vec<Page>) -> Result<Coverage, BadMap> {
+        let mut pages = pages.into_iter();
+        match cover(CAPACITY, 18, |_| pages.next().ok_or("asked too often")) {
+            Ok(coverage) => Ok(coverage),
+            Err(Uncovered::Bad(bad)) => Err(bad),
+            Err(Uncovered::Query(error)) => panic!("{error}"),
+        }
+    }
+
+    fn page(start_bytes: u64, length_bytes: u64, areas: &[(u64, u64)]) -> Page {
+        Page {
+            start_bytes,
+            length_bytes,
+            areas: areas.to_vec(),
+        }
+    }
+
+    #[test]
+    fn pages_that_tile_the_disk_are_believed() {
+        let coverage = run(vec![
+            page(0, 40 * K64, &[(8 * K64, K64), (0, K64), (K64, K64)]),
+            page(40 * K64, 10 * K64, &[]),
+            page(50 * K64, CAPACITY - 50 * K64, &[(100 * K64, 1536)]),
+        ])
+        .unwrap();
+        assert_eq!(coverage.changed_bytes, 3 * K64 + 1536);
+        assert_eq!((coverage.pages, coverage.areas), (3, 4));
+        assert_eq!(
+            coverage.changed.runs().collect::<Vec<_>>(),
+            [0..1, 2..3, 25..26]
+        );
+    }
+
+    #[test]
+    fn rounding_up_at_the_end_is_clipped_but_no_more() {
+        let rounded = run(vec![page(0, 101 * K64, &[(100 * K64, K64)])]).unwrap();
+        assert_eq!(rounded.changed_bytes, 1536);
+        let far = run(vec![page(0, 102 * K64, &[])]);
+        assert!(matches!(far, Err(BadMap::PastEnd { .. })), "{far:?}");
+        let far = run(vec![page(0, CAPACITY, &[(100 * K64, 2 * K64)])]);
+        assert!(
+            matches!(far, Err(BadMap::AreaOutsidePage { .. })),
+            "{far:?}"
+        );
+    }
+
+    #[test]
+    fn every_lie_is_named() {
+        let stalled = run(vec![page(0, 10 * K64, &[]), page(10 * K64, 0, &[])]);
+        assert!(matches!(stalled, Err(BadMap::Stalled { at_bytes, .. }) if at_bytes == 10 * K64));
+        let elsewhere = run(vec![page(0, 10 * K64, &[]), page(0, CAPACITY, &[])]);
+        assert!(matches!(
+            elsewhere,
+            Err(BadMap::WrongStart {
+                answered_bytes: 0,
+                ..
+            })
+        ));
+        for area in [
+            (20 * K64, K64),
+            (0, 11 * K64),
+            (5 * K64, 0),
+            (9 * K64, u64::MAX),
+        ] {
+            let outside = run(vec![
+                page(0, 10 * K64, &[area]),
+                page(10 * K64, CAPACITY - 10 * K64, &[]),
+            ]);
+            assert!(
+                matches!(outside, Err(BadMap::AreaOutsidePage { .. })),
+                "{area:?}: {outside:?}"
+            );
+        }
+        let mut at = 0;
+        let endless = cover::<()>(CAPACITY, 18, |_| {
+            at += 1;
+            Ok(page(at - 1, 1, &[]))
+        });
+        assert!(matches!(
+            endless,
+            Err(Uncovered::Bad(BadMap::Endless { .. }))
+        ));
+    }
+
+    #[test]
+    fn a_failing_question_is_handed_on() {
+        assert!(matches!(
+            cover(CAPACITY, 18, |_| Err("no")),
+            Err(Uncovered::Query("no"))
+        ));
+    }
+
+    proptest! {
+        /// Whatever a server says, nothing panics, and no believed answer lacks an area it named.
+        #[test]
+        fn any_answer_is_refused_or_covered(
+            pages in prop::collection::vec(
+                (any::<u16>(), prop::collection::vec((0_u64..CAPACITY, 1_u64..K64 * 4), 0..8)),
+                0..12,
+            ),
+        ) {
+            let mut named = Vec::new();
+            let mut pages = pages.into_iter();
+            let result = cover(CAPACITY, 18, |at| match pages.next() {
+                Some((length, areas)) => {
+                    named.extend(areas.iter().copied());
+                    Ok(Page { start_bytes: at, length_bytes: u64::from(length) * 512, areas })
+                }
+                None => Err(()),
+            });
+            if let Ok(coverage) = result {
+                for (start, length) in named {
+                    for byte in [start, (start + length - 1).min(CAPACITY - 1)] {
+                        prop_assert!(coverage.changed.contains(byte >> 18));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,497 @@
+//! One disk of a run: what is planned, asked, read and stored.
+
+use std::sync::atomic::AtomicBool;
+
+use vddk::{Connection, OpenOptions};
+
+use super::{
+    backup::{BackupOptions, OnBadMap},
+    block_set::BlockSet,
+    coverage::{self, BadMap, Page, Uncovered},
+    error::Error,
+    monitor::{Event, Monitor},
+    pipeline,
+    plan::{self, BaseDisk, DiskPlan, Tracking},
+    site::Site,
+    source::{DiskSource, VddkSource},
+};
+use crate::{
+    repo::{Coverage, DiskIdentity, DiskOutcome, DiskSlot, DiskSpec, ParentDisk, Point, Session},
+    vsphere::{Disk, DiskChangeInfo, Moref},
+};
+
+/// What was done with a disk.
+#[derive(Clone, Debug)]
+pub struct DiskReport {
+    /// vSphere's label, `Hard disk 1`.
+    pub label: String,
+    /// vSphere's device key.
+    pub device_key: i32,
+    /// What was done: `full`, `incremental` or `skipped`.
+    pub action: &'static str,
+    /// Why, where it is not plain.
+    pub reason: Option<String>,
+    /// The disk's size.
+    pub capacity_bytes: u64,
+    /// What the server called changed; none in a full.
+    pub changed_bytes: Option<u64>,
+    /// What was read through VDDK.
+    pub read_bytes: u64,
+    /// What the repository did not hold yet, before compression.
+    pub new_bytes: u64,
+    /// What was stored for it.
+    pub stored_bytes: u64,
+    /// How the data came here, in VDDK's word.
+    pub transport: Option<String>,
+    /// Why the disk could not be read, where it could not.
+    pub failure: Option<String>,
+}
+
+/// What a run knows while it works on its disks.
+pub struct DiskRun<'a> {
+    /// vSphere and VDDK.
+    pub site: &'a Site,
+    /// The VM.
+    pub vm: &'a Moref,
+    /// The snapshot that is read.
+    pub snapshot: &'a Moref,
+    /// Whether changes are tracked.
+    pub tracking: &'a Tracking,
+    /// No other snapshot lies under ours, so that allocation answers can be believed.
+    pub only_our_snapshot: bool,
+    /// The session that stores.
+    pub session: &'a Session,
+    /// How.
+    pub options: &'a BackupOptions,
+    /// Who watches.
+    pub monitor: &'a dyn Monitor,
+    /// Set by a signal.
+    pub cancel: &'a AtomicBool,
+}
+
+/// A disk that takes part, planned and added to the session.
+#[derive(Debug)]
+pub struct DiskTask {
+    disk: Disk,
+    plan: DiskPlan,
+    slot: DiskSlot,
+    block_shift: u8,
+    /// Blocks to read; none: all that are allocated.
+    wanted: Option<BlockSet>,
+    coverage: Coverage,
+    parent: Option<ParentDisk>,
+}
+
+impl std::fmt::Debug for DiskRun<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DiskRun")
+            .field("vm", self.vm)
+            .field("snapshot", self.snapshot)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DiskRun<'_> {
+    /// Plans a disk, asks for its changed areas and adds it to the session. `None`: it is left out.
+    ///
+    /// # Errors
+    /// When the repository cannot take it, or a bad map is to fail the run.
+    pub fn prepare(&self, disk: &Disk) -> Result<Option<DiskTask>, Error> {
+        let base = base_of(disk, self.session.parents());
+        let mut plan = plan::plan(disk, self.tracking, base.as_ref().map(|(_, base)| base));
+        let mut change_id = disk.backing.change_id.clone().filter(|id| !id.is_empty());
+        let mut answer = None;
+        match &plan {
+            DiskPlan::Skip { reason } => {
+                self.monitor.event(&Event::warning(
+                    "disk-skipped",
+                    format!("{} is left out: {reason}", disk.label),
+                ));
+                return Ok(None);
+            }
+            DiskPlan::Incremental { .. } if self.options.full => {
+                plan = DiskPlan::Full {
+                    reason: "a full was asked for".to_owned(),
+                    reuse_parent: true,
+                };
+            }
+            DiskPlan::Full { .. } => {}
+            DiskPlan::Incremental { base_change_id } => match self.changed(disk, base_change_id) {
+                Ok(coverage) => answer = Some(coverage),
+                Err(Uncovered::Bad(bad)) if self.options.on_bad_map == OnBadMap::Fail => {
+                    return Err(Error::BadMap {
+                        disk: disk.label.clone(),
+                        bad,
+                    });
+                }
+                Err(Uncovered::Bad(bad)) => {
+                    // The next run asks from the old id again: what this server says is in doubt.
+                    change_id = Some(base_change_id.clone());
+                    plan = self.full_after_bad_map(disk, bad);
+                }
+                Err(Uncovered::Query(error)) => plan = self.full_after_fault(disk, &error),
+            },
+        }
+        if change_id.is_none() && *self.tracking == Tracking::On {
+            let message = format!(
+                "vSphere gives no change id for {}: the next backup reads it in full",
+                disk.label
+            );
+            self.monitor.event(&Event::info("no-change-id", message));
+        }
+        let reuse = !matches!(
+            plan,
+            DiskPlan::Full {
+                reuse_parent: false,
+                ..
+            }
+        );
+        let parent = base.map(|(parent, _)| parent).filter(|_| reuse);
+        let (slot, parent) =
+            self.add(disk, change_id.as_deref(), parent, &mut plan, &mut answer)?;
+        let block_shift = self.session.geometry(slot).block_shift();
+        let (wanted, coverage) = match answer {
+            Some(answer) => (Some(rebuilt(&answer.changed, block_shift)), proof(&answer)),
+            None => (
+                None,
+                Coverage {
+                    method: "full".to_owned(),
+                    ..Coverage::default()
+                },
+            ),
+        };
+        Ok(Some(DiskTask {
+            disk: disk.clone(),
+            plan,
+            slot,
+            block_shift,
+            wanted,
+            coverage,
+            parent,
+        }))
+    }
+
+    /// Adds a disk to the session. A parent that cannot be read is no reason to make no backup: the
+    /// disk is then read in full and stands on its own.
+    fn add(
+        &self,
+        disk: &Disk,
+        change_id: Option<&str>,
+        parent: Option<ParentDisk>,
+        plan: &mut DiskPlan,
+        answer: &mut Option<coverage::Coverage>,
+    ) -> Result<(DiskSlot, Option<ParentDisk>), Error> {
+        let spec = |parent| DiskSpec {
+            identity: identity(disk),
+            capacity_bytes: disk.capacity_bytes,
+            block_shift: None,
+            change_id: change_id.map(str::to_owned),
+            parent,
+        };
+        match self.session.add_disk(spec(parent)) {
+            Err(error) if parent.is_some() && error.is_damage() => {
+                self.monitor.event(&Event::warning(
+                    "parent-damaged",
+                    format!(
+                        "{}: the last point cannot be built on: {error}; the disk is read in full",
+                        disk.label
+                    ),
+                ));
+                *plan = DiskPlan::Full {
+                    reason: format!("the last point is damaged: {error}"),
+                    reuse_parent: false,
+                };
+                *answer = None;
+                Ok((self.session.add_disk(spec(None))?, None))
+            }
+            added => Ok((added?, parent)),
+        }
+    }
+
+    /// Reads a disk and stores it. A disk that cannot be read is carried or absent in the point,
+    /// and the report says why.
+    ///
+    /// # Errors
+    /// What concerns more than this disk: the repository, a signal, a refused login.
+    pub fn copy(&self, connection: &Connection, task: DiskTask) -> Result<DiskReport, Error> {
+        let mut transport = None;
+        let copied = self.copy_inner(connection, &task, &mut transport);
+        let (read_bytes, failure) = match copied {
+            Ok(read_bytes) => (read_bytes, None),
+            Err(Error::Vddk(error)) if !concerns_all(&error) => (0, Some(error)),
+            Err(error) => return Err(error),
+        };
+        if let Some(error) = &failure {
+            let hint = error
+                .explain()
+                .map(|text| format!(" ({text})"))
+                .unwrap_or_default();
+            self.monitor.event(&Event::warning(
+                "disk-failed",
+                format!("{}: {error}{hint}", task.disk.label),
+            ));
+        }
+        let reason = failure.as_ref().map(ToString::to_string);
+        let outcome = match (&reason, task.parent) {
+            (None, _) => DiskOutcome::Complete {
+                coverage: task.coverage.clone(),
+            },
+            (Some(reason), Some(parent)) => DiskOutcome::Carried {
+                from: parent.point,
+                reason: reason.clone(),
+            },
+            (Some(reason), None) => DiskOutcome::Absent {
+                reason: reason.clone(),
+            },
+        };
+        self.session.set_disk_state(task.slot, outcome);
+        let stats = self.session.disk_stats(task.slot);
+        let (action, why) = match task.plan {
+            DiskPlan::Full { reason, .. } => ("full", Some(reason)),
+            DiskPlan::Skip { reason } => ("skipped", Some(reason)),
+            DiskPlan::Incremental { .. } => ("incremental", None),
+        };
+        Ok(DiskReport {
+            label: task.disk.label,
+            device_key: task.disk.device_key,
+            action,
+            reason: why,
+            capacity_bytes: task.disk.capacity_bytes,
+            changed_bytes: task.wanted.is_some().then_some(task.coverage.area_bytes),
+            read_bytes,
+            new_bytes: stats.new_bytes,
+            stored_bytes: stats.stored_bytes,
+            transport,
+            failure: reason,
+        })
+    }
+
+    fn copy_inner(
+        &self,
+        connection: &Connection,
+        task: &DiskTask,
+        transport: &mut Option<String>,
+    ) -> Result<u64, Error> {
+        let file = &task.disk.backing.file_name;
+        let disk = connection.open(file, &OpenOptions::default())?;
+        let mut source: Box<dyn DiskSource> = Box::new(VddkSource::new(disk));
+        *transport = Some(source.transport());
+        if source.capacity_bytes() != task.disk.capacity_bytes {
+            return Err(Error::Vddk(vddk::Error::Argument {
+                what: format!(
+                    "{file}: VDDK sees {} bytes, vSphere {}",
+                    source.capacity_bytes(),
+                    task.disk.capacity_bytes
+                ),
+            }));
+        }
+        let mut wanted = match &task.wanted {
+            Some(changed) => changed.clone(),
+            None => self.allocated(source.as_mut(), task),
+        };
+        for range in self.session.unreadable_blocks(task.slot) {
+            wanted.insert_blocks(range.first..range.first + range.blocks);
+        }
+        if task.wanted.is_none() {
+            // A full says something of every block: what is not read is zeros.
+            for gap in wanted.gaps() {
+                self.session
+                    .put_hole(task.slot, gap.start, gap.end - gap.start)?;
+            }
+        }
+        self.monitor.disk_begins(&task.disk.label, wanted.bytes());
+        let copied = pipeline::copy(
+            source.as_mut(),
+            &wanted,
+            task.block_shift,
+            pipeline::Into {
+                session: self.session,
+                slot: task.slot,
+            },
+            self.options.pace,
+            self.monitor,
+            self.cancel,
+        );
+        self.monitor.disk_ends();
+        let closed = source.close();
+        let read_bytes = copied?;
+        if let Err(error) = closed {
+            self.monitor.event(&Event::warning(
+                "close-failed",
+                format!("{}: {error}", task.disk.label),
+            ));
+        }
+        Ok(read_bytes)
+    }
+
+    /// What a full reads: the allocated areas where they can be believed, else everything.
+    fn allocated(&self, source: &mut dyn DiskSource, task: &DiskTask) -> BlockSet {
+        let everything = || BlockSet::full(task.disk.capacity_bytes, task.block_shift);
+        let only_ours = self.only_our_snapshot && task.disk.backing.chain_links <= 1;
+        if !only_ours || source.transport() == "file" {
+            return everything();
+        }
+        match source.allocated() {
+            Ok(areas) => {
+                let mut set = BlockSet::empty(task.disk.capacity_bytes, task.block_shift);
+                for area in areas {
+                    set.insert_bytes(area);
+                }
+                set
+            }
+            Err(error) => {
+                self.monitor.event(&Event::info(
+                    "allocation-unknown",
+                    format!(
+                        "{} is read whole: its allocated areas are not known: {error}",
+                        task.disk.label
+                    ),
+                ));
+                everything()
+            }
+        }
+    }
+
+    fn changed(
+        &self,
+        disk: &Disk,
+        base_change_id: &str,
+    ) -> Result<coverage::Coverage, Uncovered<Error>> {
+        self.monitor.step("ask for changed areas");
+        coverage::cover(disk.capacity_bytes, ASKED_SHIFT, |start_bytes| {
+            let asked = self.site.client.query_changed_disk_areas(
+                self.vm,
+                self.snapshot,
+                disk.device_key,
+                start_bytes,
+                base_change_id,
+            );
+            self.site.ask(asked).map(|info| page(&info))
+        })
+    }
+
+    fn full_after_bad_map(&self, disk: &Disk, bad: BadMap) -> DiskPlan {
+        self.monitor.event(&Event::warning(
+            "bad-map",
+            format!(
+                "{}: {bad}; the answer is not used, the disk is read in full",
+                disk.label
+            ),
+        ));
+        DiskPlan::Full {
+            reason: format!("the map of changed areas cannot be believed: {bad}"),
+            reuse_parent: true,
+        }
+    }
+
+    fn full_after_fault(&self, disk: &Disk, error: &Error) -> DiskPlan {
+        self.monitor.event(&Event::warning(
+            "changed-areas-failed",
+            format!("{}: {error}; the disk is read in full", disk.label),
+        ));
+        DiskPlan::Full {
+            reason: format!("vSphere could not tell the changed areas: {error}"),
+            reuse_parent: true,
+        }
+    }
+}
+
+/// The set is asked for at the tracking grain, before the disk's block size is known.
+const ASKED_SHIFT: u8 = 16;
+
+/// The same bytes in blocks of another size.
+fn rebuilt(set: &BlockSet, block_shift: u8) -> BlockSet {
+    let mut other = BlockSet::empty(set.capacity_bytes(), block_shift);
+    for run in set.runs() {
+        other.insert_bytes(run.start << ASKED_SHIFT..run.end << ASKED_SHIFT);
+    }
+    other
+}
+
+fn page(info: &DiskChangeInfo) -> Page {
+    Page {
+        start_bytes: info.start_offset_bytes,
+        length_bytes: info.length_bytes,
+        areas: info
+            .areas
+            .iter()
+            .map(|area| (area.start_bytes, area.length_bytes))
+            .collect(),
+    }
+}
+
+fn proof(coverage: &coverage::Coverage) -> Coverage {
+    Coverage {
+        method: "query-changed-disk-areas".to_owned(),
+        digest: blake3::Hash::from(coverage.digest).to_hex().to_string(),
+        pages: coverage.pages,
+        areas: coverage.areas,
+        area_bytes: coverage.changed_bytes,
+    }
+}
+
+/// The newest point that holds data of this disk, and the disk in it.
+fn base_of(disk: &Disk, parents: &[Point]) -> Option<(ParentDisk, BaseDisk)> {
+    let uuid = disk.backing.disk_uuid.as_deref().unwrap_or_default();
+    parents.iter().find_map(|point| {
+        let index = point.root.disks.iter().position(|record| {
+            let same =
+                record.identity.device_key == disk.device_key && record.identity.disk_uuid == uuid;
+            same && record.has_data()
+        })?;
+        let record = &point.root.disks[index];
+        let base = BaseDisk {
+            change_id: record.change_id.clone(),
+            capacity_bytes: record.capacity_bytes,
+        };
+        Some((
+            ParentDisk {
+                point: point.id(),
+                disk: index,
+            },
+            base,
+        ))
+    })
+}
+
+fn identity(disk: &Disk) -> DiskIdentity {
+    DiskIdentity {
+        device_key: disk.device_key,
+        label: disk.label.clone(),
+        controller: disk
+            .controller
+            .as_ref()
+            .map(|controller| format!("{:?}", controller.kind))
+            .unwrap_or_default(),
+        bus: disk
+            .controller
+            .as_ref()
+            .map_or(0, |controller| controller.bus_number),
+        unit: disk.unit.unwrap_or(0),
+        disk_uuid: disk.backing.disk_uuid.clone().unwrap_or_default(),
+        base_file: disk.backing.base_file_name.clone(),
+    }
+}
+
+/// A refused login or certificate is the same for every disk.
+fn concerns_all(error: &vddk::Error) -> bool {
+    error.thumbprint_mismatch().is_some()
+        || matches!(error.kind(), Some(vddk::Kind::Authentication))
+        || matches!(error, vddk::Error::ThreadEnded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ASKED_SHIFT, BlockSet, rebuilt};
+
+    #[test]
+    fn grains_become_the_blocks_that_hold_them() {
+        let mut grains = BlockSet::empty(1 << 20, ASKED_SHIFT);
+        grains.insert_bytes(3 << 16..4 << 16);
+        grains.insert_bytes((1 << 20) - 1..1 << 20);
+        assert_eq!(
+            rebuilt(&grains, 18).runs().collect::<Vec<_>>(),
+            [0..1, 3..4]
+        );
+    }
+}

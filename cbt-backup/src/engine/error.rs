@@ -1,0 +1,97 @@
+//! Why a run could not be done.
+
+use std::{io, path::PathBuf};
+
+use super::coverage::BadMap;
+use crate::{repo, vsphere};
+
+/// An error of the engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// vSphere.
+    #[error(transparent)]
+    Vsphere(#[from] vsphere::Error),
+    /// VixDiskLib.
+    #[error(transparent)]
+    Vddk(#[from] vddk::Error),
+    /// The repository.
+    #[error(transparent)]
+    Repository(#[from] repo::Error),
+    /// A signal.
+    #[error("interrupted")]
+    Interrupted,
+    /// Another run holds the VM.
+    #[error("another run on this machine works on {vm}")]
+    Busy {
+        /// The VM's name.
+        vm: String,
+    },
+    /// A VM that cannot be backed up as it is.
+    #[error("{vm} cannot be backed up: {reason}")]
+    Unfit {
+        /// The VM's name.
+        vm: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The server's map of changed areas is bad, and the run was told to fail then.
+    #[error("{disk}: the map of changed areas cannot be believed")]
+    BadMap {
+        /// The disk's label.
+        disk: String,
+        /// What is wrong with it.
+        #[source]
+        bad: BadMap,
+    },
+    /// No disk could be read.
+    #[error("no disk of {vm} could be read: {reason}")]
+    AllDisksFailed {
+        /// The VM's name.
+        vm: String,
+        /// Why the first one failed.
+        reason: String,
+    },
+    /// Every disk is left out.
+    #[error("{vm} has no disk that can be backed up")]
+    NoDisk {
+        /// The VM's name.
+        vm: String,
+    },
+    /// A disk or point that was named is not there.
+    #[error("{what}")]
+    NotFound {
+        /// What was looked for, and what there is.
+        what: String,
+    },
+    /// The disk in the point is an older state, kept because this run could not read it.
+    #[error("{disk} in this point is an older state: {reason}")]
+    Carried {
+        /// The disk's label.
+        disk: String,
+        /// Why it was not read.
+        reason: String,
+    },
+    /// The file to restore to is there already.
+    #[error("{} exists", .path.display())]
+    TargetExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file to restore to cannot be written.
+    #[error("failed to write {}", .path.display())]
+    Target {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The state folder cannot be used.
+    #[error("failed to use {}", .path.display())]
+    State {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}

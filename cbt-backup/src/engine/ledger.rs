@@ -1,0 +1,287 @@
+//! What a run has changed outside, written down before it happens.
+//!
+//! Each run has a file in the state folder. A line is synced before its effect takes place, so a
+//! run that dies leaves a list of everything that may have to be undone, and nothing else is ever
+//! touched. The file goes away when all is undone.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// A ledger is a handful of short lines; anything longer is not one.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// Something that stays behind in vSphere until it is undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "effect")]
+pub enum Effect {
+    /// `PrepareForAccess`: the VM cannot be moved.
+    Access {
+        /// The identity given to vCenter.
+        identity: String,
+    },
+    /// A snapshot; its description is ours alone.
+    Snapshot {
+        /// The description.
+        description: String,
+    },
+}
+
+/// Which VM a ledger is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The vCenter's instance UUID, or the host's name where there is none.
+    pub vcenter: String,
+    /// The VM's managed object id.
+    pub vm: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Line {
+    Begin { session: String, subject: Subject },
+    Effect(Effect),
+    Undone(Effect),
+}
+
+/// A run's list of effects.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    file: File,
+    subject: Subject,
+    session: String,
+    effects: Vec<Effect>,
+}
+
+impl Ledger {
+    /// Begins a ledger in `folder`, which is made where it is missing.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be written.
+    pub fn begin(folder: &Path, session: &str, subject: Subject) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let path = folder.join(format!("{session}.jsonl"));
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)?;
+        let mut ledger = Self {
+            path,
+            file,
+            subject: subject.clone(),
+            session: session.to_owned(),
+            effects: Vec::new(),
+        };
+        ledger.write(&Line::Begin {
+            session: session.to_owned(),
+            subject,
+        })?;
+        sync_folder(folder)?;
+        Ok(ledger)
+    }
+
+    /// The ledgers that dead runs of this VM left. The caller holds the VM's lock, so that no
+    /// living run is among them.
+    ///
+    /// # Errors
+    /// When the folder or one of its files cannot be read.
+    pub fn left_behind(folder: &Path, subject: &Subject) -> io::Result<Vec<Self>> {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "jsonl")
+            {
+                found.extend(Self::open(&path)?.filter(|ledger| ledger.subject == *subject));
+            }
+        }
+        found.sort_by(|a, b| a.session.cmp(&b.session));
+        Ok(found)
+    }
+
+    /// Reads a ledger. A last line that was cut off names an effect that never began.
+    fn open(path: &Path) -> io::Result<Option<Self>> {
+        let mut text = String::new();
+        File::open(path)?
+            .take(MAX_BYTES)
+            .read_to_string(&mut text)?;
+        let mut lines = text
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        let Some(Ok(Line::Begin { session, subject })) = lines.next().map(serde_json::from_str)
+        else {
+            return Ok(None);
+        };
+        let mut effects = Vec::new();
+        for line in lines {
+            match serde_json::from_str(line) {
+                Ok(Line::Effect(effect)) => effects.push(effect),
+                Ok(Line::Undone(effect)) => effects.retain(|one| *one != effect),
+                Ok(Line::Begin { .. }) | Err(_) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!(
+                            "{} is damaged; what it lists must be undone by hand",
+                            path.display()
+                        ),
+                    ));
+                }
+            }
+        }
+        let file = OpenOptions::new().append(true).open(path)?;
+        Ok(Some(Self {
+            path: path.to_path_buf(),
+            file,
+            subject,
+            session,
+            effects,
+        }))
+    }
+
+    /// The session whose run this is.
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// Writes an effect down, for good, before it happens.
+    ///
+    /// # Errors
+    /// When the line cannot be written and synced: then the effect must not happen.
+    pub fn record(&mut self, effect: Effect) -> io::Result<()> {
+        self.write(&Line::Effect(effect.clone()))?;
+        self.effects.push(effect);
+        Ok(())
+    }
+
+    /// What is to be undone, the last effect first.
+    pub fn open_effects(&self) -> Vec<Effect> {
+        self.effects.iter().rev().cloned().collect()
+    }
+
+    /// Notes that an effect was undone.
+    ///
+    /// # Errors
+    /// When the line cannot be written; undoing it again later does no harm.
+    pub fn undone(&mut self, effect: &Effect) -> io::Result<()> {
+        self.write(&Line::Undone(effect.clone()))?;
+        self.effects.retain(|one| one != effect);
+        Ok(())
+    }
+
+    /// Removes the file when nothing is left to undo; else it stays for the next run.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn close(self) -> io::Result<()> {
+        if self.effects.is_empty() {
+            fs::remove_file(&self.path)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn write(&mut self, line: &Line) -> io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.file.write_all(&text)?;
+        self.file.sync_data()
+    }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Effect, Ledger, Subject};
+    use std::io::Write;
+
+    fn subject(vm: &str) -> Subject {
+        Subject {
+            vcenter: "uuid".to_owned(),
+            vm: vm.to_owned(),
+        }
+    }
+
+    fn access() -> Effect {
+        Effect::Access {
+            identity: "cbt-backup 01".to_owned(),
+        }
+    }
+
+    fn snapshot() -> Effect {
+        Effect::Snapshot {
+            description: "cbt-backup 01".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_dead_run_leaves_its_effects_last_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::begin(folder.path(), "01", subject("vm-1")).unwrap();
+        ledger.record(access()).unwrap();
+        ledger.record(snapshot()).unwrap();
+        drop(ledger);
+
+        assert!(
+            Ledger::left_behind(folder.path(), &subject("vm-2"))
+                .unwrap()
+                .is_empty()
+        );
+        let mut left = Ledger::left_behind(folder.path(), &subject("vm-1")).unwrap();
+        let mut ledger = left.pop().unwrap();
+        assert_eq!(ledger.open_effects(), [snapshot(), access()]);
+        ledger.undone(&snapshot()).unwrap();
+        drop(ledger);
+
+        let mut ledger = Ledger::left_behind(folder.path(), &subject("vm-1"))
+            .unwrap()
+            .pop()
+            .unwrap();
+        assert_eq!(
+            (ledger.session(), ledger.open_effects()),
+            ("01", vec![access()])
+        );
+        ledger.undone(&access()).unwrap();
+        ledger.close().unwrap();
+        assert!(
+            Ledger::left_behind(folder.path(), &subject("vm-1"))
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_cut_off_line_is_an_effect_that_never_began() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::begin(folder.path(), "01", subject("vm-1")).unwrap();
+        ledger.record(access()).unwrap();
+        ledger
+            .file
+            .write_all(br#"{"effect":{"effect":"snap"#)
+            .unwrap();
+        let left = Ledger::left_behind(folder.path(), &subject("vm-1")).unwrap();
+        assert_eq!(left[0].open_effects(), [access()]);
+    }
+
+    #[test]
+    fn a_damaged_ledger_is_never_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::begin(folder.path(), "01", subject("vm-1")).unwrap();
+        ledger.file.write_all(b"rubbish\n").unwrap();
+        assert!(Ledger::left_behind(folder.path(), &subject("vm-1")).is_err());
+    }
+}

@@ -1,0 +1,70 @@
+//! What a run tells while it works. The program draws bars or lines from it; tests record it.
+
+/// Something that happened, worth a line.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Event {
+    /// How much it matters.
+    pub severity: Severity,
+    /// A stable word for programs, for instance `bad-map`.
+    pub kind: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// How much an event matters.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Something is not as it should be; the run goes on.
+    Warning,
+}
+
+impl Event {
+    /// Good to know.
+    pub fn info(kind: &str, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Info,
+            kind: kind.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// Not as it should be.
+    pub fn warning(kind: &str, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            kind: kind.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+/// Sees the progress of a run. Calls come from several threads.
+pub trait Monitor: Send + Sync {
+    /// A step of the run begins, for instance `create snapshot`.
+    fn step(&self, name: &str);
+    /// Work on one disk begins; `total_bytes` will be read or written.
+    fn disk_begins(&self, label: &str, total_bytes: u64);
+    /// So many bytes of the current disk are done, in addition.
+    fn advance(&self, bytes: u64);
+    /// Work on the current disk ended.
+    fn disk_ends(&self);
+    /// Something happened.
+    fn event(&self, event: &Event);
+}
+
+/// Sees nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Monitor for Silent {
+    fn step(&self, _name: &str) {}
+    fn disk_begins(&self, _label: &str, _total_bytes: u64) {}
+    fn advance(&self, _bytes: u64) {}
+    fn disk_ends(&self) {}
+    fn event(&self, _event: &Event) {}
+}

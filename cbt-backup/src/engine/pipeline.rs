@@ -1,0 +1,243 @@
+//! One disk on its way: read, zero test, hash, compress, seal, pack.
+//!
+//! The calling thread keeps reads in flight; a few workers hand the blocks to the repository's
+//! session, which does the rest. The number of buffers is fixed: when the repository is slow, no
+//! buffer is free and reading waits.
+
+use std::{
+    ops::Range,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use vddk::{SECTOR_BYTES, SectorBuf};
+
+use super::{
+    block_set::BlockSet,
+    error::Error,
+    monitor::Monitor,
+    source::{DiskSource, ReadDone, ReadRequest},
+};
+use crate::repo::{DiskSlot, Session};
+
+/// How a disk is moved.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Longest read, in bytes; a whole number of blocks.
+    pub read_bytes: u64,
+    /// Reads in flight.
+    pub in_flight: usize,
+    /// Threads that hash, compress and seal.
+    pub workers: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self {
+            read_bytes: 2 * 1024 * 1024,
+            in_flight: 4,
+            workers: cores.clamp(1, 8),
+        }
+    }
+}
+
+impl Pace {
+    /// Enough for the reads in flight, the queue, and one in each worker's hands.
+    fn buffers(&self) -> usize {
+        2 * self.in_flight + self.workers
+    }
+}
+
+/// Where the blocks go.
+#[derive(Clone, Copy, Debug)]
+pub struct Into<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// The disk's place in it.
+    pub slot: DiskSlot,
+}
+
+/// Reads the wanted blocks of a disk and hands them to the session. Returns the bytes read.
+///
+/// # Errors
+/// [`Error::Vddk`] when a read failed, [`Error::Repository`] when a block could not be stored,
+/// [`Error::Interrupted`].
+pub fn copy(
+    source: &mut dyn DiskSource,
+    wanted: &BlockSet,
+    block_shift: u8,
+    into: Into<'_>,
+    pace: Pace,
+    monitor: &dyn Monitor,
+    cancel: &AtomicBool,
+) -> Result<u64, Error> {
+    let stage = Stage {
+        into,
+        block_shift,
+        failure: Mutex::new(None),
+        failed: AtomicBool::new(false),
+    };
+    let (filled, to_store) = bounded::<ReadDone>(pace.in_flight);
+    let (give_back, free) = bounded::<SectorBuf>(pace.buffers());
+    for _ in 0..pace.buffers() {
+        let _ = give_back.try_send(SectorBuf::new(pace.read_bytes as usize / SECTOR_BYTES)?);
+    }
+    let read = thread::scope(|scope| {
+        for _ in 0..pace.workers {
+            let (to_store, give_back, stage) = (to_store.clone(), give_back.clone(), &stage);
+            scope.spawn(move || stage.run(&to_store, &give_back, monitor));
+        }
+        drop(to_store);
+        let read = read_all(source, wanted, block_shift, pace, &filled, &free, &|| {
+            cancel.load(Ordering::Relaxed) || stage.failed.load(Ordering::Relaxed)
+        });
+        drop(filled);
+        read
+    });
+    if let Some(error) = stage
+        .failure
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+    {
+        return Err(error);
+    }
+    if cancel.load(Ordering::Relaxed) {
+        return Err(Error::Interrupted);
+    }
+    read
+}
+
+/// Keeps reads in flight until all is read, something failed, or `stop` says so.
+fn read_all(
+    source: &mut dyn DiskSource,
+    wanted: &BlockSet,
+    block_shift: u8,
+    pace: Pace,
+    filled: &Sender<ReadDone>,
+    free: &Receiver<SectorBuf>,
+    stop: &dyn Fn() -> bool,
+) -> Result<u64, Error> {
+    let mut read_bytes = 0;
+    let mut in_flight = 0;
+    let capacity_bytes = source.capacity_bytes();
+    for range in wanted
+        .runs()
+        .flat_map(|run| reads(run, block_shift, pace.read_bytes, capacity_bytes))
+    {
+        if stop() {
+            return Ok(read_bytes);
+        }
+        if in_flight == pace.in_flight {
+            in_flight -= 1;
+            pass_on(source, filled)?;
+        }
+        // Buffers come back from the workers, which end only after this function.
+        let Ok(mut buffer) = free.recv() else {
+            return Ok(read_bytes);
+        };
+        let length = range.end - range.start;
+        buffer.resize(length as usize / SECTOR_BYTES)?;
+        source.submit(ReadRequest {
+            start_sector: range.start / SECTOR_BYTES as u64,
+            buffer,
+        })?;
+        in_flight += 1;
+        read_bytes += length;
+    }
+    for _ in 0..in_flight {
+        pass_on(source, filled)?;
+    }
+    Ok(read_bytes)
+}
+
+/// Hands the oldest read to the workers.
+fn pass_on(source: &mut dyn DiskSource, filled: &Sender<ReadDone>) -> Result<(), Error> {
+    if let Some(done) = source.next() {
+        // The workers end only after the sender is dropped.
+        let _ = filled.send(done?);
+    }
+    Ok(())
+}
+
+/// Cuts a run of blocks into reads of bounded length; the last one ends with the disk.
+fn reads(
+    blocks: Range<u64>,
+    block_shift: u8,
+    read_bytes: u64,
+    capacity_bytes: u64,
+) -> impl Iterator<Item = Range<u64>> {
+    let end = (blocks.end << block_shift).min(capacity_bytes);
+    let mut at = blocks.start << block_shift;
+    std::iter::from_fn(move || {
+        let start = at;
+        at = (start + read_bytes).min(end);
+        (start < end).then_some(start..at)
+    })
+}
+
+/// What the workers share.
+struct Stage<'a> {
+    into: Into<'a>,
+    block_shift: u8,
+    failure: Mutex<Option<Error>>,
+    failed: AtomicBool,
+}
+
+impl Stage<'_> {
+    fn run(
+        &self,
+        to_store: &Receiver<ReadDone>,
+        give_back: &Sender<SectorBuf>,
+        monitor: &dyn Monitor,
+    ) {
+        for done in to_store {
+            if !self.failed.load(Ordering::Relaxed) {
+                match self.store(&done) {
+                    Ok(()) => monitor.advance(done.buffer.len() as u64),
+                    Err(error) => self.fail(error),
+                }
+            }
+            let _ = give_back.try_send(done.buffer);
+        }
+    }
+
+    fn store(&self, done: &ReadDone) -> Result<(), Error> {
+        let first = (done.start_sector * SECTOR_BYTES as u64) >> self.block_shift;
+        for (block, data) in (first..).zip(done.buffer.chunks(1 << self.block_shift)) {
+            self.into.session.put(self.into.slot, block, data)?;
+        }
+        Ok(())
+    }
+
+    fn fail(&self, error: Error) {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
+        self.failed.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reads;
+
+    #[test]
+    fn reads_are_cut_at_their_bound_and_end_with_the_disk() {
+        let cut = |blocks| {
+            let ranges = reads(blocks, 18, 1 << 19, (10 << 18) + 512);
+            ranges
+                .map(|range| (range.start, range.end))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(cut(0..3), [(0, 1 << 19), (1 << 19, 3 << 18)]);
+        assert_eq!(cut(9..11), [(9 << 18, (10 << 18) + 512)]);
+        assert_eq!(cut(10..11), [(10 << 18, (10 << 18) + 512)]);
+        assert_eq!(cut(4..4), []);
+    }
+}

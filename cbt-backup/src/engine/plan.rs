@@ -1,0 +1,268 @@
+//! What is done with each disk, and why, in words.
+
+use crate::vsphere::Disk;
+
+/// What is done with one disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskPlan {
+    /// Left out: no snapshot holds it.
+    Skip {
+        /// Why.
+        reason: String,
+    },
+    /// Every allocated block is read.
+    Full {
+        /// Why not only the changed ones.
+        reason: String,
+        /// True where the parent's tree has the same shape, so that equal blocks cost nothing.
+        reuse_parent: bool,
+    },
+    /// Only what changed since `base_change_id` is read.
+    Incremental {
+        /// The id of the last point, as vSphere gave it.
+        base_change_id: String,
+    },
+}
+
+/// Whether vSphere tracks the VM's changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tracking {
+    /// It does.
+    On,
+    /// It does not; the reason is for people.
+    Off {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// A disk as the last point of this VM holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseDisk {
+    /// The id to ask for changes since; none when that run found no tracking.
+    pub change_id: Option<String>,
+    /// The size then.
+    pub capacity_bytes: u64,
+}
+
+/// Decides for one disk of the snapshot (vSphere reference, 5.3, 5.5 and 5.7).
+pub fn plan(disk: &Disk, tracking: &Tracking, base: Option<&BaseDisk>) -> DiskPlan {
+    if let Some(exclusion) = disk.exclusion() {
+        return DiskPlan::Skip {
+            reason: exclusion.to_string(),
+        };
+    }
+    let Some(base) = base else {
+        return DiskPlan::Full {
+            reason: "no earlier point holds this disk".to_owned(),
+            reuse_parent: false,
+        };
+    };
+    if base.capacity_bytes != disk.capacity_bytes {
+        return DiskPlan::Full {
+            reason: format!(
+                "its size changed from {} to {} bytes",
+                base.capacity_bytes, disk.capacity_bytes
+            ),
+            reuse_parent: false,
+        };
+    }
+    let full = |reason: String| DiskPlan::Full {
+        reason,
+        reuse_parent: true,
+    };
+    if let Tracking::Off { reason } = tracking {
+        return full(reason.clone());
+    }
+    let Some(current) = disk
+        .backing
+        .change_id
+        .as_deref()
+        .filter(|id| !id.is_empty())
+    else {
+        return full("vSphere gives no change id for it".to_owned());
+    };
+    let Some(base_change_id) = base.change_id.as_deref().filter(|id| !id.is_empty()) else {
+        return full("the last point holds no change id for it".to_owned());
+    };
+    match (ChangeId::parse(base_change_id), ChangeId::parse(current)) {
+        (Some(old), Some(new)) if old.tracking != new.tracking => {
+            full("tracking was interrupted: the change id begins anew".to_owned())
+        }
+        (Some(old), Some(new)) if new.sequence <= old.sequence => full(format!(
+            "the change id did not grow ({} after {}), as after a revert",
+            new.sequence, old.sequence
+        )),
+        (Some(_), Some(_)) => DiskPlan::Incremental {
+            base_change_id: base_change_id.to_owned(),
+        },
+        _ => full("a change id has an unknown form".to_owned()),
+    }
+}
+
+/// The two parts of a change id, `<tracking>/<sequence>`. Everything else about it is opaque.
+#[derive(Debug, PartialEq, Eq)]
+struct ChangeId<'a> {
+    tracking: &'a str,
+    sequence: u64,
+}
+
+impl<'a> ChangeId<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let (tracking, sequence) = text.rsplit_once('/')?;
+        Some(Self {
+            tracking,
+            sequence: sequence.parse().ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BaseDisk, DiskPlan, Tracking, plan};
+    use crate::vsphere::{Backing, BackingKind, Disk};
+
+    const UUID: &str = "52 2d 7b 8f ac 61 51 cc-77 4c 7b ec 91 50 bb 7b";
+
+    fn disk(change_id: Option<&str>) -> Disk {
+        Disk {
+            device_key: 2000,
+            label: "Hard disk 1".to_owned(),
+            controller: None,
+            unit: Some(0),
+            capacity_bytes: 1 << 30,
+            backing: Backing {
+                kind: BackingKind::FlatVer2,
+                file_name: "[ds] vm/vm-000001.vmdk".to_owned(),
+                base_file_name: "[ds] vm/vm.vmdk".to_owned(),
+                chain_links: 2,
+                datastore: None,
+                disk_uuid: Some("6000C29".to_owned()),
+                change_id: change_id.map(str::to_owned),
+                disk_mode: "persistent".to_owned(),
+                sharing: None,
+                thin: Some(true),
+                eager_zeroed: None,
+                is_encrypted: false,
+            },
+        }
+    }
+
+    fn base(change_id: Option<&str>) -> BaseDisk {
+        BaseDisk {
+            change_id: change_id.map(str::to_owned),
+            capacity_bytes: 1 << 30,
+        }
+    }
+
+    fn reason(plan: &DiskPlan) -> &str {
+        match plan {
+            DiskPlan::Full { reason, .. } | DiskPlan::Skip { reason } => reason,
+            DiskPlan::Incremental { .. } => panic!("incremental, but a full was expected"),
+        }
+    }
+
+    #[test]
+    fn a_growing_id_of_the_same_tracking_is_incremental() {
+        let (old, new) = (format!("{UUID}/16"), format!("{UUID}/17"));
+        let plan = plan(&disk(Some(&new)), &Tracking::On, Some(&base(Some(&old))));
+        assert_eq!(
+            plan,
+            DiskPlan::Incremental {
+                base_change_id: old
+            }
+        );
+    }
+
+    #[test]
+    fn every_trap_is_a_full_with_its_reason() {
+        let id = |sequence: u32| format!("{UUID}/{sequence}");
+        let other = "52 00 00 00 00 00 00 00-77 4c 7b ec 91 50 bb 7b/17";
+        let off = Tracking::Off {
+            reason: "tracking is off".to_owned(),
+        };
+        let cases = [
+            (disk(Some(&id(17))), Tracking::On, None, "no earlier point"),
+            (
+                disk(Some(&id(17))),
+                off,
+                Some(base(Some(&id(16)))),
+                "tracking is off",
+            ),
+            (
+                disk(None),
+                Tracking::On,
+                Some(base(Some(&id(16)))),
+                "no change id",
+            ),
+            (
+                disk(Some("")),
+                Tracking::On,
+                Some(base(Some(&id(16)))),
+                "no change id",
+            ),
+            (
+                disk(Some(&id(17))),
+                Tracking::On,
+                Some(base(None)),
+                "holds no change id",
+            ),
+            (
+                disk(Some(other)),
+                Tracking::On,
+                Some(base(Some(&id(16)))),
+                "interrupted",
+            ),
+            (
+                disk(Some(&id(16))),
+                Tracking::On,
+                Some(base(Some(&id(16)))),
+                "did not grow",
+            ),
+            (
+                disk(Some(&id(3))),
+                Tracking::On,
+                Some(base(Some(&id(16)))),
+                "did not grow",
+            ),
+            (
+                disk(Some("nonsense")),
+                Tracking::On,
+                Some(base(Some(&id(16)))),
+                "unknown form",
+            ),
+        ];
+        for (disk, tracking, base, wanted) in cases {
+            let plan = plan(&disk, &tracking, base.as_ref());
+            assert!(
+                reason(&plan).contains(wanted),
+                "{plan:?} does not say {wanted:?}"
+            );
+        }
+        let grown = BaseDisk {
+            capacity_bytes: 1 << 29,
+            ..base(Some(&id(16)))
+        };
+        let plan = plan(&disk(Some(&id(17))), &Tracking::On, Some(&grown));
+        assert!(
+            matches!(
+                &plan,
+                DiskPlan::Full {
+                    reuse_parent: false,
+                    ..
+                }
+            ) && reason(&plan).contains("size changed")
+        );
+    }
+
+    #[test]
+    fn a_disk_that_no_snapshot_holds_is_skipped_by_name() {
+        let mut independent = disk(None);
+        independent.backing.disk_mode = "independent_persistent".to_owned();
+        let plan = plan(&independent, &Tracking::On, None);
+        assert!(
+            matches!(&plan, DiskPlan::Skip { reason } if reason.contains("independent_persistent")),
+            "{plan:?}"
+        );
+    }
+}

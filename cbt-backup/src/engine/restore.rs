@@ -1,0 +1,268 @@
+//! Disks of a point, back into raw files.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use tokio::runtime::Handle;
+
+use super::{
+    error::Error,
+    host::host_name,
+    monitor::Monitor,
+    target::{DiskTarget, RawFile},
+};
+use crate::repo::{DiskRecord, DiskState, Image, Piece, Point, Repository, WalkOptions};
+
+/// How often a restore says that it is alive.
+const HEARTBEAT: Duration = Duration::from_mins(1);
+
+/// What is restored, and how.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreOptions {
+    /// The folder the files go to; made where it is missing.
+    pub folder: PathBuf,
+    /// Labels or device keys of the disks wanted; empty: all that the point holds.
+    pub disks: Vec<String>,
+    /// Replace files that are there.
+    pub replace: bool,
+    /// Restore disks whose data are an older state.
+    pub allow_carried: bool,
+}
+
+/// A disk that was restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredDisk {
+    /// vSphere's label.
+    pub label: String,
+    /// vSphere's device key.
+    pub device_key: i32,
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub capacity_bytes: u64,
+    /// Bytes that were written; the rest is holes.
+    pub written_bytes: u64,
+    /// The data are those of an earlier point, because the run could not read the disk.
+    pub carried: bool,
+}
+
+/// Restores disks of a point. All checks are made before the first byte is written.
+///
+/// # Errors
+/// [`Error::NotFound`] for an unknown disk, [`Error::Carried`], [`Error::TargetExists`],
+/// [`Error::Target`], [`Error::Repository`] for damage, [`Error::Interrupted`]. Files that are
+/// complete stay; of the one that failed nothing does.
+pub fn restore(
+    repository: &Repository,
+    runtime: &Handle,
+    point: &Point,
+    options: &RestoreOptions,
+    monitor: &dyn Monitor,
+    cancel: &AtomicBool,
+) -> Result<Vec<RestoredDisk>, Error> {
+    let chosen = choose(&point.root.disks, options)?;
+    let target = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source: io::Error| Error::Target { path, source }
+    };
+    std::fs::create_dir_all(&options.folder).map_err(target(&options.folder))?;
+    let mut plan = Vec::new();
+    for index in chosen {
+        let record = &point.root.disks[index];
+        let path = options
+            .folder
+            .join(file_name(&point.root.vm.name, record.identity.device_key));
+        if !options.replace && path.try_exists().map_err(target(&path))? {
+            return Err(Error::TargetExists { path });
+        }
+        plan.push((index, record, path));
+    }
+    let pin = runtime.block_on(repository.pin(&[point.id()], &host_name(), HEARTBEAT, runtime))?;
+    let mut restored = Vec::new();
+    let done = plan.into_iter().try_for_each(|(index, record, path)| {
+        restored.push(restore_disk(
+            repository,
+            runtime,
+            point,
+            index,
+            record,
+            path,
+            options.replace,
+            monitor,
+            cancel,
+        )?);
+        Ok(())
+    });
+    if let Some(Err(error)) = pin.map(|pin| runtime.block_on(pin.close())) {
+        tracing::warn!(%error, "the announcement of this restore stays until the next prune");
+    }
+    done.map(|()| restored)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one disk's share of the call above"
+)]
+fn restore_disk(
+    repository: &Repository,
+    runtime: &Handle,
+    point: &Point,
+    index: usize,
+    record: &DiskRecord,
+    path: PathBuf,
+    replace: bool,
+    monitor: &dyn Monitor,
+    cancel: &AtomicBool,
+) -> Result<RestoredDisk, Error> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AlreadyExists => Error::TargetExists { path: path.clone() },
+        _ => Error::Target {
+            path: path.clone(),
+            source,
+        },
+    };
+    let image = Image::open(repository, runtime, point, index)?;
+    let mut file: Box<dyn DiskTarget> =
+        Box::new(RawFile::create(&path, record.capacity_bytes, replace).map_err(failed)?);
+    let mut written_bytes = 0;
+    monitor.disk_begins(&record.identity.label, record.capacity_bytes);
+    let walked = image.walk(WalkOptions::default(), |piece| {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        match piece {
+            Piece::Data { offset_bytes, data } => {
+                file.write(offset_bytes, data).map_err(failed)?;
+                written_bytes += data.len() as u64;
+                monitor.advance(data.len() as u64);
+            }
+            Piece::Hole {
+                offset_bytes,
+                length_bytes,
+            } => {
+                file.hole(offset_bytes, length_bytes).map_err(failed)?;
+                monitor.advance(length_bytes);
+            }
+        }
+        Ok(())
+    });
+    monitor.disk_ends();
+    walked?;
+    file.finish().map_err(failed)?;
+    Ok(RestoredDisk {
+        label: record.identity.label.clone(),
+        device_key: record.identity.device_key,
+        path,
+        capacity_bytes: record.capacity_bytes,
+        written_bytes,
+        carried: matches!(record.state, DiskState::Carried { .. }),
+    })
+}
+
+/// The disks wanted, by their place in the point.
+fn choose(disks: &[DiskRecord], options: &RestoreOptions) -> Result<Vec<usize>, Error> {
+    let mut chosen = Vec::new();
+    for wanted in &options.disks {
+        let found = disks.iter().position(|disk| {
+            disk.identity.label == *wanted || disk.identity.device_key.to_string() == *wanted
+        });
+        let index = found.ok_or_else(|| Error::NotFound {
+            what: no_such_disk(wanted, disks),
+        })?;
+        if !chosen.contains(&index) {
+            chosen.push(index);
+        }
+    }
+    if options.disks.is_empty() {
+        chosen.extend(0..disks.len());
+    }
+    for index in &chosen {
+        let disk = &disks[*index];
+        match &disk.state {
+            DiskState::Carried { reason, .. } if !options.allow_carried => {
+                return Err(Error::Carried {
+                    disk: disk.identity.label.clone(),
+                    reason: reason.clone(),
+                });
+            }
+            DiskState::Absent { reason } if !options.disks.is_empty() => {
+                return Err(Error::NotFound {
+                    what: format!("{} is not in this point: {reason}", disk.identity.label),
+                });
+            }
+            _ => {}
+        }
+    }
+    chosen.retain(|index| disks[*index].has_data());
+    if chosen.is_empty() {
+        return Err(Error::NotFound {
+            what: "this point holds no disk's data".to_owned(),
+        });
+    }
+    Ok(chosen)
+}
+
+fn no_such_disk(wanted: &str, disks: &[DiskRecord]) -> String {
+    let names: Vec<_> = disks
+        .iter()
+        .map(|disk| format!("{} ({})", disk.identity.label, disk.identity.device_key))
+        .collect();
+    format!(
+        "no disk {wanted:?} in this point; it has {}",
+        names.join(", ")
+    )
+}
+
+/// `<vm>-disk-<key>.raw`. The name comes from outside: what is no letter, digit, dot, dash or
+/// underscore becomes an underscore, so that it can neither leave the folder nor hide.
+fn file_name(vm: &str, device_key: i32) -> String {
+    let safe: String = vm
+        .chars()
+        .take(64)
+        .map(|c| {
+            if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    let safe = safe.trim_start_matches('.');
+    format!(
+        "{}-disk-{device_key}.raw",
+        if safe.is_empty() { "vm" } else { safe }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn a_hostile_name_stays_in_the_folder() {
+        for name in [
+            "../../etc/passwd",
+            "/etc/passwd",
+            "..",
+            ".",
+            "",
+            "a/b\\c",
+            "x\0y",
+            "\u{1b}[2J",
+        ] {
+            let file = file_name(name, 2000);
+            let path = std::path::Path::new(&file);
+            assert_eq!(path.components().count(), 1, "{file}");
+            assert!(
+                !file.starts_with('.') && !file.chars().any(char::is_control),
+                "{file}"
+            );
+        }
+        assert_eq!(file_name("app 01", 2001), "app_01-disk-2001.raw");
+        assert_eq!(file_name("Bücher", 2000), "Bücher-disk-2000.raw");
+    }
+}

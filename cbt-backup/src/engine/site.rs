@@ -1,0 +1,83 @@
+//! The vSphere side of a run: the client, the library, and how both log in.
+
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use vddk::{ConnectParams, Library};
+
+use super::error::Error;
+use crate::{
+    secret::Secret,
+    vsphere::{self, Client, Moref, TaskInfo, TaskRef},
+};
+
+/// Everything needed to reach one VM.
+#[derive(Debug)]
+pub struct Site {
+    /// The logged-in SOAP client.
+    pub client: Client,
+    /// VixDiskLib, started.
+    pub library: Library,
+    /// Where async calls run.
+    pub runtime: Handle,
+    /// The user's name, for VDDK's own logins.
+    pub user: String,
+    /// The password, for VDDK's own logins.
+    pub password: Secret,
+    /// The longest that a task may take.
+    pub task_time_out: Duration,
+}
+
+impl Site {
+    /// Login data for VDDK. It wants the SHA-1 thumbprint of the very certificate we speak to.
+    ///
+    /// # Errors
+    /// [`vddk::Error::Argument`] when a text cannot be passed to C.
+    pub fn connect_params(&self, vm: &Moref) -> Result<ConnectParams, vddk::Error> {
+        ConnectParams::builder()
+            .server(self.client.server().host())
+            .port(self.client.server().port())
+            .thumbprint(self.client.thumbprints().sha1.to_string())
+            .user(
+                &self.user,
+                vddk::Secret::new(self.password.expose().to_owned()),
+            )
+            .vm_moref(&vm.id)
+            .build()
+    }
+
+    /// Waits for a task to its end. It is not cut short by a signal: what the task makes must be
+    /// known so that it can be undone.
+    ///
+    /// # Errors
+    /// The task's fault, or that it did not end in time.
+    pub fn wait(&self, task: &TaskRef) -> Result<TaskInfo, vsphere::Error> {
+        let mut progress = |_| {};
+        self.runtime.block_on(self.client.wait_task(
+            task,
+            self.task_time_out,
+            &mut progress,
+            &|| false,
+        ))
+    }
+
+    /// The name under which this VM's ledger and lock are kept.
+    pub fn vcenter_name(&self) -> String {
+        let about = self.client.about();
+        about
+            .instance_uuid
+            .clone()
+            .unwrap_or_else(|| self.client.server().host().to_owned())
+    }
+
+    /// Runs an async call of the client.
+    ///
+    /// # Errors
+    /// Those of the call.
+    pub fn ask<T>(
+        &self,
+        call: impl Future<Output = Result<T, vsphere::Error>>,
+    ) -> Result<T, Error> {
+        Ok(self.runtime.block_on(call)?)
+    }
+}

@@ -1,0 +1,160 @@
+//! From the command line to the exit code.
+
+use std::{
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use clap::Parser;
+use serde_json::json;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    cli::{
+        Cli, Command,
+        config::Config,
+        exit_code::{ExitCode, Failure},
+        output::{Output, note, printable},
+        reexec,
+    },
+    commands::Context,
+};
+
+/// Runs the program with the process's own arguments.
+pub fn run() -> process::ExitCode {
+    let cli = Cli::parse();
+    let output = Output {
+        json: cli.global.json,
+    };
+    let code = match prepare(&cli).and_then(|context| dispatch(&cli.command, &context)) {
+        Ok(code) => code,
+        Err(failure) => {
+            report(output, &failure);
+            failure.code
+        }
+    };
+    code.into()
+}
+
+/// Everything that must stand before a command runs, in this order: the right environment, then
+/// threads.
+fn prepare(cli: &Cli) -> Result<Context, Failure> {
+    let config = Config::read(cli.global.config.as_deref())
+        .map_err(|error| Failure::new(ExitCode::Usage, error))?;
+    if let Some(options) = cli.command.vddk() {
+        let location = options.location(&config);
+        reexec::with_library_folder(location.as_deref()).map_err(|error| {
+            Failure::new(
+                ExitCode::Vddk,
+                anyhow::Error::new(error).context("failed to start again with VDDK's folder"),
+            )
+        })?;
+    }
+    log_to_stderr(cli.global.verbose);
+    // Without it the makers of HTTP clients panic. An error says that it is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cancel = Arc::new(AtomicBool::new(false));
+    watch_signals(&cancel)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("cbt-net")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(ExitCode::Unexpected, error))?;
+    let handle = runtime.handle().clone();
+    // It lives as long as the process: nothing waits for its end.
+    std::mem::forget(runtime);
+    Ok(Context {
+        config,
+        output: Output {
+            json: cli.global.json,
+        },
+        quiet: cli.global.quiet,
+        runtime: handle,
+        cancel,
+    })
+}
+
+fn dispatch(command: &Command, context: &Context) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Init(command) => command.run(context),
+        Command::Backup(command) => command.run(context),
+        Command::List(command) => command.run(context),
+        Command::Show(command) => command.run(context),
+        Command::Restore(command) => command.run(context),
+        Command::Verify(command) => command.run(context),
+        Command::Vms(command) => command.run(context),
+        Command::Info(command) => command.run(context),
+        Command::Man(command) => command.run(context),
+    }
+}
+
+/// The first signal asks for a clean end, the second ends at once.
+fn watch_signals(cancel: &Arc<AtomicBool>) -> Result<(), Failure> {
+    let failed = |error| {
+        Failure::new(
+            ExitCode::Unexpected,
+            anyhow::Error::new(error).context("failed to watch for signals"),
+        )
+    };
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+    let cancel = Arc::clone(cancel);
+    let watch = move || {
+        for _ in signals.forever() {
+            if cancel.swap(true, Ordering::SeqCst) {
+                process::exit(ExitCode::Interrupted as i32);
+            }
+            note(
+                "stopping: disks are closed and vSphere is put back as it was; a second signal ends at once",
+            );
+        }
+    };
+    std::thread::Builder::new()
+        .name("cbt-signals".to_owned())
+        .spawn(watch)
+        .map_err(failed)?;
+    Ok(())
+}
+
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "error",
+        1 => "cbt_backup=info,vddk=info,warn",
+        2 => "cbt_backup=debug,vddk=debug,info",
+        _ => "trace",
+    };
+    let filter =
+        EnvFilter::try_from_env("CBT_BACKUP_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+fn report(output: Output, failure: &Failure) {
+    note(&format!("error: {}", printable_lines(&failure.to_string())));
+    if let Some(hint) = &failure.hint {
+        note(&format!("hint: {}", printable(hint)));
+    }
+    if output.json {
+        output.json_line(&json!({
+            "version": 1, "type": "error", "exit_code": failure.code as u8,
+            "message": failure.to_string(), "hint": failure.hint,
+        }));
+    }
+}
+
+/// Keeps the line breaks of our own lists and nothing else that could drive a terminal.
+fn printable_lines(text: &str) -> String {
+    text.split('\n')
+        .map(printable)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
