@@ -1,2 +1,29 @@
-//! Entry point.
-fn main() {}
+//! `cargo xtask`: what needs more than one cargo command.
+//!
+//! ```text
+//! demo      a full and an incremental backup of two disks, restored and compared byte for byte
+//! clients   programs of other people against the stand-in vCenter
+//! bindings  vddk-sys/src/bindings.rs, made from the header
+//! man       doc/man/cbt-backup.1, made from the command line's definition
+//! check     the walks that are too slow for `cargo test`
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod bindings;
+mod check;
+mod cli;
+mod clients;
+mod demo;
+mod folder;
+mod generated;
+mod man;
+mod output;
+mod stage;
+mod workspace;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,55 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::output::error;
+use crate::{bindings, check, clients, demo, man};
+
+/// What needs more than one cargo command.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Clients(clients::Clients),
+    Bindings(bindings::Bindings),
+    Man(man::Man),
+    Check(check::Check),
+}
+
+/// Runs the command line. Failures end with 1, wrong usage with 2.
+pub(crate) fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo(command) => command.run(),
+        Command::Clients(command) => command.run(),
+        Command::Bindings(command) => command.run(),
+        Command::Man(command) => command.run(),
+        Command::Check(command) => command.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            error(&format!("{failure:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

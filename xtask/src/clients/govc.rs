@@ -1,0 +1,150 @@
+//! govc, the command line of govmomi.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+use lab::SnapshotSpec;
+
+use super::{Outcome, VM, certificate, moref};
+use crate::output::line;
+use crate::stage::Stage;
+
+const PACKAGE: &str = "github.com/vmware/govmomi/govc@latest";
+const SNAPSHOT: &str = "before the update";
+
+/// What a command must do.
+#[derive(Clone, Copy, Debug)]
+enum Must {
+    /// Succeed and print this among other things.
+    Print(&'static str),
+    /// Fail, because the stand-in lacks something yet. When it succeeds, the entry is out of date.
+    NotYet(&'static str),
+}
+
+/// The commands, in order.
+const COMMANDS: [(&[&str], Must); 13] = [
+    (&["about"], Must::Print("VMware vCenter Server")),
+    (&["ls"], Must::Print("/DC0/vm")),
+    (
+        &["ls", "-l", "/DC0/vm"],
+        Must::Print("app01 (VirtualMachine)"),
+    ),
+    (&["find", "/", "-type", "m"], Must::Print("/DC0/vm/app01")),
+    (&["find", "."], Must::Print("datastore1")),
+    (&["datacenter.info"], Must::Print("DC0")),
+    (&["datastore.info"], Must::Print("VMFS")),
+    (&["vm.info", VM], Must::Print("poweredOn")),
+    (
+        &["vm.info", "-json", VM],
+        Must::Print("[datastore1] app01/app01.vmdk"),
+    ),
+    (&["device.info", "-vm", VM], Must::Print("Hard disk 2")),
+    (&["snapshot.tree", "-vm", VM], Must::Print(SNAPSHOT)),
+    (
+        &["snapshot.create", "-vm", VM, "-m=false", "by govc"],
+        Must::NotYet("waits for its task with a property filter"),
+    ),
+    (
+        &["object.collect", "-s", "vm/app01", "name"],
+        Must::NotYet("wants a property collector of its own"),
+    ),
+];
+
+/// Runs the commands.
+///
+/// # Errors
+///
+/// When one does not do what it must.
+pub(super) fn run(stage: &Stage, tools: &Path) -> anyhow::Result<Outcome> {
+    let govc = match program(tools) {
+        Ok(program) => program,
+        Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
+    };
+    let password = std::fs::read_to_string(&stage.password_file)?;
+    let password = password.trim_end();
+    refused(&mut command(&govc, stage, "not the password"))?;
+
+    let snapshot = stage
+        .lab
+        .create_snapshot(&moref(stage)?, &SnapshotSpec::named(SNAPSHOT))?;
+    for (arguments, must) in COMMANDS {
+        let shown = arguments.join(" ");
+        let mut command = command(&govc, stage, password);
+        let (succeeded, text) = said(command.args(arguments))?;
+        match must {
+            Must::Print(expected) if succeeded && text.contains(expected) => {
+                line(&format!("  govc {shown}: ok"));
+            }
+            Must::Print(expected) => bail!("govc {shown} did not print {expected:?} but:\n{text}"),
+            Must::NotYet(why) if !succeeded => line(&format!("  govc {shown}: not yet, it {why}")),
+            Must::NotYet(_) => bail!("govc {shown} works now: say so in the list of commands"),
+        }
+    }
+    stage.lab.remove_snapshot(&snapshot.moref, true)?;
+    Ok(Outcome::Passed)
+}
+
+fn refused(command: &mut Command) -> anyhow::Result<()> {
+    let (succeeded, text) = said(command.arg("ls"))?;
+    if succeeded || !text.contains("incorrect user name or password") {
+        bail!("govc with a wrong password was not refused as it must be:\n{text}");
+    }
+    line("  govc ls with a wrong password: refused");
+    Ok(())
+}
+
+/// Success, and everything that was printed.
+fn said(command: &mut Command) -> anyhow::Result<(bool, String)> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .context("failed to start govc")?;
+    let text = [output.stdout, output.stderr].concat();
+    Ok((
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    ))
+}
+
+fn command(govc: &Path, stage: &Stage, password: &str) -> Command {
+    let mut command = Command::new(govc);
+    command
+        .env("GOVC_URL", stage.vcenter.url())
+        .env("GOVC_USERNAME", &stage.user)
+        .env("GOVC_PASSWORD", password)
+        .env("GOVC_TLS_CA_CERTS", certificate(stage))
+        .env("GOVC_PERSIST_SESSION", "false")
+        .env_remove("GOVC_INSECURE");
+    command
+}
+
+/// The govc of the system, else one of our own.
+fn program(tools: &Path) -> anyhow::Result<PathBuf> {
+    let own = tools.join("bin/govc");
+    for govc in [Path::new("govc"), &own] {
+        let mut command = Command::new(govc);
+        command
+            .arg("version")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if command.status().is_ok_and(|status| status.success()) {
+            return Ok(govc.to_path_buf());
+        }
+    }
+    let mut install = Command::new("go");
+    install
+        .args(["install", PACKAGE])
+        .env("GOBIN", tools.join("bin"))
+        .stdin(Stdio::null());
+    let output = install.output().context("no go")?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "go install failed: {}",
+            text.lines().last().unwrap_or_default()
+        );
+    }
+    Ok(own)
+}

@@ -1,0 +1,64 @@
+//! `demo`: the main job, end to end, on real input and without any VMware part.
+//!
+//! What the disks must hold is known from the demo's own copies: the source images plus the same
+//! guest writes, put there by plain `pwrite` and never read through the lab or the library.
+
+mod compare;
+mod content;
+mod filesystem;
+mod guest;
+mod image;
+mod keep;
+mod program;
+mod run;
+mod scale;
+mod shadow;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::output::line;
+use crate::workspace;
+
+/// Back two disks up in full and by change, restore both points, compare every byte.
+///
+/// Everything stays in one folder, which the next run replaces.
+#[derive(Debug, Default, Args)]
+#[command(after_help = "Examples:
+  cargo xtask demo
+  cargo xtask demo --keep
+  cargo xtask demo --image server.vmdk --image data.raw")]
+pub(crate) struct Demo {
+    /// A raw or VMDK image to use as a disk, in place of those the demo makes; may be repeated
+    #[arg(long, value_name = "FILE")]
+    image: Vec<PathBuf>,
+    /// Leave the stand-in vCenter running at the end, until Ctrl-C
+    #[arg(long)]
+    keep: bool,
+    /// Folder for everything [default: demo in the target folder]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl Demo {
+    /// Runs the command.
+    ///
+    /// # Errors
+    ///
+    /// When a step fails, and when any restored byte differs from what it must be.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let folder = match &self.dir {
+            Some(folder) => folder.clone(),
+            None => workspace::target()?.join("demo"),
+        };
+        let played = run::play(&folder, &self.image, self.keep)?;
+        line(&format!("done in {} s", started.elapsed().as_secs()));
+        if self.keep {
+            keep::until_interrupted(&played)?;
+        }
+        Ok(())
+    }
+}
