@@ -86,16 +86,28 @@ fn runtime(vm: &Vm) -> DataObject {
         .with("snapshotInBackground", Value::boolean(false))
 }
 
-fn guest(vm: &Vm) -> DataObject {
-    let (tools, state) = match vm.power_state {
+/// `toolsRunningStatus` and `guestState`.
+fn guest_states(vm: &Vm) -> (&'static str, &'static str) {
+    match vm.power_state {
         PowerState::PoweredOn => ("guestToolsRunning", "running"),
         _ => ("guestToolsNotRunning", "notRunning"),
-    };
+    }
+}
+
+fn guest(vm: &Vm) -> DataObject {
+    let (tools, state) = guest_states(vm);
     DataObject::new("GuestInfo")
         .text("toolsRunningStatus", tools)
         .text("guestId", &vm.guest_id)
         .text("guestFullName", guest_full_name(&vm.guest_id))
         .text("guestState", state)
+}
+
+fn guest_summary(vm: &Vm) -> DataObject {
+    DataObject::new("VirtualMachineGuestSummary")
+        .text("guestId", &vm.guest_id)
+        .text("guestFullName", guest_full_name(&vm.guest_id))
+        .text("toolsRunningStatus", guest_states(vm).0)
 }
 
 fn summary(vm: &Vm) -> DataObject {
@@ -122,6 +134,7 @@ fn summary(vm: &Vm) -> DataObject {
     DataObject::new("VirtualMachineSummary")
         .with("vm", Value::reference("VirtualMachine", &vm.moref))
         .part("runtime", runtime(vm))
+        .part("guest", guest_summary(vm))
         .part("config", config)
         .part("quickStats", stats)
         .with("overallStatus", status("green"))
