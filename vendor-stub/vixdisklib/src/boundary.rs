@@ -88,21 +88,43 @@ pub(crate) fn value<T>(
 
 /// The failure that a fault of the lab asks for, after the delay it asks for.
 pub(crate) fn inject(name: &str) -> Option<Failure> {
+    let ordered = ordered(name);
+    thread::sleep(ordered.delay);
+    ordered.failure
+}
+
+/// What a fault of the lab asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Ordered {
+    /// To wait before anything else.
+    pub(crate) delay: Duration,
+    /// To fail with.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// Counts a call, and tells what a fault of the lab asks for.
+pub(crate) fn ordered(name: &str) -> Ordered {
+    let Some(fault) = next_fault(name) else {
+        return Ordered::default();
+    };
+    let delay = Duration::from_millis(fault.delay_ms.unwrap_or(0));
+    let failure = fault.code.map(|code| {
+        let message = fault.message.unwrap_or_else(|| "fault of the lab".into());
+        Failure::new(u32::try_from(code).unwrap_or(VIX_E_FAIL), message)
+    });
+    Ordered { delay, failure }
+}
+
+fn next_fault(name: &str) -> Option<lab::Fault> {
     let lab = library::lab()?;
-    let fault = match lab.faults().next(name) {
-        Ok(fault) => fault?,
+    match lab.faults().next(name) {
+        Ok(fault) => fault,
         Err(error) => {
             let error = log::c_text(&error.to_string());
             log::warn(c"VixDiskLib: faults not read: %s\n", &[Arg::Text(&error)]);
-            return None;
+            None
         }
-    };
-    if let Some(delay_ms) = fault.delay_ms {
-        thread::sleep(Duration::from_millis(delay_ms));
     }
-    let code = u32::try_from(fault.code?).unwrap_or(VIX_E_FAIL);
-    let message = fault.message.unwrap_or_else(|| "fault of the lab".into());
-    Some(Failure::new(code, message))
 }
 
 fn run(name: &'static str, body: impl FnOnce(&mut Call) -> Result<u32, Failure>) -> VixError {

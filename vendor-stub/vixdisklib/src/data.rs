@@ -144,7 +144,7 @@ unsafe fn submit(
         kind,
         start_sector: range.0,
         length_bytes,
-        fault: boundary::inject(&format!("{}.callback", kind.name())),
+        fault: boundary::ordered(&format!("{}.callback", kind.name())),
         about: call.noted().clone(),
     };
     // Counted before the callback can come: a program may wait for that and then look.

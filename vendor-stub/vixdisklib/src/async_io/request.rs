@@ -3,11 +3,12 @@
 use std::ffi::c_void;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
 use serde_json::{Map, Value, json};
 use vddk_sys::{VIX_ASYNC, VIX_E_FAIL, VIX_OK, VixError};
 
-use crate::boundary;
+use crate::boundary::{self, Ordered};
 use crate::error::Failure;
 use crate::image::Image;
 use crate::journal::{self, Move};
@@ -24,8 +25,8 @@ pub(crate) struct Job {
     pub(crate) start_sector: u64,
     /// Length of the buffer, whole sectors.
     pub(crate) length_bytes: usize,
-    /// Complete with this failure and move nothing.
-    pub(crate) fault: Option<Failure>,
+    /// Complete late, or with a failure and without moving anything.
+    pub(crate) fault: Ordered,
     /// What the journal says about a failure.
     pub(crate) about: Map<String, Value>,
 }
@@ -94,8 +95,9 @@ impl Request {
             fault,
             ..
         } = &self.job;
-        if let Some(fault) = fault {
-            return Err(Failure::new(fault.code, fault.message.clone()));
+        thread::sleep(fault.delay);
+        if let Some(failure) = &fault.failure {
+            return Err(Failure::new(failure.code, failure.message.clone()));
         }
         if matches!(kind, Move::WriteAsync) {
             // SAFETY: `new` got the promise that the buffer is valid and unchanged until the
