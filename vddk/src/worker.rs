@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use vddk_sys::{VIX_ASYNC, VixDiskLibHandleStruct};
 
 use crate::{
@@ -43,11 +43,21 @@ impl Pace {
 }
 
 /// A disk's worker thread. Dropping it ends the thread after the jobs that wait.
+///
+/// The thread may be stuck in the library for ever. Then the disk is given up, and the thread is left
+/// to itself: nothing here waits for it without a limit.
 #[derive(Debug)]
 pub(crate) struct Worker {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+    /// Disconnected when the thread has ended.
+    ended: Receiver<()>,
+    shared: Arc<Shared>,
+    time_out: Duration,
 }
+
+/// How long the end of a given-up disk's thread is waited for: enough for one that is not stuck.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 impl Worker {
     pub(crate) fn start(
@@ -56,13 +66,21 @@ impl Worker {
         pace: Pace,
     ) -> Result<Self, Error> {
         let (jobs, inbox) = bounded(pace.in_flight);
+        let (end, ended) = bounded(0);
+        let reader = Reader::new(handle, Arc::clone(&shared), pace);
         let thread = thread::Builder::new()
             .name("vddk-disk".to_owned())
-            .spawn(move || Reader::new(handle, shared, pace).run(&inbox))
+            .spawn(move || {
+                reader.run(&inbox);
+                drop(end);
+            })
             .map_err(|_| Error::ThreadEnded)?;
         Ok(Self {
             jobs: Some(jobs),
             thread: Some(thread),
+            ended,
+            shared,
+            time_out: pace.time_out,
         })
     }
 
@@ -75,22 +93,43 @@ impl Worker {
     pub(crate) fn drain(&self) -> Result<(), Error> {
         let (reply, answer) = bounded(1);
         self.send(Job::Drain(reply))?;
-        answer.recv().map_err(|_| Error::ThreadEnded)?
+        match answer.recv_timeout(self.time_out) {
+            Ok(drained) => drained,
+            Err(RecvTimeoutError::Timeout) => Err(self.give_up()),
+            Err(RecvTimeoutError::Disconnected) => Err(Error::ThreadEnded),
+        }
     }
 
     fn send(&self, job: Job) -> Result<(), Error> {
-        self.jobs
-            .as_ref()
-            .ok_or(Error::ThreadEnded)?
-            .send(job)
-            .map_err(|_| Error::ThreadEnded)
+        if self.shared.is_poisoned() {
+            return Err(self.poisoned());
+        }
+        let jobs = self.jobs.as_ref().ok_or(Error::ThreadEnded)?;
+        match jobs.send_timeout(job, self.time_out) {
+            Ok(()) => Ok(()),
+            Err(SendTimeoutError::Timeout(_)) => Err(self.give_up()),
+            Err(SendTimeoutError::Disconnected(_)) => Err(Error::ThreadEnded),
+        }
+    }
+
+    fn give_up(&self) -> Error {
+        self.shared.poison();
+        self.poisoned()
+    }
+
+    fn poisoned(&self) -> Error {
+        Error::Poisoned {
+            object: self.shared.path.clone(),
+        }
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(thread) = self.thread.take() {
+        let stuck = self.shared.is_poisoned()
+            && self.ended.recv_timeout(LAST_WAIT) == Err(RecvTimeoutError::Timeout);
+        if let Some(thread) = self.thread.take().filter(|_| !stuck) {
             let _ = thread.join();
         }
     }

@@ -218,3 +218,40 @@ fn a_completion_that_does_not_come_gives_the_disk_up() {
         },
     );
 }
+
+#[test]
+fn a_call_that_does_not_return_gives_the_disk_up_and_nobody_waits_for_it() {
+    in_own_process(
+        "reads::a_call_that_does_not_return_gives_the_disk_up_and_nobody_waits_for_it",
+        || {
+            let kit = Kit::new();
+            kit.fault(Fault {
+                call: "VixDiskLib_Read".to_owned(),
+                delay_ms: Some(60_000),
+                ..Fault::default()
+            });
+            let library = kit.load();
+            let access = library
+                .prepare_for_access(kit.params(), "cbt stuck")
+                .unwrap();
+            let (snapshot, path) = kit.snapshot();
+            let connection = access.connect(&Kit::connect_options(&snapshot)).unwrap();
+            let options = OpenOptions {
+                reads: ReadMode::Synchronous,
+                time_out: Duration::from_millis(50),
+                ..OpenOptions::default()
+            };
+            let disk = connection.open(&path, &options).unwrap();
+            let late = disk.read(0, SectorBuf::new(8).unwrap()).unwrap().wait();
+            assert!(matches!(late, Err(Error::TimedOut { .. })), "{late:?}");
+            let closed = disk.close();
+            assert!(matches!(closed, Err(Error::Poisoned { .. })), "{closed:?}");
+            // The stuck thread keeps the access alive; it can still be ended by its identity.
+            drop(connection);
+            assert!(access.close().is_err());
+            library.end_access(&kit.params(), "cbt stuck").unwrap();
+            assert!(kit.lab.vm(&kit.vm).unwrap().disabled_methods.is_empty());
+            assert_eq!(kit.count("VixDiskLib_Close"), 0);
+        },
+    );
+}
