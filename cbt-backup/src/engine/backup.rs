@@ -116,6 +116,18 @@ pub fn backup(
     }
     let vm = fit(site.ask(site.client.vm(&found.moref))?)?;
 
+    for left in undo::every(&vm.snapshots)
+        .into_iter()
+        .filter(|node| node.name == SNAPSHOT_NAME)
+    {
+        recorder.event(&Event::warning(
+            "other-snapshot",
+            format!(
+                "a snapshot {:?} of another machine's run is there; it is left alone ({})",
+                left.name, left.description
+            ),
+        ));
+    }
     let session = begin_session(site, repository, &vm)?;
     let ledger = match Ledger::begin(&ledgers, &session.id().to_string(), subject) {
         Ok(ledger) => ledger,

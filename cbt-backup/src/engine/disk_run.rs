@@ -276,6 +276,7 @@ impl DiskRun<'_> {
         let disk = connection.open(file, &OpenOptions::default())?;
         let mut source: Box<dyn DiskSource> = Box::new(VddkSource::new(disk));
         *transport = Some(source.transport());
+        self.tell_transport(&task.disk, &source.transport());
         if source.capacity_bytes() != task.disk.capacity_bytes {
             return Err(Error::Vddk(vddk::Error::Argument {
                 what: format!(
@@ -322,6 +323,24 @@ impl DiskRun<'_> {
             ));
         }
         Ok(read_bytes)
+    }
+
+    /// A transport that was not the one wanted most is told, never taken in silence.
+    fn tell_transport(&self, disk: &Disk, chosen: &str) {
+        let wanted = self
+            .options
+            .transports
+            .modes()
+            .first()
+            .map(|mode| mode.as_str());
+        if wanted.is_some_and(|wanted| wanted != chosen) {
+            let message = format!(
+                "{} comes by {chosen}; wanted were {}",
+                disk.label, self.options.transports
+            );
+            self.monitor
+                .event(&Event::warning("other-transport", message));
+        }
     }
 
     /// What a full reads: the allocated areas where they can be believed, else everything.

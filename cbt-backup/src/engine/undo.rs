@@ -146,7 +146,11 @@ fn end_access(
     identity: &str,
 ) -> Result<(), Error> {
     match access {
-        Some(access) => Ok(access.close()?),
+        Some(access) => match access.close() {
+            // A disk that was given up keeps the handle; the identity ends it all the same.
+            Err(vddk::Error::Argument { .. }) => end_access(site, vm, None, identity),
+            closed => Ok(closed?),
+        },
         None => Ok(site
             .library
             .end_access(&site.connect_params(vm)?, identity)?),
