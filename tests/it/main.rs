@@ -1,1 +1,14 @@
-//! Whole runs.
+//! Whole runs of the real program against the stand-ins.
+
+#![forbid(unsafe_code)]
+
+mod cycle;
+mod disk_faults;
+mod interrupted;
+mod lies;
+mod output;
+mod refused;
+mod repository_faults;
+mod secrets;
+mod server_faults;
+mod tracking;

@@ -1,0 +1,164 @@
+//! Disks that cannot be read.
+
+use anyhow::Result;
+use cbt_tests::Bench;
+use lab::Fault;
+
+fn refuse(call: &str, nth: u64, count: u64, code: u64) -> Fault {
+    let (nth, count, code) = (Some(nth), Some(count), Some(code));
+    Fault {
+        call: call.to_owned(),
+        nth,
+        count,
+        code,
+        ..Fault::default()
+    }
+}
+
+/// A request of the first disk that is accepted and then fails.
+const READ: &str = "VixDiskLib_ReadAsync.callback";
+
+#[test]
+fn a_disk_that_fails_in_the_first_run_is_absent_and_the_other_is_kept() -> Result<()> {
+    for (call, nth, code) in [
+        (READ, 3, 14011),
+        (READ, 2, 16002),
+        ("VixDiskLib_Open", 1, 13),
+    ] {
+        let mut bench = Bench::new()?;
+        let _ = bench.init()?.expect_code(0);
+        bench.order(&[refuse(call, nth, 1, code)])?;
+        let outcome = bench.backup(&[])?.expect_code(3);
+        assert_eq!(outcome.result()["incomplete"], true);
+        assert!(
+            outcome.events().contains(&"disk-failed".to_owned()),
+            "{outcome:#?}"
+        );
+        assert!(
+            outcome
+                .disk(2000)
+                .text("failure")
+                .contains(&code.to_string()),
+            "{outcome:#?}"
+        );
+        assert_eq!(outcome.disk(2001).text("failure"), "");
+        bench.assert_put_back()?;
+
+        let (point, to) = (outcome.point(), bench.path("restored/to"));
+        let _ = bench
+            .restore(&point, &to, &["--disk", "2000"])?
+            .expect_code(18);
+        let _ = bench
+            .restore(&point, &to, &["--disk", "2001"])?
+            .expect_code(0);
+        bench
+            .frozen(&point)?
+            .compare(2001, &to.join("app01-disk-2001.raw"))?;
+        let list = bench.list()?.expect_code(0).result();
+        assert_eq!(list["points"][0]["complete"], false);
+
+        bench.order(&[])?;
+        let next = bench.backup(&[])?.expect_code(0);
+        assert_eq!(next.disk(2000).text("action"), "full");
+        assert_eq!(next.disk(2001).text("action"), "incremental", "{next:#?}");
+        bench.assert_restores(&next.point())?;
+        let _ = bench.verify("full")?.expect_code(0);
+        bench.assert_put_back()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_disk_that_fails_later_keeps_its_older_state_and_its_id() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let full = bench.backup(&[])?.expect_code(0).point();
+    bench.touched.clear();
+    for block in [3, 40, 80] {
+        bench.guest_write(2000, block << 18, &vec![9; 1 << 18])?;
+    }
+    bench.guest_write(2001, 4096, &[9; 512])?;
+    // One block is stored before the next one fails.
+    bench.order(&[refuse(READ, 2, 1, 16002)])?;
+    let failed = bench.backup(&[])?.expect_code(3);
+    let point = failed.point();
+    bench.assert_put_back()?;
+
+    let to = bench.path("restored/to");
+    let _ = bench
+        .restore(&point, &to, &[])?
+        .expect_code(3)
+        .expect_said("Hard disk 1");
+    assert!(!to.join("app01-disk-2000.raw").exists());
+    let _ = bench
+        .restore(&point, &to, &["--allow-carried"])?
+        .expect_code(0);
+    bench
+        .frozen(&full)?
+        .compare(2000, &to.join("app01-disk-2000.raw"))?;
+    bench
+        .frozen(&point)?
+        .compare(2001, &to.join("app01-disk-2001.raw"))?;
+
+    bench.order(&[])?;
+    let next = bench.backup(&[])?.expect_code(0);
+    let wanted = bench
+        .touched
+        .changed_bytes(2000, bench.capacity_bytes(2000)?);
+    assert_eq!(next.disk(2000).bytes("changed_bytes"), wanted, "{next:#?}");
+    assert_eq!(next.disk(2001).bytes("changed_bytes"), 0);
+    bench.assert_put_back()?;
+    bench.assert_restores(&next.point())?;
+    bench.assert_restores(&full)?;
+    let _ = bench.verify("full")?.expect_code(0);
+    Ok(())
+}
+
+#[test]
+fn when_no_disk_can_be_read_it_is_15_and_no_point() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let full = bench.backup(&[])?.expect_code(0).point();
+    bench.order(&[refuse("VixDiskLib_Open", 1, 0, 13)])?;
+    let _ = bench.backup(&["--full"])?.expect_code(15);
+    bench.assert_put_back()?;
+    let list = bench.list()?.expect_code(0).result();
+    assert_eq!(list["points"].as_array().map(Vec::len), Some(1));
+    bench.assert_restores(&full)
+}
+
+#[test]
+fn allocated_areas_that_are_not_told_cost_time_and_nothing_else() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    bench.order(&[refuse("VixDiskLib_QueryAllocatedBlocks", 1, 0, 6)])?;
+    let full = bench.backup(&[])?.expect_code(0);
+    assert_eq!(
+        full.events(),
+        ["tracking-on", "allocation-unknown", "allocation-unknown"]
+    );
+    assert_eq!(
+        full.disk(2000).bytes("read_bytes"),
+        bench.capacity_bytes(2000)?
+    );
+    assert_eq!(
+        full.disk(2001).bytes("read_bytes"),
+        bench.capacity_bytes(2001)?
+    );
+    bench.assert_put_back()?;
+    bench.assert_sound()
+}
+
+#[test]
+fn a_vm_that_cannot_be_kept_in_place_is_backed_up_with_a_warning() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    bench.order(&[refuse("VixDiskLib_PrepareForAccess", 1, 0, 3014)])?;
+    let outcome = bench.backup(&[])?.expect_code(0);
+    assert!(
+        outcome.events().contains(&"access-not-prepared".to_owned()),
+        "{outcome:#?}"
+    );
+    bench.assert_put_back()?;
+    bench.assert_sound()
+}

@@ -1,0 +1,181 @@
+//! Repositories that are full, or damaged.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use cbt_tests::{Bench, Noise};
+
+/// A bench with one point, and noise on the first disk that no repository holds yet.
+fn bench_with_much_to_store() -> Result<Bench> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let _ = bench.backup(&[])?.expect_code(0);
+    bench.guest_write(2000, 4 << 20, &Noise::new(77).bytes(12 << 20))?;
+    Ok(bench)
+}
+
+#[test]
+fn a_store_that_takes_no_more_is_16_and_older_points_verify() -> Result<()> {
+    let mut bench = bench_with_much_to_store()?;
+    // Blocks of 512 bytes: no file may grow beyond a mebibyte. The signal that comes with it is
+    // left out, so that writes fail as on a full disk.
+    let limit = "trap '' XFSZ; ulimit -f 2048";
+    let run = bench.start_after(limit, &bench.backup_arguments("app01", &[]))?;
+    let outcome = run.wait()?;
+    // The limit is one of files, not of the disk: to say 1 is no lie.
+    assert!(matches!(outcome.code, Some(16 | 1)), "{outcome:#?}");
+    let _ = outcome.expect_said("failed to write");
+    bench.assert_put_back()?;
+    bench.assert_sound()?;
+    let next = bench.backup(&[])?.expect_code(0);
+    assert_eq!(next.result()["kind"], "incremental");
+    bench.assert_put_back()?;
+    bench.assert_sound()
+}
+
+#[test]
+fn a_full_file_system_is_16_and_older_points_verify() -> Result<()> {
+    let enter = "mount -t tmpfs -o size=40m none \"$1\"";
+    if !namespaces_are_allowed() {
+        eprintln!(
+            "skipped: a_full_file_system_is_16: no mount in a namespace of its own (unshare -rm)"
+        );
+        return Ok(());
+    }
+    let mut bench = Bench::new()?;
+    let repository = bench.path("repository");
+    fs::create_dir(&repository)?;
+    // The small file system is there for this shell and its children only.
+    let script = format!(
+        "{enter} || exit 99; {{ {init} && {backup}; }} >/dev/null 2>&1 || exit 98; \
+         head -c 33554432 /dev/urandom > \"$1\"/filler 2>/dev/null; rm -f \"$2\"/go; : > \"$2\"/ready; \
+         while [ ! -e \"$2\"/go ]; do sleep 0.05; done; \
+         {backup} > \"$2\"/full.out 2>\"$2\"/full.err; echo $? > \"$2\"/full.code; \
+         rm \"$1\"/filler; {verify} > \"$2\"/verify.out 2>&1; echo $? > \"$2\"/verify.code; \
+         {backup} > /dev/null 2>&1; echo $? > \"$2\"/next.code; {verify} >/dev/null 2>&1",
+        init = quoted(&bench, "init", &[])?,
+        backup = quoted(&bench, "backup", &[])?,
+        verify = quoted(&bench, "verify", &["--level", "full"])?,
+    );
+    let output = bench.path("output");
+    let mut shell = Command::new("unshare");
+    shell
+        .args(["-rm", "sh", "-c", &script, "sh"])
+        .arg(&repository)
+        .arg(&output);
+    let mut child = shell.spawn()?;
+    while !output.join("ready").exists() {
+        if let Some(status) = child.try_wait()? {
+            anyhow::bail!("the shell ended early: {status}");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    bench.guest_write(2000, 4 << 20, &Noise::new(77).bytes(12 << 20))?;
+    fs::write(output.join("go"), "")?;
+    let status = child.wait()?;
+    let read = |name: &str| fs::read_to_string(output.join(name)).with_context(|| name.to_owned());
+    let said = read("full.err")?;
+    assert_eq!(read("full.code")?.trim(), "16", "{said}");
+    assert!(
+        said.contains("hint: ") && said.to_lowercase().contains("no space"),
+        "{said}"
+    );
+    assert_eq!(read("verify.code")?.trim(), "0", "{}", read("verify.out")?);
+    assert_eq!(read("next.code")?.trim(), "0");
+    assert!(status.success(), "the last verification: {status}");
+    bench.assert_put_back()
+}
+
+fn namespaces_are_allowed() -> bool {
+    let script = "mount -t tmpfs none /mnt";
+    let tried = Command::new("unshare")
+        .args(["-rm", "sh", "-c", script])
+        .output();
+    tried.is_ok_and(|tried| tried.status.success())
+}
+
+/// A call of the program as a shell takes it.
+fn quoted(bench: &Bench, command: &str, options: &[&str]) -> Result<String> {
+    let arguments = match command {
+        "backup" => bench.backup_arguments("app01", options),
+        _ => bench.repository_arguments(command, options),
+    };
+    let mut words = vec![cbt_tests::program()?.display().to_string()];
+    words.extend(
+        arguments
+            .iter()
+            .map(|argument| argument.to_string_lossy().into_owned()),
+    );
+    let quote = |word: &String| format!("'{}'", word.replace('\'', "'\\''"));
+    Ok(words.iter().map(quote).collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn a_file_in_the_way_ends_the_run_before_anything_is_touched() -> Result<()> {
+    let mut bench = bench_with_much_to_store()?;
+    // A file where the announcement's folder belongs: an obstacle also for root.
+    let open = bench.path("repository/open");
+    if open.exists() {
+        fs::remove_dir_all(&open)?;
+    }
+    fs::write(&open, "in the way")?;
+    let outcome = bench.backup(&[])?;
+    assert!(matches!(outcome.code, Some(16 | 1)), "{outcome:#?}");
+    let _ = outcome.expect_said("failed to write open/");
+    assert_eq!(bench.calls()?.count("vcenter", "CreateSnapshot_Task"), 1);
+    bench.assert_put_back()?;
+    fs::remove_file(&open)?;
+    let _ = bench.backup(&[])?.expect_code(0);
+    bench.assert_sound()
+}
+
+#[test]
+fn a_flipped_byte_is_found_and_never_restored() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let point = bench.backup(&[])?.expect_code(0).point();
+    let pack = largest_file(bench.path("repository"))?;
+    let mut bytes = fs::read(&pack)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&pack, &bytes)?;
+    let verified = bench.verify("full")?.expect_code(4);
+    assert!(
+        !verified.result()["findings"]
+            .as_array()
+            .is_none_or(Vec::is_empty),
+        "{verified:#?}"
+    );
+    let to = bench.path("restored/to");
+    let _ = bench.restore(&point, &to, &[])?.expect_code(4);
+    let left = fs::read_dir(&to)?
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name());
+    let left: Vec<_> = left.collect();
+    assert!(
+        left.len() < 2
+            && !left
+                .iter()
+                .any(|name| name.to_string_lossy().contains("partial")),
+        "{left:?}"
+    );
+    Ok(())
+}
+
+fn largest_file(folder: PathBuf) -> Result<PathBuf> {
+    let mut folders = vec![folder];
+    let mut largest = (0, PathBuf::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else {
+                largest = largest.max((entry.metadata()?.len(), entry.path()));
+            }
+        }
+    }
+    Ok(largest.1)
+}
