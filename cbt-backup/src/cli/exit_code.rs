@@ -174,7 +174,7 @@ impl From<repo::Error> for Failure {
                 ExitCode::NotFound,
                 Some("`cbt-backup list` shows the points"),
             ),
-            E::Damaged { .. } | E::Missing { .. } | E::Unreadable { .. } => (
+            damage if damage.is_damage() => (
                 ExitCode::Damage,
                 Some("`cbt-backup verify` tells what is affected"),
             ),
