@@ -266,7 +266,12 @@ impl Bench {
         self.start_command(command)
     }
 
-    fn start_command(&self, mut command: Command) -> Result<Run> {
+    /// Starts any command with the environment that the program gets.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn start_command(&self, mut command: Command) -> Result<Run> {
         command
             .env_clear()
             .env("HOME", self.path("home"))
