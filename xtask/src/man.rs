@@ -23,7 +23,7 @@ impl Man {
     ///
     /// When the build fails, or the file differs and `--check` is given.
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let program = Build::run(&["-p", "cbt-backup"])?.program("cbt-backup")?;
+        let program = Build::packages(&["cbt-backup"])?.program("cbt-backup")?;
         let output = Command::new(program)
             .arg("man")
             .output()

@@ -45,7 +45,25 @@ pub(crate) fn cargo() -> anyhow::Result<Command> {
         .env("CARGO_TARGET_DIR", target()?);
     // What we build must not depend on a kit that happens to lie on this machine.
     command.env_remove("VDDK_INCLUDE_DIR");
+    for (name, _) in env::vars_os() {
+        if is_of_this_package(&name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
     Ok(command)
+}
+
+/// Does cargo set this variable to tell the program it runs about its package? Build scripts that
+/// watch such variables, as ring's does, would run again and make much of the tree build anew.
+fn is_of_this_package(name: &str) -> bool {
+    let kinds = [
+        "CARGO_PKG_",
+        "CARGO_MANIFEST_",
+        "CARGO_BIN_",
+        "CARGO_CRATE_NAME",
+        "CARGO_PRIMARY_PACKAGE",
+    ];
+    kinds.iter().any(|kind| name.starts_with(kind))
 }
 
 /// What a `cargo build` made, message by message.
@@ -55,6 +73,18 @@ pub(crate) struct Build {
 }
 
 impl Build {
+    /// Builds packages of the workspace. This package is named with them: it needs more features of
+    /// the dependencies than any other, and cargo unites the features of what is built together. So
+    /// what cargo has built to run us is used again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Build::run`].
+    pub(crate) fn packages(names: &[&str]) -> anyhow::Result<Self> {
+        let names = names.iter().chain(&[env!("CARGO_PKG_NAME")]);
+        Self::run(&names.flat_map(|name| ["-p", name]).collect::<Vec<_>>())
+    }
+
     /// Runs `cargo build` with these arguments. Its progress goes to standard error.
     ///
     /// # Errors
@@ -177,6 +207,20 @@ mod tests {
             "bindgen"
         ));
         assert!(!names_package("path+file:///w/vddk-sys#0.1.0", "sys"));
+    }
+
+    #[test]
+    fn only_variables_about_the_package_are_held_back() {
+        assert!(is_of_this_package("CARGO_PKG_NAME") && is_of_this_package("CARGO_MANIFEST_DIR"));
+        for kept in [
+            "CARGO_HOME",
+            "CARGO_TARGET_DIR",
+            "CARGO_NET_OFFLINE",
+            "CARGO_BUILD_JOBS",
+            "PATH",
+        ] {
+            assert!(!is_of_this_package(kept), "{kept}");
+        }
     }
 
     #[test]

@@ -119,11 +119,11 @@ pub(super) fn play(folder: &Path, given: &[PathBuf], keep: bool) -> anyhow::Resu
 }
 
 fn build(keep: bool) -> anyhow::Result<(PathBuf, PathBuf, Option<PathBuf>)> {
-    let mut arguments = vec!["-p", "cbt-backup", "-p", "vixdisklib"];
+    let mut packages = vec!["cbt-backup", "vixdisklib"];
     if keep {
-        arguments.extend(["-p", "vcenter-stub"]);
+        packages.push("vcenter-stub");
     }
-    let build = Build::run(&arguments)?;
+    let build = Build::packages(&packages)?;
     let stand_in = keep.then(|| build.program("vcenter-stub")).transpose()?;
     Ok((
         build.program("cbt-backup")?,
