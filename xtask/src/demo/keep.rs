@@ -18,7 +18,7 @@ pub(super) fn until_interrupted(played: &Played) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("failed to wait for Ctrl-C")?;
     line("");
     line("The stand-in vCenter goes on running. In another terminal, write as the guest would,");
-    line("back up what changed, and restore it:");
+    line("back up what changed, and restore a point:");
     for command in commands(played) {
         line("");
         line(&command);
