@@ -30,6 +30,6 @@ pub use backup::{BackupOptions, BackupReport, OnBadMap, backup};
 pub use disk_run::DiskReport;
 pub use error::Error;
 pub use monitor::{Event, Monitor, Severity, Silent};
-pub use restore::{RestoreOptions, RestoredDisk, restore};
+pub use restore::{RestoreOptions, RestoreReport, RestoredDisk, restore};
 pub use site::Site;
 pub use tracking::TrackingPolicy;

@@ -54,6 +54,10 @@ fn a_disk_that_fails_in_the_first_run_is_absent_and_the_other_is_kept() -> Resul
         bench
             .frozen(&point)?
             .compare(2001, &to.join("app01-disk-2001.raw"))?;
+        let whole = bench.restore(&point, &bench.path("restored/whole"), &[])?;
+        let result = whole.expect_code(3).result();
+        assert_eq!(result["absent"][0], "Hard disk 1");
+        assert_eq!(result["disks"][0]["device_key"], 2001);
         let list = bench.list()?.expect_code(0).result();
         assert_eq!(list["points"][0]["complete"], false);
 

@@ -12,7 +12,7 @@ use crate::{
         options::RepositoryOptions,
         output::{bytes, printable, table},
     },
-    engine::{self, RestoreOptions},
+    engine::{self, Event, Monitor, RestoreOptions},
 };
 
 /// Restore disks of a point to raw files.
@@ -49,7 +49,7 @@ impl Restore {
     /// Runs the command.
     ///
     /// # Errors
-    /// 3 for a carried disk, 4 for damage, 15 when a file cannot be written, 17 when one exists,
+    /// 3 for a carried or absent disk, 4 for damage, 15 when a file cannot be written, 17 when one exists,
     /// 18 for an unknown point or disk.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
         let (repository, point) = context.runtime.block_on(async {
@@ -65,7 +65,7 @@ impl Restore {
             allow_carried: self.allow_carried,
         };
         let progress = context.progress();
-        let restored = engine::restore(
+        let report = engine::restore(
             &repository,
             &context.runtime,
             &point,
@@ -73,9 +73,12 @@ impl Restore {
             &progress,
             &context.cancel,
         )?;
+        for (label, reason) in &report.absent {
+            let message = format!("{label} is not in this point: {reason}");
+            progress.event(&Event::warning("disk-absent", message));
+        }
         if context.output.json {
-            let disks: Vec<_> = restored
-                .iter()
+            let disks: Vec<_> = report.restored.iter()
                 .map(|disk| {
                     json!({
                         "label": disk.label, "device_key": disk.device_key, "path": disk.path.display().to_string(),
@@ -86,6 +89,7 @@ impl Restore {
                 .collect();
             context.output.json_line(&json!({
                 "version": 1, "type": "result", "point": point.id().to_string(), "disks": disks,
+                "absent": report.absent.iter().map(|(label, _)| label).collect::<Vec<_>>(),
             }));
         } else {
             let mut rows = vec![
@@ -93,7 +97,7 @@ impl Restore {
                     .map(str::to_owned)
                     .to_vec(),
             ];
-            rows.extend(restored.iter().map(|disk| {
+            rows.extend(report.restored.iter().map(|disk| {
                 vec![
                     printable(&disk.label),
                     bytes(disk.capacity_bytes),
@@ -103,6 +107,10 @@ impl Restore {
             }));
             context.output.line(&table(&rows));
         }
-        Ok(ExitCode::Done)
+        Ok(if report.absent.is_empty() {
+            ExitCode::Done
+        } else {
+            ExitCode::Incomplete
+        })
     }
 }

@@ -50,6 +50,15 @@ pub struct RestoredDisk {
     pub carried: bool,
 }
 
+/// What a restore did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// The disks that are there now.
+    pub restored: Vec<RestoredDisk>,
+    /// Disks whose data the point does not hold: label and reason.
+    pub absent: Vec<(String, String)>,
+}
+
 /// Restores disks of a point. All checks are made before the first byte is written.
 ///
 /// # Errors
@@ -63,7 +72,7 @@ pub fn restore(
     options: &RestoreOptions,
     monitor: &dyn Monitor,
     cancel: &AtomicBool,
-) -> Result<Vec<RestoredDisk>, Error> {
+) -> Result<RestoreReport, Error> {
     let chosen = choose(&point.root.disks, options)?;
     let target = |path: &Path| {
         let path = path.to_path_buf();
@@ -83,7 +92,7 @@ pub fn restore(
     }
     let pin = runtime.block_on(repository.pin(&[point.id()], &host_name(), HEARTBEAT, runtime))?;
     let mut restored = Vec::new();
-    let done = plan.into_iter().try_for_each(|(index, record, path)| {
+    let done: Result<(), Error> = plan.into_iter().try_for_each(|(index, record, path)| {
         restored.push(restore_disk(
             repository,
             runtime,
@@ -100,7 +109,20 @@ pub fn restore(
     if let Some(Err(error)) = pin.map(|pin| runtime.block_on(pin.close())) {
         tracing::warn!(%error, "the announcement of this restore stays until the next prune");
     }
-    done.map(|()| restored)
+    done?;
+    let absent = point
+        .root
+        .disks
+        .iter()
+        .filter(|_| options.disks.is_empty())
+        .filter_map(|disk| match &disk.state {
+            DiskState::Absent { reason } => Some((disk.identity.label.clone(), reason.clone())),
+            _ => None,
+        });
+    Ok(RestoreReport {
+        absent: absent.collect(),
+        restored,
+    })
 }
 
 #[expect(

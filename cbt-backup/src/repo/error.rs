@@ -266,5 +266,7 @@ pub(crate) fn refuses_data(kind: io::ErrorKind) -> bool {
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::PermissionDenied
             | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::FileTooLarge
+            | io::ErrorKind::NotADirectory
     )
 }
