@@ -6,6 +6,7 @@
 
 mod access;
 mod blocks;
+mod giving_up;
 mod kit;
 mod reads;
 mod refusals;
