@@ -154,8 +154,8 @@ pub(crate) unsafe extern "C" fn panic(format: *const c_char, args: *mut __va_lis
 /// The completion of one piece of a read.
 ///
 /// # Safety
-/// `data` came from [`Box::into_raw`] of a [`Piece`] and is handed back exactly once, which is what
-/// VixDiskLib promises for every request it answered with `VIX_ASYNC`.
+/// `data` came from [`Box::into_raw`] of a [`Piece`] and is handed back once, which is what VixDiskLib
+/// promises for every request it answered with `VIX_ASYNC`. One that never comes back is leaked.
 pub(crate) unsafe extern "C" fn read_done(data: *mut c_void, result: u64) {
     let _ = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: a box was turned into this pointer, and this is the one time it comes back.

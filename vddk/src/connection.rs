@@ -54,7 +54,7 @@ pub(crate) struct ConnectionInner {
     abandoned: AtomicBool,
     server: String,
     // Declared in the order in which they may be released.
-    _params: Arc<RawParams>,
+    params: Arc<RawParams>,
     _access: Option<Arc<AccessInner>>,
     pub(crate) library: Arc<LibraryInner>,
 }
@@ -110,7 +110,7 @@ impl Connection {
                 open: true,
                 abandoned: AtomicBool::new(false),
                 server: server.to_owned(),
-                _params: params,
+                params,
                 _access: access,
                 library: Arc::clone(library),
             }),
@@ -133,7 +133,8 @@ impl Connection {
     /// Logs out (`VixDiskLib_Disconnect`).
     ///
     /// # Errors
-    /// [`Error::Argument`] while a disk is open, [`Error::Call`].
+    /// [`Error::Argument`] while a disk is open, [`Error::Call`], or [`Error::Poisoned`] with the
+    /// server's name when a disk of it was given up: it is then left connected.
     #[doc(alias = "VixDiskLib_Disconnect")]
     pub fn close(self) -> Result<(), Error> {
         match Arc::try_unwrap(self.inner) {
@@ -146,14 +147,25 @@ impl Connection {
 }
 
 impl ConnectionInner {
+    /// Leaves the connection open for ever.
     pub(crate) fn abandon(&self) {
-        self.abandoned.store(true, Ordering::Release);
+        if !self.abandoned.swap(true, Ordering::AcqRel) {
+            // The library may look at the parameters as long as the connection is open (VDDK API
+            // reference, 1.4), and from now on that is until the process ends. So they are leaked,
+            // the password with them.
+            std::mem::forget(Arc::clone(&self.params));
+        }
         self.library.abandon();
     }
 
     fn close_inner(&mut self) -> Result<(), Error> {
-        if !std::mem::take(&mut self.open) || self.abandoned.load(Ordering::Acquire) {
+        if !std::mem::take(&mut self.open) {
             return Ok(());
+        }
+        if self.abandoned.load(Ordering::Acquire) {
+            return Err(Error::Poisoned {
+                object: self.server.clone(),
+            });
         }
         let (raw, server) = (self.raw, self.server.clone());
         self.library.control.run(move |symbols| {

@@ -42,10 +42,11 @@ pub enum Error {
         /// How long it was waited for.
         after: Duration,
     },
-    /// The disk was given up after an earlier time-out.
+    /// The disk was given up after a read that may still be running, or the connection of such a
+    /// disk is to be closed: both stay open until the process ends.
     #[error("{object} was given up after a read that never completed")]
     Poisoned {
-        /// The disk.
+        /// The disk, or the server of the connection.
         object: String,
     },
     /// A thread of this crate is gone.

@@ -24,7 +24,8 @@
 //! - Buffers are [`SectorBuf`]s: aligned to 4096 bytes, whole sectors, owned by the request while
 //!   VDDK may write into them. Dropping a pending read is sound.
 //! - A completion may come inside the call, later, or out of order. One that never comes fails the
-//!   read after a time-out; its buffer is leaked on purpose and the disk is not closed.
+//!   read after a time-out; its buffer is leaked on purpose, and disk, connection and library are
+//!   not closed.
 //! - Errors carry the operation, the code with its name, VDDK's text and what is known of causes.
 //! - Log lines go to `tracing`.
 //!

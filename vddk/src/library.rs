@@ -44,6 +44,8 @@ pub struct Library {
 pub(crate) struct LibraryInner {
     pub(crate) control: Control,
     options: LibraryOptions,
+    /// `Exit` is still to be called.
+    started: bool,
     /// A disk was given up while VDDK still reads from it: `Exit` would meet an open handle.
     abandoned: AtomicBool,
 }
@@ -104,6 +106,7 @@ impl Library {
         let inner = Arc::new(LibraryInner {
             control,
             options,
+            started: true,
             abandoned: AtomicBool::new(false),
         });
         *state = State::Started(Arc::downgrade(&inner));
@@ -213,13 +216,15 @@ impl Library {
 
     /// Ends the library if this is the last handle (`VixDiskLib_Exit`, which takes about a second).
     ///
-    /// Returns true where it was the last.
+    /// Returns true where the library was ended. False says that it was not: it is still in use, by
+    /// another handle or by what was made from one, or a disk was given up, and then VDDK keeps
+    /// running until the process ends.
     ///
     /// # Errors
-    /// [`Error::ThreadEnded`] when the control thread is gone.
+    /// [`Error::ThreadEnded`] when the control thread is gone: the library was not ended either.
     #[doc(alias = "VixDiskLib_Exit")]
     pub fn close(self) -> Result<bool, Error> {
-        Ok(Arc::into_inner(self.inner).is_some())
+        Arc::into_inner(self.inner).map_or(Ok(false), |mut inner| inner.close_inner())
     }
 }
 
@@ -227,19 +232,24 @@ impl LibraryInner {
     pub(crate) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
     }
+
+    /// Returns true where `Exit` was called.
+    fn close_inner(&mut self) -> Result<bool, Error> {
+        if !std::mem::take(&mut self.started) || self.abandoned.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        self.control.run(|symbols| {
+            // SAFETY: the last handle is gone, so no connection and no disk is open, and this is
+            // the thread that called InitEx.
+            unsafe { (symbols.VixDiskLib_Exit)() };
+        })?;
+        Ok(true)
+    }
 }
 
 impl Drop for LibraryInner {
     fn drop(&mut self) {
-        if self.abandoned.load(Ordering::Acquire) {
-            return;
-        }
-        let ended = self.control.run(|symbols| {
-            // SAFETY: the last handle is gone, so no connection and no disk is open, and this is
-            // the thread that called InitEx.
-            unsafe { (symbols.VixDiskLib_Exit)() };
-        });
-        if let Err(error) = ended {
+        if let Err(error) = self.close_inner() {
             tracing::warn!(%error, "VixDiskLib_Exit was not called");
         }
     }

@@ -17,7 +17,8 @@ use crate::{Error, SECTOR_BYTES, SectorBuf, control::check, disk::Shared};
 pub(crate) enum Failure {
     /// The library's result, in the call or in the completion.
     Result(u64),
-    /// The library answered success where it must say `VIX_ASYNC`: the completion will not come.
+    /// The library answered success where it must say `VIX_ASYNC`: whether the completion comes
+    /// nobody knows.
     NotAccepted,
     /// The disk was given up.
     Poisoned,
@@ -33,7 +34,8 @@ pub(crate) struct Request {
     buffer: Mutex<Option<SectorBuf>>,
     pieces_left: AtomicUsize,
     failure: Mutex<Option<Failure>>,
-    reply: Sender<Result<SectorBuf, Failure>>,
+    /// Taken by the first answer: there is one.
+    reply: Mutex<Option<Sender<Result<SectorBuf, Failure>>>>,
 }
 
 // SAFETY: `base` points into the heap memory of `buffer`, which moves with neither value. It is
@@ -60,7 +62,7 @@ impl Request {
             buffer: Mutex::new(Some(buffer)),
             pieces_left: AtomicUsize::new(pieces),
             failure: Mutex::new(None),
-            reply,
+            reply: Mutex::new(Some(reply)),
         };
         (Arc::new(request), answer)
     }
@@ -91,10 +93,7 @@ impl Request {
     /// One piece is done. The last one sends the answer.
     fn piece_done(&self, failure: Option<Failure>) {
         if let Some(failure) = failure {
-            self.failure
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get_or_insert(failure);
+            self.note(failure);
         }
         if self.pieces_left.fetch_sub(1, Ordering::AcqRel) != 1 {
             return;
@@ -105,13 +104,41 @@ impl Request {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         let failure = *self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = match (failure, buffer) {
+        self.answer(match (failure, buffer) {
             (None, Some(buffer)) => Ok(buffer),
             (Some(failure), _) => Err(failure),
             (None, None) => Err(Failure::Poisoned),
-        };
-        // Nobody waits when the pending read was dropped; the buffer then goes away here.
-        let _ = self.reply.send(answer);
+        });
+    }
+
+    /// Fails the whole read for its caller, whatever its pieces do later.
+    ///
+    /// The buffer stays: the library may still write into it, and each piece that is not done keeps
+    /// the request. A completion that comes after all finds the answer given.
+    pub(crate) fn fail_now(&self, failure: Failure) {
+        self.note(failure);
+        self.answer(Err(failure));
+    }
+
+    /// Keeps the first failure.
+    fn note(&self, failure: Failure) {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(failure);
+    }
+
+    /// Answers, unless that was done. A buffer that nobody waits for goes away here.
+    fn answer(&self, answer: Result<SectorBuf, Failure>) {
+        let reply = self
+            .reply
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(reply) = reply {
+            // There is room for one answer. The receiver is gone when the pending read was dropped.
+            let _ = reply.try_send(answer);
+        }
     }
 }
 
@@ -191,7 +218,7 @@ impl PendingRead {
 #[cfg(test)]
 mod tests {
     use super::{Failure, PendingRead, Piece, Request};
-    use crate::SectorBuf;
+    use crate::{SectorBuf, callback};
     use crossbeam_channel::bounded;
 
     static_assertions::assert_impl_all!(PendingRead: Send);
@@ -246,6 +273,41 @@ mod tests {
         }
         .complete(0);
         assert!(matches!(answer.recv().unwrap(), Err(Failure::Result(13))));
+    }
+
+    #[test]
+    fn a_read_that_was_failed_at_once_takes_a_late_completion() {
+        for answer_is_taken in [true, false] {
+            let (request, answer) = request(2, 1);
+            let data = Box::into_raw(Box::new(Piece {
+                request: request.clone(),
+                slot: None,
+            }));
+            request.fail_now(Failure::NotAccepted);
+            assert!(request.has_failed());
+            let is_the_failure = || matches!(answer.try_recv(), Ok(Err(Failure::NotAccepted)));
+            assert!(!answer_is_taken || is_the_failure());
+            // SAFETY: two sectors of the buffer, which the request must still own.
+            unsafe { request.pointer_for(100).write_bytes(7, 1024) };
+            drop(request);
+            // SAFETY: the pointer came from a box and is handed back once.
+            unsafe { callback::read_done(data.cast(), 0) };
+            assert!(answer_is_taken || is_the_failure());
+            assert!(answer.try_recv().is_err(), "there is a second answer");
+        }
+    }
+
+    #[test]
+    fn a_read_that_ended_inside_the_call_is_not_failed_afterwards() {
+        let (request, answer) = request(1, 1);
+        Piece {
+            request: request.clone(),
+            slot: None,
+        }
+        .complete(0);
+        request.fail_now(Failure::NotAccepted);
+        assert!(matches!(answer.try_recv(), Ok(Ok(_))));
+        assert!(answer.try_recv().is_err(), "there is a second answer");
     }
 
     #[test]

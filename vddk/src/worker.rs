@@ -7,7 +7,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
-use vddk_sys::{VIX_ASYNC, VixDiskLibHandleStruct};
+use vddk_sys::{VIX_ASYNC, VIX_OK, VixDiskLibHandleStruct};
 
 use crate::{
     Code, Error, ReadMode, callback,
@@ -210,6 +210,7 @@ impl Reader {
         }
         piece.slot = Some(self.give_back.clone());
         let buffer = piece.request.pointer_for(start_sector);
+        let request = Arc::clone(&piece.request);
         // Handed over before the call: the completion may come inside it.
         let data = Box::into_raw(Box::new(piece));
         let read_async = self.shared.symbols().VixDiskLib_ReadAsync;
@@ -225,17 +226,22 @@ impl Reader {
                 data.cast(),
             )
         };
-        if u32::from(Code::of(result).0) == VIX_ASYNC {
-            return;
+        match u32::from(Code::of(result).0) {
+            VIX_ASYNC => {}
+            // No answer of this function: perhaps the completion was called, perhaps it will be.
+            // So the box is not taken back. It is leaked, and with it the request and the buffer;
+            // the disk is given up before the caller hears of it.
+            VIX_OK => {
+                self.shared.poison();
+                request.fail_now(Failure::NotAccepted);
+            }
+            _ => {
+                // SAFETY: an error says that the request was not accepted and the completion will
+                // not be called (VDDK API reference, 1.7), so the box is still ours.
+                let piece = unsafe { Box::from_raw(data) };
+                piece.fail(Failure::Result(result));
+            }
         }
-        // SAFETY: any answer but VIX_ASYNC says that the request was not accepted and the
-        // completion will not be called (VDDK API reference, 1.7), so the box is still ours.
-        let piece = unsafe { Box::from_raw(data) };
-        piece.fail(if result == 0 {
-            Failure::NotAccepted
-        } else {
-            Failure::Result(result)
-        });
     }
 
     fn drain(&self) -> Result<(), Error> {

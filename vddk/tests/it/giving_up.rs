@@ -3,9 +3,27 @@
 use std::time::Duration;
 
 use lab::Fault;
-use vddk::{Error, OpenOptions, ReadMode, SectorBuf};
+use vddk::{Connection, Error, Library, OpenOptions, ReadMode, SectorBuf};
 
 use crate::kit::{Kit, in_own_process};
+
+/// Closes what a given-up disk came from: each says so, and nothing is pulled from under VDDK.
+fn nothing_is_ended(kit: &Kit, connection: Connection, library: Library) {
+    let closed = connection.close();
+    assert!(
+        matches!(&closed, Err(Error::Poisoned { object }) if object == "127.0.0.1"),
+        "{closed:?}"
+    );
+    assert!(!library.close().unwrap(), "the library was not ended");
+    for call in [
+        "VixDiskLib_Close",
+        "VixDiskLib_Disconnect",
+        "VixDiskLib_FreeConnectParams",
+        "VixDiskLib_Exit",
+    ] {
+        assert_eq!(kit.count(call), 0, "{call} was called");
+    }
+}
 
 #[test]
 fn a_completion_that_does_not_come_gives_the_disk_up() {
@@ -35,16 +53,7 @@ fn a_completion_that_does_not_come_gives_the_disk_up() {
             assert!(matches!(next, Err(Error::Poisoned { .. })), "{next:?}");
             let closed = disk.close();
             assert!(matches!(closed, Err(Error::Poisoned { .. })), "{closed:?}");
-            // Neither would be safe while VDDK may still write into the buffer.
-            connection.close().unwrap();
-            assert!(library.close().unwrap());
-            for call in [
-                "VixDiskLib_Close",
-                "VixDiskLib_Disconnect",
-                "VixDiskLib_Exit",
-            ] {
-                assert_eq!(kit.count(call), 0, "{call} was called");
-            }
+            nothing_is_ended(&kit, connection, library);
         },
     );
 }
@@ -82,6 +91,42 @@ fn a_call_that_does_not_return_gives_the_disk_up_and_nobody_waits_for_it() {
             library.end_access(&kit.params(), "cbt stuck").unwrap();
             assert!(kit.lab.vm(&kit.vm).unwrap().disabled_methods.is_empty());
             assert_eq!(kit.count("VixDiskLib_Close"), 0);
+        },
+    );
+}
+
+#[test]
+fn success_in_place_of_acceptance_gives_the_disk_up_and_is_told_at_once() {
+    in_own_process(
+        "giving_up::success_in_place_of_acceptance_gives_the_disk_up_and_is_told_at_once",
+        || {
+            let kit = Kit::new();
+            kit.fault(Fault {
+                call: "VixDiskLib_ReadAsync".to_owned(),
+                nth: Some(2),
+                code: Some(0),
+                ..Fault::default()
+            });
+            let library = kit.load();
+            let (snapshot, path) = kit.snapshot();
+            let connection = library
+                .connect(&kit.params(), &Kit::connect_options(&snapshot))
+                .unwrap();
+            // Three pieces: the second gets the answer that says neither yes nor no.
+            let options = OpenOptions {
+                request_bytes: 4096,
+                ..OpenOptions::default()
+            };
+            let disk = connection.open(&path, &options).unwrap();
+            // The time-out is a quarter of an hour: the answer does not wait for it.
+            let read = disk.read(0, SectorBuf::new(24).unwrap()).unwrap().wait();
+            let error = read.unwrap_err().to_string();
+            assert!(error.contains("neither accepts nor refuses"), "{error}");
+            let next = disk.read(8, SectorBuf::new(8).unwrap());
+            assert!(matches!(next, Err(Error::Poisoned { .. })), "{next:?}");
+            let closed = disk.close();
+            assert!(matches!(closed, Err(Error::Poisoned { .. })), "{closed:?}");
+            nothing_is_ended(&kit, connection, library);
         },
     );
 }

@@ -20,6 +20,7 @@ fn with_disk(kit: &Kit, options: &OpenOptions, test: impl FnOnce(&Kit, Disk)) {
     assert!(library.close().unwrap());
     assert_eq!(kit.count("VixDiskLib_Open"), kit.count("VixDiskLib_Close"));
     assert_eq!(kit.count("VixDiskLib_Disconnect"), 1);
+    assert_eq!(kit.count("VixDiskLib_FreeConnectParams"), 1);
     assert_eq!(kit.count("VixDiskLib_Exit"), 1);
 }
 
