@@ -160,7 +160,7 @@ pub(crate) unsafe extern "C" fn read_done(data: *mut c_void, result: u64) {
     let _ = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: a box was turned into this pointer, and this is the one time it comes back.
         let piece = unsafe { Box::from_raw(data.cast::<Piece>()) };
-        piece.complete(result);
+        piece.complete("VixDiskLib_ReadAsync", result);
     }));
 }
 

@@ -28,7 +28,8 @@ use crate::{
 /// How reads reach the library. Both never happen on one handle: it would answer error 26000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReadMode {
-    /// `VixDiskLib_ReadAsync`, several in flight.
+    /// `VixDiskLib_ReadAsync`, several in flight. Where the library does not offer it, which its
+    /// answer to the first one tells, the disk is read as by [`ReadMode::Synchronous`].
     #[default]
     Asynchronous,
     /// `VixDiskLib_Read`, one after another.

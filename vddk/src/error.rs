@@ -34,8 +34,8 @@ pub enum Error {
     /// The library was ended; VMware documents no second start in one process.
     #[error("VixDiskLib was ended in this process and cannot be started again")]
     Exited,
-    /// A completion did not come in time. The disk is of no more use, and is not closed.
-    #[error("VixDiskLib_ReadAsync on {object}: no completion within {} s", .after.as_secs())]
+    /// A read, or its completion, did not come in time. The disk is of no more use, and is not closed.
+    #[error("a read of {object} was not done within {} s", .after.as_secs())]
     TimedOut {
         /// The disk.
         object: String,

@@ -16,7 +16,11 @@ use crate::{Error, SECTOR_BYTES, SectorBuf, control::check, disk::Shared};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Failure {
     /// The library's result, in the call or in the completion.
-    Result(u64),
+    Call {
+        /// The C function.
+        function: &'static str,
+        result: u64,
+    },
     /// The library answered success where it must say `VIX_ASYNC`: whether the completion comes
     /// nobody knows.
     NotAccepted,
@@ -150,9 +154,9 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    /// The library says it is done.
-    pub(crate) fn complete(self, result: u64) {
-        self.end((result != 0).then_some(Failure::Result(result)));
+    /// The library says that `function` is done.
+    pub(crate) fn complete(self, function: &'static str, result: u64) {
+        self.end((result != 0).then_some(Failure::Call { function, result }));
     }
 
     /// It was never begun, or will never be completed.
@@ -188,9 +192,9 @@ impl PendingRead {
         let object = &self.shared.path;
         match self.answer.recv_timeout(self.time_out) {
             Ok(Ok(buffer)) => Ok(buffer),
-            Ok(Err(Failure::Result(result))) => {
+            Ok(Err(Failure::Call { function, result })) => {
                 let symbols = self.shared.symbols();
-                match check(symbols, "VixDiskLib_Read", Some(object), None, result) {
+                match check(symbols, function, Some(object), None, result) {
                     Err(error) => Err(error),
                     Ok(()) => Err(Error::ThreadEnded),
                 }
@@ -245,7 +249,7 @@ mod tests {
                 request: request.clone(),
                 slot: Some(slot.clone()),
             }
-            .complete(0);
+            .complete("VixDiskLib_Read", 0);
         }
         assert!(
             answer
@@ -265,14 +269,20 @@ mod tests {
             request: request.clone(),
             slot: None,
         }
-        .complete(13);
+        .complete("VixDiskLib_Read", 13);
         assert!(answer.is_empty() && request.has_failed());
         Piece {
             request: request.clone(),
             slot: None,
         }
-        .complete(0);
-        assert!(matches!(answer.recv().unwrap(), Err(Failure::Result(13))));
+        .complete("VixDiskLib_Read", 0);
+        assert!(matches!(
+            answer.recv().unwrap(),
+            Err(Failure::Call {
+                function: "VixDiskLib_Read",
+                result: 13
+            })
+        ));
     }
 
     #[test]
@@ -304,7 +314,7 @@ mod tests {
             request: request.clone(),
             slot: None,
         }
-        .complete(0);
+        .complete("VixDiskLib_Read", 0);
         request.fail_now(Failure::NotAccepted);
         assert!(matches!(answer.try_recv(), Ok(Ok(_))));
         assert!(answer.try_recv().is_err(), "there is a second answer");
@@ -318,6 +328,6 @@ mod tests {
             request,
             slot: None,
         }
-        .complete(0);
+        .complete("VixDiskLib_Read", 0);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
-use vddk_sys::{VIX_ASYNC, VIX_OK, VixDiskLibHandleStruct};
+use vddk_sys::{VIX_ASYNC, VIX_E_NOT_SUPPORTED, VIX_OK, VixDiskLibHandleStruct};
 
 use crate::{
     Code, Error, ReadMode, callback,
@@ -135,11 +135,22 @@ impl Drop for Worker {
     }
 }
 
+/// How the handle is read. Once a call was accepted it stays so: both kinds on one handle are
+/// error 26000 (VDDK API reference, 7.2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Asynchronous reads are wanted, and none was accepted so far.
+    Untried,
+    Asynchronous,
+    Synchronous,
+}
+
 /// What the thread itself holds.
 struct Reader {
     handle: Raw<VixDiskLibHandleStruct>,
     shared: Arc<Shared>,
     pace: Pace,
+    way: Way,
     /// Places in flight: taken before a call, given back by its completion.
     give_back: Sender<()>,
     places: Receiver<()>,
@@ -155,12 +166,16 @@ impl Reader {
             handle,
             shared,
             pace,
+            way: match pace.mode {
+                ReadMode::Asynchronous => Way::Untried,
+                ReadMode::Synchronous => Way::Synchronous,
+            },
             give_back,
             places,
         }
     }
 
-    fn run(self, inbox: &Receiver<Job>) {
+    fn run(mut self, inbox: &Receiver<Job>) {
         for job in inbox {
             match job {
                 Job::Read(request) => self.read(&request),
@@ -171,7 +186,7 @@ impl Reader {
         }
     }
 
-    fn read(&self, request: &Arc<Request>) {
+    fn read(&mut self, request: &Arc<Request>) {
         let end = request.start_sector() + request.sectors();
         let mut at = request.start_sector();
         while at < end {
@@ -182,7 +197,7 @@ impl Reader {
             };
             if request.has_failed() || self.shared.is_poisoned() {
                 piece.fail(Failure::Poisoned);
-            } else if self.pace.mode == ReadMode::Synchronous {
+            } else if self.way == Way::Synchronous {
                 self.read_now(piece, at, sectors);
             } else {
                 self.submit(piece, at, sectors);
@@ -198,10 +213,10 @@ impl Reader {
         // `sectors` from this pointer on, since the piece lies inside its request, which owns the
         // buffer; this thread alone uses the handle.
         let result = unsafe { read(self.handle.0, start_sector, sectors, buffer) };
-        piece.complete(result);
+        piece.complete("VixDiskLib_Read", result);
     }
 
-    fn submit(&self, mut piece: Piece, start_sector: u64, sectors: u64) {
+    fn submit(&mut self, mut piece: Piece, start_sector: u64, sectors: u64) {
         if self.places.recv_timeout(self.pace.time_out).is_err() {
             // Something in flight never came back.
             self.shared.poison();
@@ -227,7 +242,7 @@ impl Reader {
             )
         };
         match u32::from(Code::of(result).0) {
-            VIX_ASYNC => {}
+            VIX_ASYNC => self.way = Way::Asynchronous,
             // No answer of this function: perhaps the completion was called, perhaps it will be.
             // So the box is not taken back. It is leaked, and with it the request and the buffer;
             // the disk is given up before the caller hears of it.
@@ -235,11 +250,20 @@ impl Reader {
                 self.shared.poison();
                 request.fail_now(Failure::NotAccepted);
             }
-            _ => {
+            code => {
                 // SAFETY: an error says that the request was not accepted and the completion will
                 // not be called (VDDK API reference, 1.7), so the box is still ours.
                 let piece = unsafe { Box::from_raw(data) };
-                piece.fail(Failure::Result(result));
+                if code == VIX_E_NOT_SUPPORTED && self.way == Way::Untried {
+                    tracing::info!(path = %self.shared.path, "no asynchronous reads, so one by one");
+                    self.way = Way::Synchronous;
+                    self.read_now(*piece, start_sector, sectors);
+                    return;
+                }
+                piece.fail(Failure::Call {
+                    function: "VixDiskLib_ReadAsync",
+                    result,
+                });
             }
         }
     }

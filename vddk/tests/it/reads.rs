@@ -52,6 +52,14 @@ fn read_all(kit: &Kit, disk: &Disk) {
     }
 }
 
+/// The function that an error blames.
+fn operation(error: &Error) -> &'static str {
+    match error {
+        Error::Call(call) => call.operation(),
+        other => panic!("no call failed: {other}"),
+    }
+}
+
 fn every_byte(mode: &str, options: OpenOptions) {
     let kit = Kit::new();
     kit.set(mode);
@@ -137,6 +145,7 @@ fn a_failed_completion_names_its_code() {
                 error.code().unwrap().name(),
                 Some("VIX_E_HOST_TCP_CONN_LOST")
             );
+            assert_eq!(operation(&error), "VixDiskLib_ReadAsync");
             assert!(error.is_retryable() && error.explain().is_some(), "{error}");
             read(16).unwrap();
             disk.close().unwrap();
@@ -156,11 +165,84 @@ fn a_request_that_is_not_accepted_fails_alone() {
         });
         with_disk(&kit, &OpenOptions::default(), |_, disk| {
             let read = |start| disk.read(start, SectorBuf::new(8).unwrap()).unwrap().wait();
-            assert_eq!(read(0).unwrap_err().code().unwrap().0, 2);
+            let error = read(0).unwrap_err();
+            assert_eq!(error.code().unwrap().0, 2);
+            assert_eq!(operation(&error), "VixDiskLib_ReadAsync");
             read(0).unwrap();
             disk.close().unwrap();
         });
     });
+}
+
+#[test]
+fn a_failed_synchronous_read_names_its_own_function() {
+    in_own_process(
+        "reads::a_failed_synchronous_read_names_its_own_function",
+        || {
+            let kit = Kit::new();
+            kit.fault(Fault {
+                call: "VixDiskLib_Read".to_owned(),
+                code: Some(14_011),
+                ..Fault::default()
+            });
+            let options = OpenOptions {
+                reads: ReadMode::Synchronous,
+                ..OpenOptions::default()
+            };
+            with_disk(&kit, &options, |_, disk| {
+                let read = disk.read(0, SectorBuf::new(8).unwrap()).unwrap().wait();
+                assert_eq!(operation(&read.unwrap_err()), "VixDiskLib_Read");
+                disk.close().unwrap();
+            });
+        },
+    );
+}
+
+/// Asynchronous reads answer "not supported" from the `nth` call on.
+fn without_async(nth: u64) -> Kit {
+    let kit = Kit::new();
+    kit.set("journal_reads = true");
+    kit.fault(Fault {
+        call: "VixDiskLib_ReadAsync".to_owned(),
+        nth: Some(nth),
+        count: Some(0),
+        code: Some(6),
+        ..Fault::default()
+    });
+    kit
+}
+
+#[test]
+fn reads_are_synchronous_for_good_where_asynchronous_ones_are_not_offered() {
+    in_own_process(
+        "reads::reads_are_synchronous_for_good_where_asynchronous_ones_are_not_offered",
+        || {
+            with_disk(&without_async(1), &OpenOptions::default(), |kit, disk| {
+                read_all(kit, &disk);
+                disk.close().unwrap();
+                assert_eq!(kit.count("VixDiskLib_ReadAsync"), 1, "asked once");
+                assert!(kit.count("VixDiskLib_Read") > 1);
+            });
+        },
+    );
+}
+
+#[test]
+fn no_read_is_synchronous_after_an_asynchronous_one_was_accepted() {
+    in_own_process(
+        "reads::no_read_is_synchronous_after_an_asynchronous_one_was_accepted",
+        || {
+            with_disk(&without_async(2), &OpenOptions::default(), |kit, disk| {
+                let read = |start| disk.read(start, SectorBuf::new(8).unwrap()).unwrap().wait();
+                read(0).unwrap();
+                let error = read(8).unwrap_err();
+                assert_eq!(error.code().unwrap().0, 6);
+                assert_eq!(operation(&error), "VixDiskLib_ReadAsync");
+                disk.close().unwrap();
+                assert_eq!(kit.count("VixDiskLib_Read"), 0);
+            });
+        },
+    );
 }
 
 #[test]
