@@ -17,7 +17,8 @@
 //!
 //! - No versions by `SOAPAction`, no privileges, no `WaitForUpdatesEx`, no datastore files
 //!   over HTTP, no ESXi mode yet.
-//! - Sessions and tasks live in the process and end with it.
+//! - Sessions and tasks live in the process and end with it; finished tasks are forgotten
+//!   after [`Options::task_memory_secs`].
 //!
 //! # Example
 //!

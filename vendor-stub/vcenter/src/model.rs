@@ -42,12 +42,14 @@ pub(crate) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use lab::{DiskSpec, Lab, SiteSpec, SnapshotSpec, VmSpec};
 
     use super::*;
     use crate::Options;
+    use crate::clock::Clock;
     use crate::server::State;
     use crate::session::{Client, View};
     use crate::soap::Fault;
@@ -82,7 +84,9 @@ mod tests {
     async fn all_objects_agree_with_the_schema() {
         let folder = tempfile::tempdir().unwrap();
         let (lab, vm, snapshot) = lab(&folder.path().join("lab"));
-        let tasks = Tasks::new(tokio::runtime::Handle::current(), Duration::ZERO);
+        let clock = Arc::new(Clock::new());
+        let (handle, memory) = (tokio::runtime::Handle::current(), Duration::from_mins(1));
+        let tasks = Tasks::new(handle, Arc::clone(&clock), Duration::ZERO, memory);
         let spec = TaskSpec {
             name: "CreateSnapshot_Task",
             description_id: "VirtualMachine.createSnapshot",
@@ -93,7 +97,7 @@ mod tests {
         let task = tasks
             .start(spec, Box::new(|| Err(Fault::invalid_login())))
             .unwrap();
-        let state = State::new(lab, Options::default(), tasks, 60);
+        let state = State::new(lab, Options::default(), clock, tasks, 60);
         let client = Client::default();
         let (cookie, session) = state.sessions.open("u@d", "en", &client, 0).unwrap();
         let view = format!("session[{}]52", session.key);

@@ -10,6 +10,11 @@ pub struct Options {
     pub listen: SocketAddr,
     /// How long a task takes before its work is done, in milliseconds. Default 40.
     pub task_duration_ms: u64,
+    /// How long a finished task can still be read, in seconds, by the clock that
+    /// [`VCenter::advance_clock`](crate::VCenter::advance_clock) moves; then it is
+    /// `ManagedObjectNotFound`. 0 forgets it at once. Of more than 1000 tasks the oldest
+    /// finished ones go earlier. Default 600.
+    pub task_memory_secs: u64,
     /// Greatest number of objects in one page of `RetrievePropertiesEx`. Default 100.
     pub page_limit: usize,
 }
@@ -19,6 +24,7 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             task_duration_ms: 40,
+            task_memory_secs: 600,
             page_limit: 100,
         }
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::clock::timestamp;
+use crate::clock::{Clock, timestamp};
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
 
-/// The oldest finished tasks are forgotten beyond this number.
+/// Beyond this number the oldest finished task is forgotten, however young it is.
 const MAX_TASKS: usize = 1000;
 const FIRST_TASK: u32 = 5001;
 
@@ -49,10 +49,17 @@ struct Task {
     queue_time: String,
     start_time: Option<String>,
     complete_time: Option<String>,
+    /// When it was done, by the server's clock.
+    done_ms: Option<u64>,
     chain_id: i32,
 }
 
 impl Task {
+    fn is_forgotten(&self, now_ms: u64, memory_ms: u64) -> bool {
+        self.done_ms
+            .is_some_and(|done_ms| now_ms.saturating_sub(done_ms) >= memory_ms)
+    }
+
     fn is_done(&self) -> bool {
         matches!(self.state, State::Success(_) | State::Error(_))
     }
@@ -87,26 +94,42 @@ impl Task {
     }
 }
 
-/// All tasks. They outlive the sessions that started them.
+/// All tasks under way, and those done not long ago. They outlive the sessions that
+/// started them.
 #[derive(Clone, Debug)]
 pub(crate) struct Tasks {
     all: Arc<Mutex<(u32, Vec<Task>)>>,
     runtime: Handle,
+    clock: Arc<Clock>,
     duration: Duration,
+    memory_ms: u64,
 }
 
 impl Tasks {
-    /// No tasks yet. Each will take about `duration` before its work is done.
-    pub(crate) fn new(runtime: Handle, duration: Duration) -> Self {
+    /// No tasks yet. Each will take about `duration` before its work is done, and is
+    /// forgotten when it has been done for `memory` on `clock`.
+    pub(crate) fn new(
+        runtime: Handle,
+        clock: Arc<Clock>,
+        duration: Duration,
+        memory: Duration,
+    ) -> Self {
         Self {
             all: Arc::new(Mutex::new((FIRST_TASK, Vec::new()))),
             runtime,
+            clock,
             duration,
+            memory_ms: u64::try_from(memory.as_millis()).unwrap_or(u64::MAX),
         }
     }
 
+    /// The next number and the tasks, without those whose time is over.
     fn all(&self) -> MutexGuard<'_, (u32, Vec<Task>)> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = self.clock.now_ms();
+        all.1
+            .retain(|task| !task.is_forgotten(now_ms, self.memory_ms));
+        all
     }
 
     /// Starts a task and returns its id. `TaskInProgress` while another one works on the
@@ -144,6 +167,7 @@ impl Tasks {
             queue_time: timestamp(),
             start_time: None,
             complete_time: None,
+            done_ms: None,
             chain_id: i32::try_from(*next).unwrap_or(i32::MAX),
         });
         *next += 1;
@@ -177,6 +201,7 @@ impl Tasks {
         };
         self.change(key, |task| {
             task.complete_time = Some(timestamp());
+            task.done_ms = Some(self.clock.now_ms());
             task.state = match outcome {
                 Ok(result) => State::Success(result),
                 Err(fault) => State::Error(fault),
@@ -189,12 +214,12 @@ impl Tasks {
         all.1.iter_mut().find(|task| task.key == key).map(change)
     }
 
-    /// The task's `info`, if the task is known.
+    /// The task's `info`, if the task is remembered.
     pub(crate) fn info(&self, key: &str) -> Option<DataObject> {
         self.change(key, |task| task.info())
     }
 
-    /// The tasks of an entity, oldest first.
+    /// The tasks of an entity that are remembered, oldest first.
     pub(crate) fn recent(&self, entity: &MoRef) -> Vec<String> {
         self.all()
             .1
@@ -228,6 +253,8 @@ impl Tasks {
 mod tests {
     use super::*;
 
+    const MEMORY: Duration = Duration::from_mins(10);
+
     fn spec() -> TaskSpec {
         TaskSpec {
             name: "CreateSnapshot_Task",
@@ -258,7 +285,8 @@ mod tests {
     }
 
     fn tasks() -> Tasks {
-        Tasks::new(Handle::current(), Duration::from_millis(40))
+        let (clock, duration) = (Arc::new(Clock::new()), Duration::from_millis(40));
+        Tasks::new(Handle::current(), clock, duration, MEMORY)
     }
 
     #[tokio::test]
@@ -295,6 +323,37 @@ mod tests {
         assert_eq!(fault.type_name, "RequestCanceled");
         let again = tasks.cancel(&reference).unwrap_err();
         assert_eq!(again.type_name(), "InvalidState");
+    }
+
+    #[tokio::test]
+    async fn a_finished_task_is_forgotten_in_time_and_one_under_way_is_not() {
+        let tasks = tasks();
+        let entity = spec().entity;
+        let done = tasks.start(spec(), Box::new(|| Ok(None))).unwrap();
+        watch(&tasks, &done).await;
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let wait = move || {
+            released
+                .recv()
+                .map(|()| None)
+                .map_err(|_| panic!("dropped"))
+        };
+        let under_way = tasks.start(spec(), Box::new(wait)).unwrap();
+
+        tasks.clock.advance(MEMORY / 2);
+        assert_eq!(tasks.recent(&entity), [done.as_str(), under_way.as_str()]);
+        tasks.clock.advance(MEMORY / 2);
+        assert_eq!(tasks.recent(&entity), [under_way.as_str()]);
+        assert_eq!(tasks.info(&done), None);
+        let fault = tasks.cancel(&MoRef::new("Task", done)).unwrap_err();
+        assert_eq!(fault.type_name(), "ManagedObjectNotFound");
+
+        // Its time begins when it is done.
+        release.send(()).unwrap();
+        assert_eq!(watch(&tasks, &under_way).await.last().unwrap(), "success");
+        assert_eq!(tasks.recent(&entity), [under_way.as_str()]);
+        tasks.clock.advance(MEMORY);
+        assert!(tasks.recent(&entity).is_empty());
     }
 
     #[tokio::test]

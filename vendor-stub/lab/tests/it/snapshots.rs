@@ -343,7 +343,7 @@ fn merged_chains_stand_the_judgement_of_qemu() {
 fn a_merge_that_was_cut_off_is_finished_later() {
     let fixture = Fixture::new(CAPACITY);
     let (snapshot, _) = fixture.snapshot("s");
-    fixture.write(0, &[7; 2 * GRAIN as usize]);
+    fixture.write(0, &vec![7; 2 * GRAIN as usize]);
     let now = fixture.read(None);
     // The first grain went down, then the process died: the base has another content id now.
     let base = fixture
@@ -355,7 +355,7 @@ fn a_merge_that_was_cut_off_is_finished_later() {
         ..vmdk::OpenOptions::default()
     };
     let mut disk = vmdk::Disk::open(&base, options).unwrap();
-    disk.write_at(0, &[7; GRAIN as usize]).unwrap();
+    disk.write_at(0, &vec![7; GRAIN as usize]).unwrap();
     drop(disk);
     fixture.lab.remove_snapshot(&snapshot, false).unwrap();
     assert!(fixture.read(None) == now);

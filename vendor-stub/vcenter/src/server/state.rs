@@ -1,5 +1,7 @@
 //! What all requests share.
 
+use std::sync::Arc;
+
 use lab::{Fault as Ordered, Lab};
 use serde_json::{Value as Json, json};
 
@@ -18,7 +20,7 @@ pub(crate) struct State {
     /// The settings.
     pub(crate) options: Options,
     /// The server's time.
-    pub(crate) clock: Clock,
+    pub(crate) clock: Arc<Clock>,
     /// Who is logged in.
     pub(crate) sessions: Sessions,
     /// What runs.
@@ -28,11 +30,17 @@ pub(crate) struct State {
 
 impl State {
     /// The state of a new server. `idle_secs` = 0 means that sessions never idle out.
-    pub(crate) fn new(lab: Lab, options: Options, tasks: Tasks, idle_secs: u64) -> Self {
+    pub(crate) fn new(
+        lab: Lab,
+        options: Options,
+        clock: Arc<Clock>,
+        tasks: Tasks,
+        idle_secs: u64,
+    ) -> Self {
         Self {
             lab,
             options,
-            clock: Clock::new(),
+            clock,
             sessions: Sessions::default(),
             tasks,
             idle_ms: match idle_secs {

@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::State;
 use super::listener::{accept, acceptor};
+use crate::clock::Clock;
 use crate::task::Tasks;
 use crate::{Error, Options};
 
@@ -52,8 +53,11 @@ impl VCenter {
             .build()
             .map_err(|source| Error::Thread { source })?;
         let duration = Duration::from_millis(options.task_duration_ms);
-        let tasks = Tasks::new(runtime.handle().clone(), duration);
-        let state = Arc::new(State::new(lab, options, tasks, idle_secs));
+        let memory = Duration::from_secs(options.task_memory_secs);
+        let clock = Arc::new(Clock::new());
+        let handle = runtime.handle().clone();
+        let tasks = Tasks::new(handle, Arc::clone(&clock), duration, memory);
+        let state = Arc::new(State::new(lab, options, clock, tasks, idle_secs));
         let (stop, stopped) = watch::channel(false);
         let served = Arc::clone(&state);
         let thread = std::thread::Builder::new()
@@ -93,7 +97,8 @@ impl VCenter {
         &self.thumbprint_sha256
     }
 
-    /// Lets time pass for sessions, so that a test need not wait for one to idle out.
+    /// Lets time pass for sessions and finished tasks, so that a test need not wait until
+    /// one idles out or is forgotten.
     pub fn advance_clock(&self, by: Duration) {
         self.state.clock.advance(by);
     }

@@ -1,5 +1,7 @@
 //! What a backup does, from login to logout.
 
+use std::time::Duration;
+
 use lab::SiteSpec;
 
 use crate::client::{Client, between};
@@ -185,6 +187,36 @@ fn a_task_holds_its_vm_and_its_result_is_typed() {
     assert!(tree.contains(&current));
     let info = client.task("ConsolidateVMDisks_Task", vm, "");
     assert!(info.contains("<state>success</state>"), "{info}");
+}
+
+#[test]
+fn a_finished_task_goes_when_its_time_is_over() {
+    const REFERENCE: &str = "xsi:type=\"ManagedObjectReference\">";
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let vm = ("VirtualMachine", rig.vm.as_str());
+    let snapshot = client.snapshot(&rig.vm);
+    let recent = client.read(vm, &["recentTask"]).unwrap();
+    let task = between(&recent, REFERENCE, "<").to_owned();
+
+    rig.vcenter.advance_clock(Duration::from_secs(500));
+    let recent = client.read(vm, &["recentTask"]).unwrap();
+    assert!(recent.contains(&format!(">{task}<")), "{recent}");
+    client.read(("Task", &task), &["info"]).unwrap();
+    remove(&mut client, &snapshot);
+
+    rig.vcenter.advance_clock(Duration::from_secs(100));
+    let recent = client.read(vm, &["recentTask"]).unwrap();
+    assert!(!recent.contains(&format!(">{task}<")), "{recent}");
+    assert_eq!(recent.matches(REFERENCE).count(), 1, "the removal");
+    let gone = client.read(("Task", &task), &["info"]).unwrap_err();
+    assert_eq!(gone.type_name, "ManagedObjectNotFound");
+    let gone = client.call("CancelTask", ("Task", &task), "").unwrap_err();
+    assert_eq!(gone.type_name, "ManagedObjectNotFound");
+
+    rig.vcenter.advance_clock(Duration::from_mins(10));
+    let recent = client.read(vm, &["recentTask"]).unwrap();
+    assert!(!recent.contains(REFERENCE), "{recent}");
 }
 
 #[test]
