@@ -82,6 +82,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// True for commands that end in order after a signal; any other just ends.
+    pub fn ends_by_itself(&self) -> bool {
+        matches!(self, Self::Backup(_) | Self::Restore(_) | Self::Verify(_))
+    }
+
     /// The options that name VDDK, where the command needs it.
     pub fn vddk(&self) -> Option<&options::VddkOptions> {
         match self {

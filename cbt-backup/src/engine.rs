@@ -4,7 +4,7 @@
 //!   server's map of changed areas covers it.
 //! - [`source`], [`pipeline`], [`target`]: how the bytes move.
 //! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back.
-//! - [`backup`], [`disk_run`], [`restore`]: the runs.
+//! - [`mod@backup`], [`disk_run`], [`mod@restore`]: the runs.
 //! - [`monitor`], [`recorder`]: what a run tells.
 
 pub mod backup;
@@ -29,7 +29,7 @@ pub mod vm_lock;
 pub use backup::{BackupOptions, BackupReport, OnBadMap, backup};
 pub use disk_run::DiskReport;
 pub use error::Error;
-pub use monitor::{Event, Monitor, Severity, Silent};
+pub use monitor::{Event, Monitor, Severity};
 pub use restore::{RestoreOptions, RestoreReport, RestoredDisk, restore};
 pub use site::Site;
 pub use tracking::TrackingPolicy;

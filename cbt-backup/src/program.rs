@@ -11,7 +11,7 @@ use std::{
 use clap::Parser;
 use serde_json::json;
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
 use tracing_subscriber::EnvFilter;
@@ -21,7 +21,7 @@ use crate::{
         Cli, Command,
         config::Config,
         exit_code::{ExitCode, Failure},
-        output::{Output, note, printable},
+        output::{Output, note, printable, was_cut_off},
         reexec,
     },
     commands::Context,
@@ -40,6 +40,9 @@ pub fn run() -> process::ExitCode {
             failure.code
         }
     };
+    if code == ExitCode::Done && was_cut_off() {
+        return ExitCode::Unexpected.into();
+    }
     code.into()
 }
 
@@ -61,7 +64,9 @@ fn prepare(cli: &Cli) -> Result<Context, Failure> {
     // Without it the makers of HTTP clients panic. An error says that it is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cancel = Arc::new(AtomicBool::new(false));
-    watch_signals(&cancel)?;
+    if cli.command.ends_by_itself() {
+        watch_signals(&cancel)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("cbt-net")
@@ -104,16 +109,14 @@ fn watch_signals(cancel: &Arc<AtomicBool>) -> Result<(), Failure> {
             anyhow::Error::new(error).context("failed to watch for signals"),
         )
     };
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
     let cancel = Arc::clone(cancel);
     let watch = move || {
         for _ in signals.forever() {
             if cancel.swap(true, Ordering::SeqCst) {
                 process::exit(ExitCode::Interrupted as i32);
             }
-            note(
-                "stopping: disks are closed and vSphere is put back as it was; a second signal ends at once",
-            );
+            note("stopping, and leaving all in order; a second signal ends at once");
         }
     };
     std::thread::Builder::new()

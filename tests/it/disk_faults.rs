@@ -166,3 +166,32 @@ fn a_vm_that_cannot_be_kept_in_place_is_backed_up_with_a_warning() -> Result<()>
     bench.assert_put_back()?;
     bench.assert_sound()
 }
+
+/// VDDK may write into the buffer at any time: the disk is not closed, so the snapshot's file stays
+/// in use until the process ends, and the next run removes what is left.
+#[test]
+fn a_read_that_never_completes_gives_its_disk_up_and_the_next_run_cleans_up() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    bench.order(&[Fault {
+        call: READ.to_owned(),
+        nth: Some(2),
+        delay_ms: Some(20_000),
+        ..Fault::default()
+    }])?;
+    let outcome = bench.backup(&["--read-seconds", "1"])?.expect_code(3);
+    let failure = outcome.disk(2000).text("failure").to_owned();
+    assert!(failure.contains("not done within 1 s"), "{outcome:#?}");
+    assert_eq!(outcome.disk(2001).text("failure"), "");
+    assert_eq!(
+        bench.calls()?.count("vixdisklib", "VixDiskLib_EndAccess"),
+        1
+    );
+    assert!(bench.lab.vm(&bench.vm)?.disabled_methods.is_empty());
+
+    bench.order(&[])?;
+    let next = bench.backup(&[])?.expect_code(0);
+    bench.assert_vm_clean()?;
+    bench.assert_restores(&next.point())?;
+    Ok(())
+}

@@ -211,6 +211,21 @@ impl Bench {
     /// When something is left.
     #[track_caller]
     pub fn assert_put_back(&self) -> Result<()> {
+        self.assert_vm_clean()?;
+        self.calls()?.assert_ended(&self.killed);
+        Ok(())
+    }
+
+    /// The part of [`Bench::assert_put_back`] that looks at the VM and the ledgers, not at the calls.
+    ///
+    /// # Errors
+    ///
+    /// When the lab cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// When something is left.
+    pub fn assert_vm_clean(&self) -> Result<()> {
         let vm = self.lab.vm(&self.vm)?;
         assert!(
             vm.snapshots.is_empty(),
@@ -227,7 +242,6 @@ impl Bench {
         if ledgers.exists() {
             assert_eq!(fs::read_dir(ledgers)?.count(), 0, "a ledger is left");
         }
-        self.calls()?.assert_ended(&self.killed);
         Ok(())
     }
 

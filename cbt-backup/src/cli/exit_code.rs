@@ -162,12 +162,13 @@ impl From<repo::Error> for Failure {
         let (code, hint) = match &error {
             E::NoRepository { .. } => (ExitCode::NoRepository, Some("`cbt-backup init` makes one")),
             E::WrongKey { .. } => (ExitCode::Refused, Some("check the passphrase")),
-            E::NotWritable { .. } => (
+            full if full.is_not_writable() => (
                 ExitCode::NotWritable,
                 Some(
                     "make room or give rights; earlier points are untouched, and the run can be repeated",
                 ),
             ),
+            E::Stopped => (ExitCode::Interrupted, None),
             E::AlreadyRepository { .. } | E::NotEmpty { .. } => (ExitCode::TargetExists, None),
             E::UnsupportedAddress { .. } => (ExitCode::Usage, None),
             E::PointNotFound { .. } | E::PointAmbiguous { .. } => (
@@ -206,6 +207,8 @@ impl From<engine::Error> for Failure {
             E::Unfit { .. } | E::NoDisk { .. } | E::BadMap { .. } => {
                 Self::new(ExitCode::Vsphere, error)
             }
+            E::Panicked { .. } => Self::new(ExitCode::Unexpected, error)
+                .with_hint("this is a fault of the program: please report it"),
             E::Carried { .. } => Self::new(ExitCode::Incomplete, error)
                 .with_hint("--allow-carried restores the older state of that disk"),
             E::State { .. } => Self::new(ExitCode::Unexpected, error)

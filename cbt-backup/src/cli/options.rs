@@ -8,7 +8,7 @@ use clap::Args;
 use super::{
     config::Config,
     exit_code::{ExitCode, Failure},
-    secret_input::SecretInput,
+    secret_input::{PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, SecretInput},
 };
 use crate::{
     repo::{Repository, Store},
@@ -23,7 +23,7 @@ pub struct RepositoryOptions {
     /// Folder of the repository
     #[arg(long, env = "CBT_BACKUP_REPO", value_name = "DIR")]
     pub repo: Option<String>,
-    /// File whose first line is the passphrase (else CBT_BACKUP_PASSPHRASE, else a prompt)
+    /// File whose first line is the passphrase; /dev/fd/N reads a descriptor (else CBT_BACKUP_PASSPHRASE, else a prompt)
     #[arg(long, env = "CBT_BACKUP_PASSPHRASE_FILE", value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
     /// Command that prints the passphrase
@@ -61,7 +61,7 @@ impl RepositoryOptions {
                 .passphrase_command
                 .as_ref()
                 .or(config.passphrase_command.as_ref()),
-            variable: "CBT_BACKUP_PASSPHRASE",
+            variable: PASSPHRASE_VARIABLE,
             option: "--passphrase-file",
         };
         input
@@ -89,21 +89,16 @@ pub struct ServerOptions {
     /// User name, for instance backup@vsphere.local
     #[arg(long, env = "CBT_BACKUP_USER", value_name = "NAME")]
     pub user: Option<String>,
-    /// File whose first line is the password (else CBT_BACKUP_PASSWORD, else a prompt)
+    /// File whose first line is the password; /dev/fd/N reads a descriptor (else CBT_BACKUP_PASSWORD, else a prompt)
     #[arg(long, env = "CBT_BACKUP_PASSWORD_FILE", value_name = "FILE")]
     pub password_file: Option<PathBuf>,
     /// Command that prints the password
     #[arg(long, env = "CBT_BACKUP_PASSWORD_COMMAND", value_name = "COMMAND")]
     pub password_command: Option<String>,
     /// SHA-1 or SHA-256 of the server's certificate, AA:BB:…; that one certificate is trusted
-    #[arg(
-        long,
-        env = "CBT_BACKUP_THUMBPRINT",
-        value_name = "HEX",
-        conflicts_with = "ca_file"
-    )]
+    #[arg(long, env = "CBT_BACKUP_THUMBPRINT", value_name = "HEX")]
     pub thumbprint: Option<String>,
-    /// PEM file with the authorities to trust
+    /// PEM file with the authorities to trust; a thumbprint wins over it
     #[arg(long, env = "CBT_BACKUP_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 }
@@ -146,7 +141,7 @@ impl ServerOptions {
                 .password_command
                 .as_ref()
                 .or(config.vsphere.password_command.as_ref()),
-            variable: "CBT_BACKUP_PASSWORD",
+            variable: PASSWORD_VARIABLE,
             option: "--password-file",
         };
         let password = input

@@ -1,6 +1,17 @@
 //! Data on standard output. Everything else goes to standard error.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Something could not be written to standard output. The program then does not say "done".
+static FAILED: AtomicBool = AtomicBool::new(false);
+
+/// True when data that should be on standard output is not.
+pub fn was_cut_off() -> bool {
+    FAILED.load(Ordering::Relaxed)
+}
 
 /// Writes lines of data; a closed pipe ends the writing without a word.
 #[derive(Clone, Copy, Debug)]
@@ -12,9 +23,25 @@ pub struct Output {
 impl Output {
     /// Writes one line.
     pub fn line(self, text: &str) {
+        self.bytes(text.as_bytes());
+        self.bytes(b"\n");
+    }
+
+    /// Writes bytes as they are.
+    pub fn bytes(self, bytes: &[u8]) {
         let mut out = io::stdout().lock();
-        // What reads us may have seen enough: that is no error of ours.
-        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Ok(()) => {}
+            // What reads us has seen enough: that is no error of ours.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => {
+                if !FAILED.swap(true, Ordering::Relaxed) {
+                    note(&format!(
+                        "error: failed to write to standard output: {error}"
+                    ));
+                }
+            }
+        }
     }
 
     /// Writes one value as a line of JSON.

@@ -16,6 +16,12 @@ use crate::secret::Secret;
 /// No password is longer; a file that is was named by mistake.
 const MAX_BYTES: u64 = 64 * 1024;
 
+/// The variable with vSphere's password.
+pub const PASSWORD_VARIABLE: &str = "CBT_BACKUP_PASSWORD";
+
+/// The variable with the repository's passphrase.
+pub const PASSPHRASE_VARIABLE: &str = "CBT_BACKUP_PASSPHRASE";
+
 /// Where a secret may come from, in the order in which it is looked for.
 #[derive(Debug)]
 pub struct SecretInput<'a> {
@@ -84,6 +90,10 @@ fn from_command(command: &str) -> anyhow::Result<Secret> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     reexec::restore_environment(&mut shell);
+    // A command that fetches one secret has no business with the other.
+    shell
+        .env_remove(PASSWORD_VARIABLE)
+        .env_remove(PASSPHRASE_VARIABLE);
     let mut child = shell.spawn()?;
     let output = child
         .stdout

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use vddk::{Library, LibraryOptions, TransportModes};
+use vddk::{Library, LibraryOptions, OpenOptions, TransportModes};
 
 use super::{Context, list::kind};
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
         output::{bytes, printable, table},
     },
     engine::{self, BackupOptions, BackupReport, DiskReport, Site, pipeline::Pace},
+    vsphere::Client,
 };
 
 /// Back a virtual machine up: in full the first time, then what changed.
@@ -55,9 +56,15 @@ pub struct Backup {
     #[arg(long, env = "CBT_BACKUP_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Minutes that a vSphere task, such as removing the snapshot, may take
-    #[arg(long, default_value_t = 240, value_name = "MINUTES")]
+    #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u64).range(1..=10_080), value_name = "MINUTES")]
     task_minutes: u64,
+    /// Seconds that a read may take before its disk is given up
+    #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400), value_name = "SECONDS")]
+    read_seconds: u64,
 }
+
+/// Sessions of vSphere end after about 30 idle minutes.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_mins(10);
 
 /// Whether change tracking may be switched on.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -81,7 +88,7 @@ impl Backup {
     /// Runs the command.
     ///
     /// # Errors
-    /// Every code of the table but 4, 6 and 17.
+    /// Most codes of the table; the point is made when it is 0, 3 or 5.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
         let options = self.options(context)?;
         let repository = context
@@ -105,6 +112,7 @@ impl Backup {
             task_time_out: Duration::from_secs(self.task_minutes * 60),
         };
         let progress = context.progress();
+        let alive = context.runtime.spawn(keep_alive(site.client.clone()));
         let done = engine::backup(
             &site,
             &repository,
@@ -113,6 +121,7 @@ impl Backup {
             &progress,
             &context.cancel,
         );
+        alive.abort();
         if let Err(error) = context.runtime.block_on(site.client.logout()) {
             tracing::warn!(%error, "logging out failed");
         }
@@ -155,26 +164,43 @@ impl Backup {
                 OnBadMap::Fail => engine::OnBadMap::Fail,
             },
             full: self.full,
+            open: OpenOptions {
+                time_out: Duration::from_secs(self.read_seconds),
+                ..OpenOptions::default()
+            },
             pace: Pace::default(),
         })
     }
 }
 
-/// The customary place: for the whole machine as root, else the user's own.
+/// The customary place: for the whole machine as root, else the user's own. What decides is who the
+/// process is, not what its environment says: all runs of one machine must find each other's locks.
 fn default_state_dir() -> Option<PathBuf> {
-    let user = std::env::var_os("XDG_STATE_HOME")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from);
-    let home = std::env::var_os("HOME")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from);
-    match (user, home) {
-        (Some(user), _) => Some(user.join("cbt-backup")),
-        (None, Some(home)) if home.as_os_str() == "/root" => {
-            Some(PathBuf::from("/var/lib/cbt-backup"))
+    if is_root() {
+        return Some(PathBuf::from("/var/lib/cbt-backup"));
+    }
+    let folder = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let user = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")));
+    user.map(|user| user.join("cbt-backup"))
+}
+
+/// The kernel gives a process's folder to the user that it acts as.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|folder| folder.uid() == 0)
+}
+
+/// Keeps the session from running out while disks are read: traffic of the data path does not.
+async fn keep_alive(client: Client) {
+    loop {
+        tokio::time::sleep(KEEP_ALIVE_EVERY).await;
+        if let Err(error) = client.current_time().await {
+            tracing::warn!(%error, "the session could not be kept alive");
         }
-        (None, Some(home)) => Some(home.join(".local/state/cbt-backup")),
-        (None, None) => None,
     }
 }
 

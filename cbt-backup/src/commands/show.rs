@@ -43,7 +43,7 @@ impl Show {
             Ok::<_, Failure>((root, config))
         })?;
         if let Some(config) = config {
-            context.output.line(&String::from_utf8_lossy(&config));
+            context.output.bytes(&config);
         } else if context.output.json {
             let root = serde_json::to_value(&root)
                 .map_err(|error| Failure::new(ExitCode::Unexpected, error))?;

@@ -88,12 +88,6 @@ impl Verify {
         };
         let report = repository.verify(&context.runtime, level, &watch)?;
         watch.progress.disk_ends();
-        if context.cancel.load(Ordering::Relaxed) {
-            return Err(Failure::new(
-                ExitCode::Interrupted,
-                anyhow!("interrupted; nothing can be said of the rest"),
-            ));
-        }
         tell(context, &report);
         Ok(if report.is_clean() {
             ExitCode::Done

@@ -40,7 +40,7 @@ impl Vms {
                         "moref": vm.moref.id,
                         "name": vm.name,
                         "path": vm.path,
-                        "power_state": format!("{:?}", vm.power_state),
+                        "power_state": vm.power_state.to_string(),
                         "instance_uuid": vm.instance_uuid,
                         "template": vm.is_template,
                         "change_tracking": vm.change_tracking_enabled,
@@ -59,7 +59,7 @@ impl Vms {
                     vm.moref.id.clone(),
                     printable(&vm.name),
                     printable(&vm.path),
-                    format!("{:?}", vm.power_state),
+                    vm.power_state.to_string(),
                     match vm.change_tracking_enabled {
                         Some(true) => "on",
                         Some(false) => "off",

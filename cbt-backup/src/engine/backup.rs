@@ -1,16 +1,17 @@
 //! One VM, one run: from its lock to the committed point and a clean vCenter.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
-use vddk::{Access, ConnectOptions, Connection, TransportModes};
+use vddk::{Access, ConnectOptions, Connection, Kind, OpenOptions, TransportModes};
 
 use super::{
     disk_run::{DiskReport, DiskRun},
-    error::Error,
+    error::{Error, chain},
     host::host_name,
     ledger::{Effect, Ledger, Subject},
     monitor::{Event, Monitor},
@@ -53,6 +54,8 @@ pub struct BackupOptions {
     pub on_bad_map: OnBadMap,
     /// Read everything although changes are tracked.
     pub full: bool,
+    /// How disks are opened and read through VDDK.
+    pub open: OpenOptions,
     /// How disks are moved.
     pub pace: Pace,
 }
@@ -94,7 +97,7 @@ pub fn backup(
     let vm = fit(site.ask(site.client.vm(&found.moref))?)?;
     let subject = Subject {
         vcenter: site.vcenter_name(),
-        vm: vm.id.clone(),
+        vm: vm_uuid(&vm),
     };
     let state = |source| Error::State {
         path: options.state_dir.clone(),
@@ -107,7 +110,17 @@ pub fn backup(
 
     let ledgers = options.state_dir.join("ledger");
     let mut clean_before = true;
-    for dead in Ledger::left_behind(&ledgers, &subject).map_err(state)? {
+    let left = Ledger::left_behind(&ledgers, &subject).map_err(state)?;
+    for path in left.unreadable {
+        recorder.event(&Event::warning(
+            "ledger",
+            format!(
+                "{} cannot be read; if a run of another VM died, look for its snapshot",
+                path.display()
+            ),
+        ));
+    }
+    for dead in left.ledgers {
         recorder.event(&Event::warning(
             "dead-run",
             format!("run {} died and is cleaned up now", dead.session()),
@@ -116,14 +129,15 @@ pub fn backup(
     }
     let vm = fit(site.ask(site.client.vm(&found.moref))?)?;
 
-    for left in undo::every(&vm.snapshots)
-        .into_iter()
+    for left in vm
+        .snapshots
+        .iter()
         .filter(|node| node.name == SNAPSHOT_NAME)
     {
         recorder.event(&Event::warning(
             "other-snapshot",
             format!(
-                "a snapshot {:?} of another machine's run is there; it is left alone ({})",
+                "a snapshot {:?} that no ledger here names is there; it is left alone ({})",
                 left.name, left.description
             ),
         ));
@@ -167,12 +181,14 @@ fn fit(vm: Vm) -> Result<Vm, Error> {
     })
 }
 
+/// What identifies a VM for as long as it lives.
+fn vm_uuid(vm: &Vm) -> String {
+    let uuid = vm.instance_uuid.clone().or_else(|| vm.bios_uuid.clone());
+    uuid.unwrap_or_else(|| vm.id.clone())
+}
+
 fn begin_session(site: &Site, repository: &Repository, vm: &Vm) -> Result<Session, Error> {
-    let uuid = vm
-        .instance_uuid
-        .clone()
-        .or_else(|| vm.bios_uuid.clone())
-        .unwrap_or_else(|| vm.id.clone());
+    let uuid = vm_uuid(vm);
     let spec = SessionSpec {
         vm: VmIdentity {
             vcenter_instance_uuid: site.vcenter_name(),
@@ -212,7 +228,9 @@ impl Run<'_> {
     /// Neither end waits for the other or keeps the other from happening.
     fn go(mut self, session: Session) -> Result<BackupReport, Error> {
         let identity = format!("cbt-backup {}", session.id());
-        let read = self.read(&session, &identity);
+        // A fault of ours must not keep vSphere from being put back as it was.
+        let read = catch_unwind(AssertUnwindSafe(|| self.read(&session, &identity)))
+            .unwrap_or_else(|payload| Err(Error::panicked(payload.as_ref())));
         let Run {
             site,
             vm,
@@ -265,7 +283,7 @@ impl Run<'_> {
         }
         self.check_cancel()?;
         let snapshot = self.create_snapshot(identity)?;
-        let snapshot_time = self.site.ask(self.site.client.current_time())?;
+        let snapshot_time = self.snapshot_time(&snapshot)?;
         self.check_cancel()?;
         let config = self.site.ask(self.site.client.snapshot_config(&snapshot))?;
         let vm = self.vm.moref();
@@ -353,11 +371,25 @@ impl Run<'_> {
                     .unwrap_or_default();
                 self.recorder.event(&Event::warning(
                     "access-not-prepared",
-                    format!("the VM may be moved while it is read: {error}{hint}"),
+                    format!(
+                        "the VM may be moved while it is read: {}{hint}",
+                        chain(&error)
+                    ),
                 ));
-                // After lost contact it may have taken effect, and stays listed to be ended.
-                if !error.is_retryable() {
-                    let _ = self.ledger.undone(&effect);
+                // Where it was refused outright nothing is to be ended. In all other cases it may have
+                // taken effect, and stays listed.
+                let refused = matches!(
+                    error,
+                    vddk::Error::MissingFunction { .. } | vddk::Error::Argument { .. }
+                ) || matches!(
+                    error.kind(),
+                    Some(Kind::Permission | Kind::Authentication | Kind::NotFound)
+                );
+                if refused {
+                    let path = self.options.state_dir.clone();
+                    self.ledger
+                        .undone(&effect)
+                        .map_err(|source| Error::State { path, source })?;
                 }
             }
         }
@@ -379,6 +411,20 @@ impl Run<'_> {
             vm: self.vm.name.clone(),
             reason: "vSphere made a snapshot without telling which".to_owned(),
         })
+    }
+
+    /// When the snapshot was made, by vCenter's clock.
+    fn snapshot_time(&self, snapshot: &Moref) -> Result<jiff::Timestamp, Error> {
+        let vm = self.site.ask(self.site.client.vm(&self.vm.moref()))?;
+        let made = vm
+            .snapshots
+            .iter()
+            .find(|node| node.snapshot == *snapshot)
+            .and_then(|node| node.created);
+        match made {
+            Some(made) => Ok(made),
+            None => self.site.ask(self.site.client.current_time()),
+        }
     }
 
     fn connect(&self, snapshot: &Moref) -> Result<Connection, Error> {
@@ -407,7 +453,7 @@ fn commit(
         PointKind::Incremental
     };
     let incomplete = read.disks.iter().any(|disk| disk.failure.is_some());
-    let parent = session.parents().first().map(crate::repo::Point::id);
+    let parent = read.disks.iter().filter_map(|disk| disk.parent).max();
     let events = recorder.events().into_iter().map(|event| PointEvent {
         code: event.kind,
         text: event.message,

@@ -1,14 +1,14 @@
 //! One disk of a run: what is planned, asked, read and stored.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use vddk::{Connection, OpenOptions};
+use vddk::Connection;
 
 use super::{
     backup::{BackupOptions, OnBadMap},
     block_set::BlockSet,
     coverage::{self, BadMap, Page, Uncovered},
-    error::Error,
+    error::{Error, chain},
     monitor::{Event, Monitor},
     pipeline,
     plan::{self, BaseDisk, DiskPlan, Tracking},
@@ -16,7 +16,10 @@ use super::{
     source::{DiskSource, VddkSource},
 };
 use crate::{
-    repo::{Coverage, DiskIdentity, DiskOutcome, DiskSlot, DiskSpec, ParentDisk, Point, Session},
+    repo::{
+        Coverage, DiskIdentity, DiskOutcome, DiskRecord, DiskSlot, DiskSpec, DiskState, ParentDisk,
+        Point, PointId, Session,
+    },
     vsphere::{Disk, DiskChangeInfo, Moref},
 };
 
@@ -45,6 +48,8 @@ pub struct DiskReport {
     pub transport: Option<String>,
     /// Why the disk could not be read, where it could not.
     pub failure: Option<String>,
+    /// The point that this disk builds on, if it does.
+    pub parent: Option<PointId>,
 }
 
 /// What a run knows while it works on its disks.
@@ -80,6 +85,7 @@ pub struct DiskTask {
     wanted: Option<BlockSet>,
     coverage: Coverage,
     parent: Option<ParentDisk>,
+    origin: Option<PointId>,
 }
 
 impl std::fmt::Debug for DiskRun<'_> {
@@ -98,7 +104,7 @@ impl DiskRun<'_> {
     /// When the repository cannot take it, or a bad map is to fail the run.
     pub fn prepare(&self, disk: &Disk) -> Result<Option<DiskTask>, Error> {
         let base = base_of(disk, self.session.parents());
-        let mut plan = plan::plan(disk, self.tracking, base.as_ref().map(|(_, base)| base));
+        let mut plan = plan::plan(disk, self.tracking, base.as_ref().map(|base| &base.disk));
         let mut change_id = disk.backing.change_id.clone().filter(|id| !id.is_empty());
         let mut answer = None;
         match &plan {
@@ -129,6 +135,7 @@ impl DiskRun<'_> {
                     change_id = Some(base_change_id.clone());
                     plan = self.full_after_bad_map(disk, bad);
                 }
+                Err(Uncovered::Query(Error::Interrupted)) => return Err(Error::Interrupted),
                 Err(Uncovered::Query(error)) => plan = self.full_after_fault(disk, &error),
             },
         }
@@ -146,7 +153,8 @@ impl DiskRun<'_> {
                 ..
             }
         );
-        let parent = base.map(|(parent, _)| parent).filter(|_| reuse);
+        let origin = base.as_ref().map(|base| base.origin);
+        let parent = base.map(|base| base.parent).filter(|_| reuse);
         let (slot, parent) =
             self.add(disk, change_id.as_deref(), parent, &mut plan, &mut answer)?;
         let block_shift = self.session.geometry(slot).block_shift();
@@ -168,6 +176,7 @@ impl DiskRun<'_> {
             wanted,
             coverage,
             parent,
+            origin,
         }))
     }
 
@@ -193,12 +202,13 @@ impl DiskRun<'_> {
                 self.monitor.event(&Event::warning(
                     "parent-damaged",
                     format!(
-                        "{}: the last point cannot be built on: {error}; the disk is read in full",
-                        disk.label
+                        "{}: the last point cannot be built on: {}; the disk is read in full",
+                        disk.label,
+                        chain(&error)
                     ),
                 ));
                 *plan = DiskPlan::Full {
-                    reason: format!("the last point is damaged: {error}"),
+                    reason: format!("the last point is damaged: {}", chain(&error)),
                     reuse_parent: false,
                 };
                 *answer = None;
@@ -228,7 +238,7 @@ impl DiskRun<'_> {
                 .unwrap_or_default();
             self.monitor.event(&Event::warning(
                 "disk-failed",
-                format!("{}: {error}{hint}", task.disk.label),
+                format!("{}: {}{hint}", task.disk.label, chain(error)),
             ));
         }
         let reason = failure.as_ref().map(ToString::to_string);
@@ -237,7 +247,7 @@ impl DiskRun<'_> {
                 coverage: task.coverage.clone(),
             },
             (Some(reason), Some(parent)) => DiskOutcome::Carried {
-                from: parent.point,
+                from: task.origin.unwrap_or(parent.point),
                 reason: reason.clone(),
             },
             (Some(reason), None) => DiskOutcome::Absent {
@@ -263,6 +273,7 @@ impl DiskRun<'_> {
             stored_bytes: stats.stored_bytes,
             transport,
             failure: reason,
+            parent: task.parent.map(|parent| parent.point),
         })
     }
 
@@ -273,7 +284,7 @@ impl DiskRun<'_> {
         transport: &mut Option<String>,
     ) -> Result<u64, Error> {
         let file = &task.disk.backing.file_name;
-        let disk = connection.open(file, &OpenOptions::default())?;
+        let disk = connection.open(file, &self.options.open)?;
         let mut source: Box<dyn DiskSource> = Box::new(VddkSource::new(disk));
         *transport = Some(source.transport());
         self.tell_transport(&task.disk, &source.transport());
@@ -305,7 +316,7 @@ impl DiskRun<'_> {
             source.as_mut(),
             &wanted,
             task.block_shift,
-            pipeline::Into {
+            pipeline::Sink {
                 session: self.session,
                 slot: task.slot,
             },
@@ -378,6 +389,9 @@ impl DiskRun<'_> {
     ) -> Result<coverage::Coverage, Uncovered<Error>> {
         self.monitor.step("ask for changed areas");
         coverage::cover(disk.capacity_bytes, ASKED_SHIFT, |start_bytes| {
+            if self.cancel.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
             let asked = self.site.client.query_changed_disk_areas(
                 self.vm,
                 self.snapshot,
@@ -406,10 +420,10 @@ impl DiskRun<'_> {
     fn full_after_fault(&self, disk: &Disk, error: &Error) -> DiskPlan {
         self.monitor.event(&Event::warning(
             "changed-areas-failed",
-            format!("{}: {error}; the disk is read in full", disk.label),
+            format!("{}: {}; the disk is read in full", disk.label, chain(error)),
         ));
         DiskPlan::Full {
-            reason: format!("vSphere could not tell the changed areas: {error}"),
+            reason: format!("vSphere could not tell the changed areas: {}", chain(error)),
             reuse_parent: true,
         }
     }
@@ -449,27 +463,39 @@ fn proof(coverage: &coverage::Coverage) -> Coverage {
     }
 }
 
+/// A disk in an earlier point, and what it can serve for.
+struct Base {
+    parent: ParentDisk,
+    disk: BaseDisk,
+    /// The point whose run read the data: another one where the disk was carried there.
+    origin: PointId,
+}
+
 /// The newest point that holds data of this disk, and the disk in it.
-fn base_of(disk: &Disk, parents: &[Point]) -> Option<(ParentDisk, BaseDisk)> {
+fn base_of(disk: &Disk, parents: &[Point]) -> Option<Base> {
     let uuid = disk.backing.disk_uuid.as_deref().unwrap_or_default();
     parents.iter().find_map(|point| {
-        let index = point.root.disks.iter().position(|record| {
-            let same =
-                record.identity.device_key == disk.device_key && record.identity.disk_uuid == uuid;
-            same && record.has_data()
-        })?;
-        let record = &point.root.disks[index];
-        let base = BaseDisk {
-            change_id: record.change_id.clone(),
-            capacity_bytes: record.capacity_bytes,
+        let same = |record: &DiskRecord| {
+            record.identity.device_key == disk.device_key
+                && record.identity.disk_uuid == uuid
+                && record.has_data()
         };
-        Some((
-            ParentDisk {
+        let index = point.root.disks.iter().position(same)?;
+        let record = &point.root.disks[index];
+        Some(Base {
+            parent: ParentDisk {
                 point: point.id(),
                 disk: index,
             },
-            base,
-        ))
+            disk: BaseDisk {
+                change_id: record.change_id.clone(),
+                capacity_bytes: record.capacity_bytes,
+            },
+            origin: match &record.state {
+                DiskState::Carried { from, .. } => *from,
+                _ => point.id(),
+            },
+        })
     })
 }
 
@@ -480,7 +506,7 @@ fn identity(disk: &Disk) -> DiskIdentity {
         controller: disk
             .controller
             .as_ref()
-            .map(|controller| format!("{:?}", controller.kind))
+            .map(|controller| controller.kind.as_str().to_owned())
             .unwrap_or_default(),
         bus: disk
             .controller

@@ -94,4 +94,37 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A fault of ours. What was changed in vSphere is undone all the same.
+    #[error("the program failed: {what}")]
+    Panicked {
+        /// What the panic said.
+        what: String,
+    },
+}
+
+impl Error {
+    /// What a caught panic said.
+    pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned());
+        let what = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        Self::Panicked {
+            what: what.unwrap_or_else(|| "no words".to_owned()),
+        }
+    }
+}
+
+/// An error with all its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let words = next.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = next.source();
+    }
+    text
 }

@@ -36,7 +36,7 @@ pub enum Effect {
 pub struct Subject {
     /// The vCenter's instance UUID, or the host's name where there is none.
     pub vcenter: String,
-    /// The VM's managed object id.
+    /// The VM's instance UUID, which a new registration keeps; else its BIOS UUID or managed object id.
     pub vm: String,
 }
 
@@ -48,12 +48,26 @@ enum Line {
     Undone(Effect),
 }
 
+/// What dead runs left.
+#[derive(Debug, Default)]
+pub struct LeftBehind {
+    /// The ledgers of the VM asked for, oldest first.
+    pub ledgers: Vec<Ledger>,
+    /// Ledgers that cannot be read; whose they are nobody can say.
+    pub unreadable: Vec<PathBuf>,
+}
+
+enum Found {
+    Ours(Ledger),
+    AnotherVm,
+    Unreadable,
+}
+
 /// A run's list of effects.
 #[derive(Debug)]
 pub struct Ledger {
     path: PathBuf,
     file: File,
-    subject: Subject,
     session: String,
     effects: Vec<Effect>,
 }
@@ -73,7 +87,6 @@ impl Ledger {
         let mut ledger = Self {
             path,
             file,
-            subject: subject.clone(),
             session: session.to_owned(),
             effects: Vec::new(),
         };
@@ -89,61 +102,70 @@ impl Ledger {
     /// living run is among them.
     ///
     /// # Errors
-    /// When the folder or one of its files cannot be read.
-    pub fn left_behind(folder: &Path, subject: &Subject) -> io::Result<Vec<Self>> {
+    /// When the folder cannot be read, or a ledger of this very VM is damaged.
+    pub fn left_behind(folder: &Path, subject: &Subject) -> io::Result<LeftBehind> {
+        let mut found = LeftBehind::default();
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
             Err(error) => return Err(error),
         };
-        let mut found = Vec::new();
         for entry in entries {
             let path = entry?.path();
             if path
                 .extension()
-                .is_some_and(|extension| extension == "jsonl")
+                .is_none_or(|extension| extension != "jsonl")
             {
-                found.extend(Self::open(&path)?.filter(|ledger| ledger.subject == *subject));
+                continue;
+            }
+            match Self::open(&path, subject)? {
+                Found::Ours(ledger) => found.ledgers.push(ledger),
+                Found::AnotherVm => {}
+                Found::Unreadable => found.unreadable.push(path),
             }
         }
-        found.sort_by(|a, b| a.session.cmp(&b.session));
+        found.ledgers.sort_by(|a, b| a.session.cmp(&b.session));
         Ok(found)
     }
 
-    /// Reads a ledger. A last line that was cut off names an effect that never began.
-    fn open(path: &Path) -> io::Result<Option<Self>> {
-        let mut text = String::new();
-        File::open(path)?
-            .take(MAX_BYTES)
-            .read_to_string(&mut text)?;
-        let mut lines = text
-            .split_inclusive('\n')
-            .filter(|line| line.ends_with('\n'));
-        let Some(Ok(Line::Begin { session, subject })) = lines.next().map(serde_json::from_str)
-        else {
-            return Ok(None);
+    /// Reads a ledger. A last line that was cut off names an effect that never began; it is removed,
+    /// so that what is written next begins a line.
+    fn open(path: &Path, wanted: &Subject) -> io::Result<Found> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
+        let whole = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        let mut lines = bytes[..whole].split_inclusive(|byte| *byte == b'\n');
+        let (session, subject) = match lines.next().map(serde_json::from_slice) {
+            Some(Ok(Line::Begin { session, subject })) => (session, subject),
+            // Nothing was written after it: the run died before its first effect.
+            None => return Ok(Found::AnotherVm),
+            Some(_) => return Ok(Found::Unreadable),
         };
+        if subject != *wanted {
+            return Ok(Found::AnotherVm);
+        }
         let mut effects = Vec::new();
         for line in lines {
-            match serde_json::from_str(line) {
+            match serde_json::from_slice(line) {
                 Ok(Line::Effect(effect)) => effects.push(effect),
                 Ok(Line::Undone(effect)) => effects.retain(|one| *one != effect),
                 Ok(Line::Begin { .. }) | Err(_) => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        format!(
-                            "{} is damaged; what it lists must be undone by hand",
-                            path.display()
-                        ),
-                    ));
+                    let what = format!(
+                        "{} is damaged; what it lists must be undone by hand",
+                        path.display()
+                    );
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
                 }
             }
         }
         let file = OpenOptions::new().append(true).open(path)?;
-        Ok(Some(Self {
+        file.set_len(whole as u64)?;
+        Ok(Found::Ours(Self {
             path: path.to_path_buf(),
             file,
-            subject,
             session,
             effects,
         }))
@@ -235,37 +257,25 @@ mod tests {
         ledger.record(snapshot()).unwrap();
         drop(ledger);
 
-        assert!(
-            Ledger::left_behind(folder.path(), &subject("vm-2"))
-                .unwrap()
-                .is_empty()
-        );
-        let mut left = Ledger::left_behind(folder.path(), &subject("vm-1")).unwrap();
-        let mut ledger = left.pop().unwrap();
+        assert!(left(folder.path(), "vm-2").is_empty());
+        let mut ledger = left(folder.path(), "vm-1").pop().unwrap();
         assert_eq!(ledger.open_effects(), [snapshot(), access()]);
         ledger.undone(&snapshot()).unwrap();
         drop(ledger);
 
-        let mut ledger = Ledger::left_behind(folder.path(), &subject("vm-1"))
-            .unwrap()
-            .pop()
-            .unwrap();
+        let mut ledger = left(folder.path(), "vm-1").pop().unwrap();
         assert_eq!(
             (ledger.session(), ledger.open_effects()),
             ("01", vec![access()])
         );
         ledger.undone(&access()).unwrap();
         ledger.close().unwrap();
-        assert!(
-            Ledger::left_behind(folder.path(), &subject("vm-1"))
-                .unwrap()
-                .is_empty()
-        );
+        assert!(left(folder.path(), "vm-1").is_empty());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn a_cut_off_line_is_an_effect_that_never_began() {
+    fn a_cut_off_line_is_an_effect_that_never_began_and_the_next_line_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let mut ledger = Ledger::begin(folder.path(), "01", subject("vm-1")).unwrap();
         ledger.record(access()).unwrap();
@@ -273,15 +283,25 @@ mod tests {
             .file
             .write_all(br#"{"effect":{"effect":"snap"#)
             .unwrap();
-        let left = Ledger::left_behind(folder.path(), &subject("vm-1")).unwrap();
-        assert_eq!(left[0].open_effects(), [access()]);
+        let mut again = left(folder.path(), "vm-1").pop().unwrap();
+        assert_eq!(again.open_effects(), [access()]);
+        again.undone(&access()).unwrap();
+        assert_eq!(left(folder.path(), "vm-1")[0].open_effects(), []);
     }
 
     #[test]
-    fn a_damaged_ledger_is_never_passed_over() {
+    fn a_damaged_ledger_is_never_passed_over_and_stops_no_other_vm() {
         let folder = tempfile::tempdir().unwrap();
         let mut ledger = Ledger::begin(folder.path(), "01", subject("vm-1")).unwrap();
         ledger.file.write_all(b"rubbish\n").unwrap();
         assert!(Ledger::left_behind(folder.path(), &subject("vm-1")).is_err());
+        assert!(left(folder.path(), "vm-2").is_empty());
+        std::fs::write(folder.path().join("02.jsonl"), b"\xff\xfe\n{}\n").unwrap();
+        let found = Ledger::left_behind(folder.path(), &subject("vm-2")).unwrap();
+        assert_eq!(found.unreadable.len(), 1);
+    }
+
+    fn left(folder: &std::path::Path, vm: &str) -> Vec<Ledger> {
+        Ledger::left_behind(folder, &subject(vm)).unwrap().ledgers
     }
 }

@@ -56,15 +56,3 @@ pub trait Monitor: Send + Sync {
     /// Something happened.
     fn event(&self, event: &Event);
 }
-
-/// Sees nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Silent;
-
-impl Monitor for Silent {
-    fn step(&self, _name: &str) {}
-    fn disk_begins(&self, _label: &str, _total_bytes: u64) {}
-    fn advance(&self, _bytes: u64) {}
-    fn disk_ends(&self) {}
-    fn event(&self, _event: &Event) {}
-}

@@ -6,6 +6,7 @@
 
 use std::{
     ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -55,7 +56,7 @@ impl Pace {
 
 /// Where the blocks go.
 #[derive(Clone, Copy, Debug)]
-pub struct Into<'a> {
+pub struct Sink<'a> {
     /// The session.
     pub session: &'a Session,
     /// The disk's place in it.
@@ -71,13 +72,18 @@ pub fn copy(
     source: &mut dyn DiskSource,
     wanted: &BlockSet,
     block_shift: u8,
-    into: Into<'_>,
+    sink: Sink<'_>,
     pace: Pace,
     monitor: &dyn Monitor,
     cancel: &AtomicBool,
 ) -> Result<u64, Error> {
+    // A read is never shorter than a block.
+    let pace = Pace {
+        read_bytes: pace.read_bytes.max(1 << block_shift),
+        ..pace
+    };
     let stage = Stage {
-        into,
+        sink,
         block_shift,
         failure: Mutex::new(None),
         failed: AtomicBool::new(false),
@@ -93,6 +99,8 @@ pub fn copy(
             scope.spawn(move || stage.run(&to_store, &give_back, monitor));
         }
         drop(to_store);
+        // Now every buffer is free or belongs to a worker: without workers the wait for one ends.
+        drop(give_back);
         let read = read_all(source, wanted, block_shift, pace, &filled, &free, &|| {
             cancel.load(Ordering::Relaxed) || stage.failed.load(Ordering::Relaxed)
         });
@@ -182,7 +190,7 @@ fn reads(
 
 /// What the workers share.
 struct Stage<'a> {
-    into: Into<'a>,
+    sink: Sink<'a>,
     block_shift: u8,
     failure: Mutex<Option<Error>>,
     failed: AtomicBool,
@@ -197,9 +205,16 @@ impl Stage<'_> {
     ) {
         for done in to_store {
             if !self.failed.load(Ordering::Relaxed) {
-                match self.store(&done) {
-                    Ok(()) => monitor.advance(done.buffer.len() as u64),
-                    Err(error) => self.fail(error),
+                let stored = catch_unwind(AssertUnwindSafe(|| {
+                    self.store(&done)?;
+                    monitor.advance(done.buffer.len() as u64);
+                    Ok(())
+                }));
+                match stored {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => self.fail(error),
+                    // A fault of ours ends this disk like any other error, with all threads alive.
+                    Err(payload) => self.fail(Error::panicked(payload.as_ref())),
                 }
             }
             let _ = give_back.try_send(done.buffer);
@@ -209,7 +224,7 @@ impl Stage<'_> {
     fn store(&self, done: &ReadDone) -> Result<(), Error> {
         let first = (done.start_sector * SECTOR_BYTES as u64) >> self.block_shift;
         for (block, data) in (first..).zip(done.buffer.chunks(1 << self.block_shift)) {
-            self.into.session.put(self.into.slot, block, data)?;
+            self.sink.session.put(self.sink.slot, block, data)?;
         }
         Ok(())
     }
@@ -225,7 +240,191 @@ impl Stage<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::reads;
+    use super::{DiskSource, Pace, ReadDone, ReadRequest, Sink, copy, reads};
+    use crate::{
+        engine::{Error, Event, Monitor, block_set::BlockSet},
+        repo::{
+            Consistency, Coverage, DiskOutcome, DiskSpec, Image, InitOptions, KdfParams, Piece,
+            PointKind, Repository, RootInfo, SessionOptions, SessionSpec, Store, WalkOptions,
+        },
+        secret::Secret,
+    };
+    use std::{
+        collections::VecDeque,
+        ops::Range,
+        sync::{Arc, atomic::AtomicBool},
+    };
+    use vddk::SECTOR_BYTES;
+
+    const CAPACITY: u64 = 3 * (1 << 20) + 1536;
+
+    /// A disk whose every sector tells its number.
+    struct Numbered {
+        in_flight: VecDeque<ReadDone>,
+        fail_at: Option<u64>,
+    }
+
+    fn sector(number: u64) -> u8 {
+        (number % 251) as u8
+    }
+
+    impl DiskSource for Numbered {
+        fn capacity_bytes(&self) -> u64 {
+            CAPACITY
+        }
+
+        fn transport(&self) -> String {
+            "test".to_owned()
+        }
+
+        fn allocated(&mut self) -> Result<Vec<Range<u64>>, vddk::Error> {
+            Ok(vec![])
+        }
+
+        fn submit(&mut self, request: ReadRequest) -> Result<(), vddk::Error> {
+            let ReadRequest {
+                start_sector,
+                mut buffer,
+            } = request;
+            if self.fail_at.is_some_and(|sector| sector <= start_sector) {
+                return Err(vddk::Error::ThreadEnded);
+            }
+            for (number, bytes) in (start_sector..).zip(buffer.chunks_mut(SECTOR_BYTES)) {
+                bytes.fill(sector(number));
+            }
+            self.in_flight.push_back(ReadDone {
+                start_sector,
+                buffer,
+            });
+            Ok(())
+        }
+
+        fn next(&mut self) -> Option<Result<ReadDone, vddk::Error>> {
+            self.in_flight.pop_front().map(Ok)
+        }
+
+        fn close(self: Box<Self>) -> Result<(), vddk::Error> {
+            Ok(())
+        }
+    }
+
+    /// Sees nothing, or panics at the first block.
+    struct Watcher {
+        panics: bool,
+    }
+
+    impl Monitor for Watcher {
+        fn step(&self, _name: &str) {}
+        fn disk_begins(&self, _label: &str, _total_bytes: u64) {}
+        fn advance(&self, _bytes: u64) {
+            assert!(!self.panics, "the watcher fell over");
+        }
+        fn disk_ends(&self) {}
+        fn event(&self, _event: &Event) {}
+    }
+
+    /// Copies the disk into a repository in memory; gives what came of it.
+    fn run(fail_at: Option<u64>, panics: bool, cancelled: bool) -> Result<(), Error> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let handle = runtime.handle().clone();
+        let store = Store::with_objects(Arc::new(object_store::memory::InMemory::new()), "memory");
+        let kdf = KdfParams {
+            memory_kib: 8,
+            passes: 1,
+            lanes: 1,
+        };
+        let options = InitOptions {
+            kdf,
+            ..InitOptions::default()
+        };
+        let passphrase = Secret::new("x".to_owned());
+        let repository = handle
+            .block_on(Repository::init(store, &passphrase, options))
+            .unwrap();
+        let begun = repository.begin(SessionSpec::default(), &handle, SessionOptions::default());
+        let session = handle.block_on(begun).unwrap();
+        let slot = session
+            .add_disk(DiskSpec {
+                capacity_bytes: CAPACITY,
+                ..DiskSpec::default()
+            })
+            .unwrap();
+        let shift = session.geometry(slot).block_shift();
+        let mut source = Numbered {
+            in_flight: VecDeque::new(),
+            fail_at,
+        };
+        let read = copy(
+            &mut source,
+            &BlockSet::full(CAPACITY, shift),
+            shift,
+            Sink {
+                session: &session,
+                slot,
+            },
+            Pace {
+                read_bytes: 1 << 19,
+                in_flight: 2,
+                workers: 2,
+            },
+            &Watcher { panics },
+            &AtomicBool::new(cancelled),
+        )?;
+        assert_eq!(read, CAPACITY);
+        session.set_disk_state(
+            slot,
+            DiskOutcome::Complete {
+                coverage: Coverage::default(),
+            },
+        );
+        let info = RootInfo {
+            kind: PointKind::Full,
+            snapshot_time: String::new(),
+            snapshot_time_ms: 0,
+            zone: String::new(),
+            consistency: Consistency::Crash,
+            parent: None,
+            files: vec![],
+            events: vec![],
+            program: String::new(),
+        };
+        let committed = session.commit(info)?;
+        let point = handle.block_on(repository.point(&committed.point)).unwrap();
+        let image = Image::open(&repository, &handle, &point, 0).unwrap();
+        image.walk(WalkOptions::default(), |piece| {
+            let Piece::Data { offset_bytes, data } = piece else {
+                return Ok(());
+            };
+            for (number, bytes) in (offset_bytes / 512..).zip(data.chunks(SECTOR_BYTES)) {
+                assert!(
+                    bytes.iter().all(|byte| *byte == sector(number)),
+                    "sector {number} is wrong"
+                );
+            }
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn every_block_arrives() {
+        run(None, false, false).unwrap();
+    }
+
+    #[test]
+    fn a_failing_read_a_signal_and_a_panic_end_the_copy() {
+        assert!(matches!(run(Some(2048), false, false), Err(Error::Vddk(_))));
+        assert!(matches!(run(None, false, true), Err(Error::Interrupted)));
+        // Every worker meets the panic; none of them may leave the reading loop waiting.
+        let panicked = run(None, true, false).unwrap_err();
+        assert!(
+            panicked.to_string().contains("the watcher fell over"),
+            "{panicked}"
+        );
+    }
 
     #[test]
     fn reads_are_cut_at_their_bound_and_end_with_the_disk() {

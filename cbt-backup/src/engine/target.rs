@@ -38,7 +38,7 @@ pub struct RawFile {
 }
 
 impl RawFile {
-    /// Begins a file of `capacity_bytes` at `path`, under the name `<path>.partial` for now.
+    /// Begins a file of `capacity_bytes` at `path`, under a name of its own, `<path>.<id>.partial`, for now.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when `path` exists and `replace` is not set.
@@ -50,12 +50,11 @@ impl RawFile {
             ));
         }
         let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
+        partial.push(format!(".{}.partial", ulid::Ulid::generate()));
         let partial = PathBuf::from(partial);
-        // A partial file is what an interrupted restore left: ours, and of no use.
+        // Never a file that is there: it may be another restore's, or a link to somewhere else.
         let file = OpenOptions::new()
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .write(true)
             .open(&partial)?;
         let this = Self {
@@ -86,9 +85,7 @@ impl DiskTarget for RawFile {
         if self.replace {
             fs::rename(&self.partial, &self.path)?;
         } else {
-            // A link, unlike a rename, never replaces a file that came up meanwhile.
-            fs::hard_link(&self.partial, &self.path)?;
-            fs::remove_file(&self.partial)?;
+            give_name(&self.partial, &self.path)?;
         }
         self.finished = true;
         match self
@@ -99,6 +96,18 @@ impl DiskTarget for RawFile {
             Some(folder) => File::open(folder)?.sync_all(),
             None => File::open(".")?.sync_all(),
         }
+    }
+}
+
+/// Names a complete file, without replacing one that came up meanwhile.
+fn give_name(partial: &Path, path: &Path) -> io::Result<()> {
+    // A link, unlike a rename, never replaces a file.
+    match fs::hard_link(partial, path) {
+        Ok(()) => fs::remove_file(partial),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // A file system without links: the look and the rename are two steps there.
+        Err(_) if !path.try_exists()? => fs::rename(partial, path),
+        Err(error) => Err(error),
     }
 }
 
@@ -131,6 +140,27 @@ mod tests {
         assert_eq!(
             RawFile::create(&path, 1, false).unwrap_err().kind(),
             ErrorKind::AlreadyExists
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn two_restores_of_one_disk_do_not_share_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk.raw");
+        let mut first = Box::new(RawFile::create(&path, 1024, false).unwrap());
+        let mut second = Box::new(RawFile::create(&path, 1024, false).unwrap());
+        first.write(0, &[1; 512]).unwrap();
+        second.write(0, &[2; 1024]).unwrap();
+        first.finish().unwrap();
+        assert_eq!(
+            second.finish().unwrap_err().kind(),
+            ErrorKind::AlreadyExists
+        );
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(
+            bytes[..512].iter().all(|byte| *byte == 1)
+                && bytes[512..].iter().all(|byte| *byte == 0)
         );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }

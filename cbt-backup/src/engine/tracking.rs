@@ -1,7 +1,7 @@
 //! Whether vSphere tracks the VM's changes, and switching it on.
 
 use super::{
-    error::Error,
+    error::{Error, chain},
     monitor::{Event, Monitor},
     plan::Tracking,
     site::Site,
@@ -69,7 +69,10 @@ pub fn prepare(
             Ok(Tracking::On)
         }
         Err(Error::Vsphere(error)) if error.fault().is_some() => Ok(Tracking::Off {
-            reason: format!("change tracking could not be switched on: {error}"),
+            reason: format!(
+                "change tracking could not be switched on: {}",
+                chain(&error)
+            ),
         }),
         Err(error) => Err(error),
     }

@@ -3,12 +3,15 @@
 use vddk::Access;
 
 use super::{
-    error::Error,
+    error::{Error, chain},
     ledger::{Effect, Ledger},
     monitor::{Event, Monitor},
     site::Site,
 };
-use crate::vsphere::{Moref, SnapshotNode, SnapshotTree, TaskState};
+use crate::vsphere::{self, Moref, SnapshotTree, TaskState};
+
+/// The method that PrepareForAccess disables.
+const MOVE_METHOD: &str = "RelocateVM_Task";
 
 /// The name of every snapshot we make.
 pub const SNAPSHOT_NAME: &str = "cbt-backup";
@@ -38,19 +41,16 @@ pub fn unwind(
             Effect::Snapshot { description } => remove_snapshots(site, vm, description, monitor),
             Effect::Access { identity } => end_access(site, vm, access.take(), identity),
         };
-        match undone.map_err(|error| error.to_string()).and_then(|()| {
-            ledger
-                .undone(&effect)
-                .map_err(|error| format!("failed to write the ledger: {error}"))
-        }) {
-            Ok(()) => {}
-            Err(error) => {
-                clean = false;
-                monitor.event(&Event::warning(
-                    "left-behind",
-                    left_behind(&effect, vm, &error),
-                ));
-            }
+        if let Err(error) = undone {
+            clean = false;
+            let message = left_behind(&effect, vm, &chain(&error));
+            monitor.event(&Event::warning("left-behind", message));
+        } else if let Err(error) = ledger.undone(&effect) {
+            // Nothing is left; undoing it once more, in the next run, does no harm.
+            monitor.event(&Event::warning(
+                "ledger",
+                format!("failed to write the run's ledger: {error}"),
+            ));
         }
     }
     if let Err(error) = ledger.close() {
@@ -123,63 +123,75 @@ fn remove_snapshots(
 }
 
 /// A snapshot may still be on its way: its task is waited for before the VM is called clean.
+///
+/// A task that does not end, or cannot be looked at, is an error: then nobody can say that no
+/// snapshot will come.
 fn wait_for_creations(site: &Site, vm: &Moref) -> Result<(), Error> {
     let state = site.ask(site.client.vm(vm))?;
     for task in &state.recent_tasks {
-        // A finished task may vanish between the two questions.
-        let Ok(info) = site.ask(site.client.task(task)) else {
-            continue;
+        let info = match site.ask(site.client.task(task)) {
+            Ok(info) => info,
+            // It ended a while ago, and the server has forgotten it.
+            Err(Error::Vsphere(error)) if error.fault_type() == Some("ManagedObjectNotFound") => {
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         let finished = matches!(info.state, TaskState::Success | TaskState::Error);
-        if info.name.starts_with("CreateSnapshot") && !finished {
+        if !info.name.starts_with("CreateSnapshot") || finished {
+            continue;
+        }
+        match site.wait(task) {
             // Its failure is no concern here: what counts is the tree afterwards.
-            let _ = site.wait(task);
+            Ok(_) | Err(vsphere::Error::TaskFailed { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
 }
 
+/// Allows the VM to be moved again. Where ending fails, the VM itself tells whether anything is left.
 fn end_access(
     site: &Site,
     vm: &Moref,
     access: Option<Access>,
     identity: &str,
 ) -> Result<(), Error> {
-    match access {
-        Some(access) => match access.close() {
-            // A disk that was given up keeps the handle; the identity ends it all the same.
-            Err(vddk::Error::Argument { .. }) => end_access(site, vm, None, identity),
-            closed => Ok(closed?),
-        },
-        None => Ok(site
+    let by_identity = || -> Result<(), Error> {
+        Ok(site
             .library
-            .end_access(&site.connect_params(vm)?, identity)?),
+            .end_access(&site.connect_params(vm)?, identity)?)
+    };
+    let ended = match access.map(Access::close) {
+        Some(Ok(())) => return Ok(()),
+        // A disk that was given up keeps the handle; the identity ends it all the same.
+        Some(Err(vddk::Error::Argument { .. })) | None => by_identity(),
+        Some(Err(error)) => Err(error.into()),
+    };
+    let Err(error) = ended else { return Ok(()) };
+    let state = site.ask(site.client.vm(vm))?;
+    if state
+        .disabled_methods
+        .iter()
+        .any(|method| method == MOVE_METHOD)
+    {
+        Err(error)
+    } else {
+        Ok(())
     }
 }
 
 /// The snapshots in a tree that bear our name and this description.
 pub fn described(tree: &SnapshotTree, description: &str) -> Vec<Moref> {
-    every(tree)
-        .into_iter()
+    tree.iter()
         .filter(|node| node.name == SNAPSHOT_NAME && node.description == description)
         .map(|node| node.snapshot.clone())
         .collect()
 }
 
-/// Every snapshot of a tree.
-pub fn every(tree: &SnapshotTree) -> Vec<&SnapshotNode> {
-    let mut waiting: Vec<&SnapshotNode> = tree.roots.iter().rev().collect();
-    let mut found = Vec::new();
-    while let Some(node) = waiting.pop() {
-        found.push(node);
-        waiting.extend(node.children.iter().rev());
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{described, every};
+    use super::described;
     use crate::vsphere::{Moref, SnapshotNode, SnapshotTree};
 
     fn node(id: &str, name: &str, description: &str, children: Vec<SnapshotNode>) -> SnapshotNode {
@@ -208,6 +220,5 @@ mod tests {
             ],
         };
         assert_eq!(described(&tree, "cbt-backup 01"), [Moref::snapshot("s-2")]);
-        assert_eq!(every(&tree).len(), 3);
     }
 }

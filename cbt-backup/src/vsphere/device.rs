@@ -41,6 +41,20 @@ impl ControllerKind {
         }
     }
 
+    /// vSphere's own name of the type.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::ParaVirtualScsi => "ParaVirtualSCSIController",
+            Self::LsiLogic => "VirtualLsiLogicController",
+            Self::LsiLogicSas => "VirtualLsiLogicSASController",
+            Self::BusLogic => "VirtualBusLogicController",
+            Self::Ahci => "VirtualAHCIController",
+            Self::Nvme => "VirtualNVMEController",
+            Self::Ide => "VirtualIDEController",
+            Self::Other(name) => name,
+        }
+    }
+
     /// The start of names such as `scsi0:1`.
     fn prefix(&self) -> &str {
         match self {
