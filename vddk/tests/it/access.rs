@@ -144,19 +144,55 @@ fn a_dead_run_s_access_is_ended_by_its_identity() {
 }
 
 #[test]
-fn a_wrong_password_is_told_when_connecting_and_access_is_ended() {
+fn a_wrong_password_opens_nothing_and_is_never_printed() {
     in_own_process(
-        "access::a_wrong_password_is_told_when_connecting_and_access_is_ended",
+        "access::a_wrong_password_opens_nothing_and_is_never_printed",
         || {
+            const PASSWORD: &str = "Xyzzy-7391-plugh";
             let kit = Kit::new();
             let library = kit.load();
             let (snapshot, _) = kit.snapshot();
-            let wrong = kit.params_with("wrong", &kit.lab.thumbprint_sha1().unwrap());
-            let error = library
-                .connect(&wrong, &Kit::connect_options(&snapshot))
+            let wrong = || kit.params_with(PASSWORD, &kit.lab.thumbprint_sha1().unwrap());
+            // PrepareForAccess logs in by itself, and so does ConnectEx.
+            let prepared = library.prepare_for_access(wrong(), "cbt test 5");
+            let connected = library.connect(&wrong(), &Kit::connect_options(&snapshot));
+            for (call, error) in [
+                ("VixDiskLib_PrepareForAccess", prepared.unwrap_err()),
+                ("VixDiskLib_ConnectEx", connected.unwrap_err()),
+            ] {
+                assert_eq!(error.kind(), Some(Kind::Authentication), "{call}: {error}");
+                assert_eq!(kit.count(call), 1);
+                let printed = format!("{error} {error:?} {:?}", error.explain());
+                assert!(!printed.contains(PASSWORD), "{printed}");
+            }
+            let printed = format!("{:?} {library:?}", wrong());
+            assert!(!printed.contains(PASSWORD), "{printed}");
+            assert_eq!(disabled(&kit), 0);
+            assert_eq!(kit.count("VixDiskLib_EndAccess"), 0, "there was none");
+        },
+    );
+}
+
+#[test]
+fn access_is_ended_after_a_connect_that_failed() {
+    in_own_process(
+        "access::access_is_ended_after_a_connect_that_failed",
+        || {
+            let kit = Kit::new();
+            let library = kit.load();
+            let access = library
+                .prepare_for_access(kit.params(), "cbt test 6")
+                .unwrap();
+            let error = access
+                .connect(&Kit::connect_options("snapshot-999999"))
                 .unwrap_err();
-            assert_eq!(error.kind(), Some(Kind::Authentication));
-            assert!(!format!("{error} {error:?} {wrong:?}").contains("\"wrong\""));
+            assert_eq!(error.kind(), Some(Kind::NotFound), "{error}");
+            assert_eq!(disabled(&kit), 1);
+            assert_eq!(kit.count("VixDiskLib_EndAccess"), 0);
+            drop(access);
+            assert_eq!(disabled(&kit), 0);
+            assert_eq!(kit.count("VixDiskLib_EndAccess"), 1);
+            assert_eq!(kit.count("VixDiskLib_Disconnect"), 0, "there was nothing");
         },
     );
 }
