@@ -77,7 +77,9 @@ fn a_call_that_does_not_return_gives_the_disk_up_and_nobody_waits_for_it() {
             let connection = access.connect(&Kit::connect_options(&snapshot)).unwrap();
             let options = OpenOptions {
                 reads: ReadMode::Synchronous,
-                time_out: Duration::from_millis(50),
+                // Long enough that the call was made: a read that still waits for its worker is
+                // dropped, and nothing is stuck then.
+                time_out: Duration::from_secs(1),
                 ..OpenOptions::default()
             };
             let disk = connection.open(&path, &options).unwrap();
