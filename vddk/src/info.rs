@@ -98,3 +98,17 @@ pub(crate) unsafe fn text(pointer: *const c_char) -> Option<String> {
             .into_owned(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+
+    #[test]
+    fn no_string_is_none_and_any_bytes_are_text() {
+        // SAFETY: NULL is allowed.
+        assert_eq!(unsafe { text(std::ptr::null()) }, None);
+        // SAFETY: a C string that lives for ever.
+        let odd = unsafe { text(c"a\xffb".as_ptr()) };
+        assert_eq!(odd.as_deref(), Some("a\u{fffd}b"));
+    }
+}

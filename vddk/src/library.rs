@@ -14,6 +14,7 @@ use vddk_sys::Symbol;
 use crate::{
     Access, ConnectOptions, ConnectParams, Connection, Error, TransportMode, callback,
     control::{Control, check},
+    info,
     params::RawParams,
 };
 
@@ -126,6 +127,23 @@ impl Library {
     /// Each function of the interface, and whether this library has it.
     pub fn functions(&self) -> Vec<(Symbol, bool)> {
         self.inner.control.loaded().symbols().found()
+    }
+
+    /// The transports that the library offers, in its own form, for instance
+    /// `file:san:hotadd:nbdssl:nbd` (`VixDiskLib_ListTransportModes`).
+    ///
+    /// It tells what the library could do, not whether a disk is reached so. `None` where the
+    /// library has no such function or gives no list.
+    #[doc(alias = "VixDiskLib_ListTransportModes")]
+    pub fn transport_modes(&self) -> Option<String> {
+        let listed = self.inner.control.run(|symbols| {
+            let list = symbols.VixDiskLib_ListTransportModes?;
+            // SAFETY: takes nothing, and the library is started (VDDK API reference, 1.3).
+            let modes = unsafe { list() };
+            // SAFETY: NULL or a static string of the library.
+            unsafe { info::text(modes) }
+        });
+        listed.ok().flatten()
     }
 
     /// Tells vCenter that the VM named in `params` must not be moved (`VixDiskLib_PrepareForAccess`).

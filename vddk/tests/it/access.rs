@@ -225,6 +225,34 @@ fn a_wrong_thumbprint_is_told_at_open_with_both_values() {
 }
 
 #[test]
+fn the_library_lists_its_transport_modes() {
+    in_own_process("access::the_library_lists_its_transport_modes", || {
+        let kit = Kit::new();
+        let library = kit.load();
+        let modes = library.transport_modes();
+        assert_eq!(modes.as_deref(), Some("file:san:hotadd:nbdssl:nbd"));
+    });
+}
+
+#[test]
+fn a_library_without_a_list_of_transport_modes_has_none() {
+    in_own_process(
+        "access::a_library_without_a_list_of_transport_modes_has_none",
+        || {
+            let kit = Kit::new();
+            kit.hide("VixDiskLib_ListTransportModes");
+            let library = kit.load();
+            let functions = library.functions();
+            let list = functions
+                .iter()
+                .find(|(symbol, _)| symbol.name == "VixDiskLib_ListTransportModes");
+            assert!(!list.unwrap().1, "it was not hidden");
+            assert_eq!(library.transport_modes(), None);
+        },
+    );
+}
+
+#[test]
 fn one_library_a_process() {
     in_own_process("access::one_library_a_process", || {
         let kit = Kit::new();
