@@ -4,13 +4,14 @@ use clap::Args;
 
 use crate::clients::Clients;
 use crate::demo::Demo;
-use crate::output::{line, skipped};
+use crate::output::line;
 
 /// Run the slow walks, each with its name.
 #[derive(Debug, Args)]
+#[command(after_help = "What is quick: cargo test --workspace, and --check of bindings and man.")]
 pub(crate) struct Check {
     /// Run them all: the demo, and programs of other people
-    #[arg(long)]
+    #[arg(long, required = true)]
     long: bool,
 }
 
@@ -20,11 +21,8 @@ impl Check {
     /// # Errors
     ///
     /// That of the first walk that fails.
+    #[expect(clippy::unused_self, reason = "as every command is run")]
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        if !self.long {
-            skipped("demo, clients (they take minutes: use --long)");
-            return Ok(());
-        }
         line("== demo");
         Demo::default().run()?;
         line("== clients");

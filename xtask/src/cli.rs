@@ -44,12 +44,21 @@ pub(crate) fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
+    use clap::{CommandFactory as _, Parser as _};
 
     use super::Arguments;
 
     #[test]
     fn the_definition_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_check_of_nothing_is_wrong_usage() {
+        let error = Arguments::try_parse_from(["xtask", "check"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument);
+        assert!(error.to_string().contains("--long"), "{error}");
+        Arguments::try_parse_from(["xtask", "check", "--long"]).unwrap();
     }
 }

@@ -3,6 +3,7 @@
 mod govc;
 mod pyvmomi;
 
+use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -39,6 +40,19 @@ enum Outcome {
     Skipped(String),
 }
 
+/// What became of the clients. One that finds something wrong ends the run.
+#[derive(Debug, Default)]
+struct Tally {
+    run: usize,
+    missing: Vec<&'static str>,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} run, {} skipped", self.run, self.missing.len())
+    }
+}
+
 impl Clients {
     /// Runs the command.
     ///
@@ -49,19 +63,23 @@ impl Clients {
         let tools = workspace::target()?.join("clients");
         let folder = Folder::claim(&tools.join("stage"))?;
         let stage = set_stage(&folder)?;
-        let mut missing = Vec::new();
+        let mut tally = Tally::default();
         for (name, client) in CLIENTS {
             line(&format!("{name}:"));
             match client(&stage, &tools).with_context(|| format!("{name} is not content"))? {
-                Outcome::Passed => line(&format!("{name}: passed")),
+                Outcome::Passed => {
+                    line(&format!("{name}: passed"));
+                    tally.run += 1;
+                }
                 Outcome::Skipped(why) => {
                     skipped(&format!("{name}: {why}"));
-                    missing.push(name);
+                    tally.missing.push(name);
                 }
             }
         }
-        if self.strict && !missing.is_empty() {
-            bail!("could not be had: {}", missing.join(", "));
+        line(&format!("clients: {tally}"));
+        if self.strict && !tally.missing.is_empty() {
+            bail!("could not be had: {}", tally.missing.join(", "));
         }
         Ok(())
     }

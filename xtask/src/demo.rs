@@ -1,7 +1,9 @@
 //! `demo`: the main job, end to end, on real input and without any VMware part.
 //!
 //! What the disks must hold is known from the demo's own copies: the source images plus the same
-//! guest writes, put there by plain `pwrite` and never read through the lab or the library.
+//! guest writes, put there by plain `pwrite` and never read through the lab or the library. One
+//! exception: a VMDK given by `--image` is unpacked by the crate that the lab uses too, so
+//! `qemu-img` judges the unpacked copy where it is installed, and the demo says so when it is not.
 
 mod compare;
 mod content;
