@@ -138,7 +138,7 @@ codes! {
     16020 E_DISK_NOTENCDESC Encryption final "";
     16022 E_DISK_NEEDVMFS NotSupported final "";
     16024 E_DISK_RAWTOOBIG Disk final "";
-    16027 E_DISK_TOOMANYOPENFILES Resources final "";
+    16027 E_DISK_TOOMANYOPENFILES Resources retry "";
     16028 E_DISK_TOOMANYREDO Resources final "";
     16029 E_DISK_RAWTOOSMALL Disk final "";
     16030 E_DISK_INVALIDCHAIN Disk final "";

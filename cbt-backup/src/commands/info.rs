@@ -8,6 +8,7 @@ use super::Context;
 use crate::cli::{
     exit_code::{ExitCode, Failure},
     options::VddkOptions,
+    output::printable,
 };
 
 /// Show which VDDK is found, its interface version, and which functions it has.
@@ -33,6 +34,7 @@ impl Info {
         let path = library.path().display().to_string();
         let major = library.major();
         let functions = library.functions();
+        let modes = library.transport_modes();
         library.close()?;
         if context.output.json {
             let rows: Vec<_> = functions
@@ -40,7 +42,7 @@ impl Info {
                 .map(|(symbol, found)| json!({"name": symbol.name, "since": symbol.since, "required": symbol.required, "found": found}))
                 .collect();
             context.output.document(
-                &json!({"version": 1, "library": path, "interface": major, "functions": rows}),
+                &json!({"version": 1, "library": path, "interface": major, "transport_modes": modes, "functions": rows}),
             );
             return Ok(ExitCode::Done);
         }
@@ -48,6 +50,10 @@ impl Info {
         context.output.line(&format!(
             "interface  {}",
             major.map_or("unknown".to_owned(), |major| major.to_string())
+        ));
+        context.output.line(&format!(
+            "transports {}",
+            modes.as_deref().map_or("unknown".to_owned(), printable)
         ));
         let missing: Vec<_> = functions
             .iter()
