@@ -1,5 +1,6 @@
 //! Announcements of running sessions, and their heart-beat. Format: repository-format.md section 9.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,9 @@ use super::error::Error;
 use super::id::{PointId, SessionId, VmKey};
 use super::name::{ObjectName, SMALL_LIMIT_BYTES};
 use super::repository::Repository;
+
+/// Most points in one announcement, so that it stays far below its limit of 64 KiB.
+const MAX_PINNED: usize = 1000;
 
 /// What a session does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -134,7 +138,7 @@ async fn beat(
 
 /// Keeps points from being pruned while they are read.
 #[derive(Debug)]
-pub struct Pin(Announcement);
+pub struct Pin(Vec<Announcement>);
 
 impl Pin {
     /// Ends the pin.
@@ -142,7 +146,20 @@ impl Pin {
     /// # Errors
     /// `Store`; the announcement then stays until a sweep removes it.
     pub async fn close(self) -> Result<(), Error> {
-        self.0.close().await
+        let mut outcome = Ok(());
+        for announcement in self.0 {
+            outcome = outcome.and(announcement.close().await);
+        }
+        outcome
+    }
+
+    /// Ends a pin, if there is one, as well as it can.
+    pub(crate) async fn release(pin: Option<Self>) {
+        if let Some(pin) = pin
+            && let Err(error) = pin.close().await
+        {
+            tracing::warn!(%error, "an announcement stays until the next prune");
+        }
     }
 }
 
@@ -159,28 +176,59 @@ impl Repository {
         interval: Duration,
         handle: &Handle,
     ) -> Result<Option<Pin>, Error> {
-        let mut open = OpenSession::new(SessionId::generate(), SessionKind::Reader, host);
-        open.pinned = points.to_vec();
-        let pin = match Announcement::start(self, open, interval, handle).await {
-            Ok(announcement) => Some(Pin(announcement)),
-            Err(error) => {
-                tracing::warn!(%error, "reading without a pin: a prune may remove the point");
-                None
+        let (pin, dead) = self.pin_and_look(points, host, interval, handle).await?;
+        match points.iter().find(|point| dead.contains(point)) {
+            None => Ok(pin),
+            Some(point) => {
+                Pin::release(pin).await;
+                Err(Error::PointNotFound {
+                    id: point.to_string(),
+                })
             }
-        };
-        for point in points {
-            let name = ObjectName::Dead(*point).to_string();
-            match self.store().get(&name, SMALL_LIMIT_BYTES).await {
-                Err(Error::Missing { .. }) => {}
-                Err(error) if !error.is_damage() => return Err(error),
-                _ => {
-                    return Err(Error::PointNotFound {
-                        id: point.to_string(),
-                    });
+        }
+    }
+
+    /// As [`Repository::pin`], and tells which points are dead. The tombstones are read after
+    /// the announcement: the order is part of the protocol.
+    pub(crate) async fn pin_and_look(
+        &self,
+        points: &[PointId],
+        host: &str,
+        interval: Duration,
+        handle: &Handle,
+    ) -> Result<(Option<Pin>, HashSet<PointId>), Error> {
+        let pin = self.announce_reader(points, host, interval, handle).await;
+        match self.dead_points().await {
+            Ok(dead) => Ok((pin, dead)),
+            Err(error) => {
+                Pin::release(pin).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// `None`, with a warning, when the store does not take it.
+    async fn announce_reader(
+        &self,
+        points: &[PointId],
+        host: &str,
+        interval: Duration,
+        handle: &Handle,
+    ) -> Option<Pin> {
+        let mut pin = Pin(Vec::new());
+        for pinned in points.chunks(MAX_PINNED) {
+            let mut open = OpenSession::new(SessionId::generate(), SessionKind::Reader, host);
+            open.pinned = pinned.to_vec();
+            match Announcement::start(self, open, interval, handle).await {
+                Ok(announcement) => pin.0.push(announcement),
+                Err(error) => {
+                    tracing::warn!(%error, "reading without a pin: a prune may remove the points");
+                    Pin::release(Some(pin)).await;
+                    return None;
                 }
             }
         }
-        Ok(pin)
+        Some(pin)
     }
 
     /// The sessions that are announced. Look twice: those whose counter moved are alive.

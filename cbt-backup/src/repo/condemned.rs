@@ -14,7 +14,7 @@ use super::repository::Repository;
 
 /// A list as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
-struct PackList {
+pub(crate) struct PackList {
     format: u32,
     packs: Vec<PackRun>,
 }
@@ -47,9 +47,19 @@ impl PackList {
             packs: runs.collect(),
         }
     }
+
+    /// Reads a list; `None` when it is gone, because its sweep has ended.
+    pub(crate) async fn read(repo: &Repository, name: &str) -> Result<Option<Self>, Error> {
+        let read = repo.store().get_sealed(repo.keys(), name, LIST_LIMIT_BYTES);
+        match read.await {
+            Ok(list) => Ok(Some(list)),
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
-/// The packs of all lists.
+/// Packs that must not be built upon.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Condemned {
     packs: HashMap<(PackKind, SessionId), Vec<Range<u64>>>,
@@ -61,6 +71,22 @@ impl Condemned {
         runs.is_some_and(|runs| runs.iter().any(|run| run.contains(&u64::from(pack.seq))))
     }
 
+    /// Adds what a list names.
+    pub(crate) fn add(&mut self, list: PackList) {
+        for run in list.packs {
+            let first = u64::from(run.first);
+            let packs = self.packs.entry((run.kind, run.session)).or_default();
+            packs.push(first..first + u64::from(run.count));
+        }
+    }
+
+    /// These, and `packs`.
+    pub(crate) fn with(&self, packs: Vec<PackId>) -> Self {
+        let mut more = self.clone();
+        more.add(PackList::new(packs));
+        more
+    }
+
     /// Reads all lists. A list that cannot be read fails: what it condemns is not known.
     pub(crate) async fn read(repo: &Repository) -> Result<Self, Error> {
         let mut condemned = Self::default();
@@ -69,20 +95,8 @@ impl Condemned {
                 Some(ObjectName::Condemned(_) | ObjectName::Quarantine(_)) => {}
                 _ => continue,
             }
-            let read = repo
-                .store()
-                .get_sealed(repo.keys(), &name, LIST_LIMIT_BYTES)
-                .await;
-            let list: PackList = match read {
-                Ok(list) => list,
-                // Its sweep ended between the LIST and the GET.
-                Err(Error::Missing { .. }) => continue,
-                Err(error) => return Err(error),
-            };
-            for run in list.packs {
-                let first = u64::from(run.first);
-                let packs = condemned.packs.entry((run.kind, run.session)).or_default();
-                packs.push(first..first + u64::from(run.count));
+            if let Some(list) = PackList::read(repo, &name).await? {
+                condemned.add(list);
             }
         }
         Ok(condemned)
@@ -94,8 +108,9 @@ impl Repository {
     /// source again, and so heal the newest points. Returns the name of the list.
     ///
     /// # Errors
-    /// `NotWritable`, `Store`.
+    /// `NotWritable`, `NeedsFeature`, `Store`.
     pub async fn quarantine(&self, packs: Vec<PackId>) -> Result<String, Error> {
+        self.config().check_writable()?;
         let name = ObjectName::Quarantine(ObjectId::generate()).to_string();
         self.store()
             .put_sealed(self.keys(), &name, &PackList::new(packs))

@@ -191,20 +191,9 @@ impl Repository {
     pub(crate) async fn living(&self, vm: Option<&VmKey>) -> Result<Vec<RootName>, Error> {
         let prefix = vm.map_or("point".to_owned(), |vm| format!("point/{vm}"));
         let roots = self.store().list(&prefix).await?;
-        let dead = self.store().list("dead").await?;
+        let dead = self.dead_points().await?;
         let fences = self.store().list("fence").await?;
         let parse = |(name, _): &(String, u64)| ObjectName::parse(name);
-        let dead: HashSet<PointId> = dead
-            .iter()
-            .filter_map(parse)
-            .filter_map(|name| {
-                if let ObjectName::Dead(point) = name {
-                    Some(point)
-                } else {
-                    None
-                }
-            })
-            .collect();
         let fenced: HashSet<_> = fences
             .iter()
             .filter_map(parse)
@@ -231,6 +220,18 @@ impl Repository {
             }
         }
         Ok(newest.into_values().collect())
+    }
+
+    /// The points that have a tombstone.
+    pub(crate) async fn dead_points(&self) -> Result<HashSet<PointId>, Error> {
+        let tombstones = self.store().list("dead").await?;
+        let dead = tombstones
+            .iter()
+            .filter_map(|(name, _)| match ObjectName::parse(name) {
+                Some(ObjectName::Dead(point)) => Some(point),
+                _ => None,
+            });
+        Ok(dead.collect())
     }
 
     pub(crate) async fn read_root(&self, name: &RootName) -> Result<Point, Error> {

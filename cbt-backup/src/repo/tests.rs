@@ -1,7 +1,9 @@
 //! Tests of the repository as a whole.
 
 mod damage;
+mod fault_store;
 mod faults;
 mod model;
 mod protocol;
 mod site;
+mod verify;

@@ -112,8 +112,11 @@ pub struct VerifyReport {
     pub findings: Vec<Finding>,
     /// How much was looked at.
     pub counts: VerifyCounts,
-    /// Packs that are lost or damaged, for [`Repository::quarantine`](super::super::Repository::quarantine).
+    /// Packs that are lost or damaged.
     pub damaged_packs: Vec<PackId>,
+    /// True when there are damaged packs and all of them are in quarantine now, by this
+    /// verification or an earlier one: the next backup reads what was in them again.
+    pub quarantined: bool,
 }
 
 impl VerifyReport {
@@ -134,6 +137,10 @@ pub trait VerifyMonitor: Sync {
     /// Asked now and then.
     fn should_stop(&self) -> bool {
         false
+    }
+    /// This machine, for people who read the announcement.
+    fn host(&self) -> String {
+        String::new()
     }
 }
 

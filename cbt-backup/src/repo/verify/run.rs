@@ -1,16 +1,22 @@
 //! The verification, level by level.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use super::finding::{Finding, Severity, VerifyLevel, VerifyMonitor, VerifyReport};
+use crate::repo::announce::Pin;
+use crate::repo::condemned::{Condemned, PackList};
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind};
 use crate::repo::name::ObjectName;
 use crate::repo::point::Point;
 use crate::repo::repository::Repository;
 use crate::repo::usage::Usage;
+
+/// Time between heart-beats of the announcement.
+const HEARTBEAT: Duration = Duration::from_mins(1);
 
 /// Damage of one pack.
 #[derive(Default, Debug)]
@@ -30,10 +36,16 @@ pub(super) struct Verify<'a> {
     /// Length in bytes of every pack in the store.
     pub(super) packs: HashMap<PackId, u64>,
     pub(super) damage: BTreeMap<PackId, PackDamage>,
+    /// Packs that are in quarantine already.
+    quarantine: Condemned,
 }
 
 impl Repository {
-    /// Looks whether the repository holds what it must. Blocking.
+    /// Looks whether the repository holds what it must, and puts damaged packs in quarantine.
+    /// The points are pinned meanwhile. Blocking.
+    ///
+    /// A store that takes no data is no error: then there is no pin, and a finding of severity
+    /// warning says that the damaged packs are not in quarantine.
     ///
     /// # Errors
     /// `Store` when the store cannot be read, `PointNotFound`, `Stopped`. Whatever is lost or
@@ -51,26 +63,13 @@ impl Repository {
             report: VerifyReport::default(),
             packs: HashMap::new(),
             damage: BTreeMap::new(),
+            quarantine: Condemned::default(),
         };
-        verify.list()?;
-        let points = verify.points(level)?;
-        let tables = verify.tables(&points)?;
-        if let VerifyLevel::Sample { .. } | VerifyLevel::Full = level {
-            verify.check_content(level, &tables, &points)?;
-        }
-        for (point, table) in points.iter().zip(&tables) {
-            verify.check_point(point, table.as_ref())?;
-            if let VerifyLevel::Point(_) = level {
-                verify.read_point(point)?;
-            }
-        }
-        verify.tell_the_rest();
-        let mut report = verify.report;
-        report.counts.points = points.len() as u64;
-        report.damaged_packs.extend(verify.damage.into_keys());
-        report.damaged_packs.sort_unstable();
-        report.damaged_packs.dedup();
-        Ok(report)
+        let (points, pin) = verify.points(level)?;
+        let outcome = verify.check(level, &points);
+        handle.block_on(Pin::release(pin));
+        outcome?;
+        Ok(verify.report)
     }
 }
 
@@ -83,11 +82,39 @@ impl Verify<'_> {
         }
     }
 
+    /// All that is done while the points are pinned.
+    fn check(&mut self, level: VerifyLevel, points: &[Point]) -> Result<(), Error> {
+        self.list()?;
+        let tables = self.tables(points)?;
+        if let VerifyLevel::Sample { .. } | VerifyLevel::Full = level {
+            self.check_content(level, &tables, points)?;
+        }
+        for (point, table) in points.iter().zip(&tables) {
+            self.check_point(point, table.as_ref())?;
+            if let VerifyLevel::Point(_) = level {
+                self.read_point(point)?;
+            }
+        }
+        self.tell_the_rest();
+        self.report.counts.points = points.len() as u64;
+        self.report.damaged_packs = self.damage.keys().copied().collect();
+        self.put_in_quarantine();
+        Ok(())
+    }
+
+    /// Lists all objects. The points must be known before: then every pack they need was stored
+    /// before the list was made, also those of a backup that goes on meanwhile.
     fn list(&mut self) -> Result<(), Error> {
         for (name, size_bytes) in self.handle.block_on(self.repo.store().list(""))? {
             match ObjectName::parse(&name) {
                 Some(ObjectName::Pack(pack)) => {
                     self.packs.insert(pack, size_bytes);
+                }
+                Some(ObjectName::Condemned(_)) => drop(self.read_list(&name)?),
+                Some(ObjectName::Quarantine(_)) => {
+                    if let Some(list) = self.read_list(&name)? {
+                        self.quarantine.add(list);
+                    }
                 }
                 Some(_) => {}
                 None => {
@@ -102,13 +129,40 @@ impl Verify<'_> {
         Ok(())
     }
 
-    fn points(&mut self, level: VerifyLevel) -> Result<Vec<Point>, Error> {
-        if let VerifyLevel::Point(id) = level {
-            return Ok(vec![self.handle.block_on(self.repo.point(&id))?]);
+    /// Reads a list of packs; one that cannot be read is a finding, for it stops every backup.
+    fn read_list(&mut self, name: &str) -> Result<Option<PackList>, Error> {
+        match self.handle.block_on(PackList::read(self.repo, name)) {
+            Err(error) if error.is_damage() => {
+                let finding = Finding::new(Severity::Error, name, error.to_string());
+                self.report.findings.push(finding);
+                Ok(None)
+            }
+            read => read,
         }
-        let list = self.handle.block_on(self.repo.full_points(None))?;
-        self.report.findings.extend(list.findings);
-        Ok(list.points)
+    }
+
+    /// The points to be checked, pinned if the store takes an announcement.
+    fn points(&mut self, level: VerifyLevel) -> Result<(Vec<Point>, Option<Pin>), Error> {
+        let mut points = if let VerifyLevel::Point(id) = level {
+            vec![self.handle.block_on(self.repo.point(&id))?]
+        } else {
+            let list = self.handle.block_on(self.repo.full_points(None))?;
+            self.report.findings.extend(list.findings);
+            list.points
+        };
+        let ids: Vec<_> = points.iter().map(Point::id).collect();
+        let host = self.monitor.host();
+        let pin = self.repo.pin_and_look(&ids, &host, HEARTBEAT, self.handle);
+        let (pin, dead) = self.handle.block_on(pin)?;
+        // Between the list and the pin a prune may have taken some.
+        points.retain(|point| !dead.contains(&point.id()));
+        match level {
+            VerifyLevel::Point(id) if points.is_empty() => {
+                self.handle.block_on(Pin::release(pin));
+                Err(Error::PointNotFound { id: id.to_string() })
+            }
+            _ => Ok((points, pin)),
+        }
     }
 
     /// Reads the usage tables and compares them with the packs that are there.
@@ -177,6 +231,23 @@ impl Verify<'_> {
                 self.report.findings.push(finding);
             }
         }
+    }
+
+    /// Writes down the damaged packs that are in no quarantine yet.
+    fn put_in_quarantine(&mut self) {
+        let damaged = self.report.damaged_packs.iter().copied();
+        let new: Vec<PackId> = damaged
+            .filter(|pack| !self.quarantine.contains(*pack))
+            .collect();
+        if !new.is_empty()
+            && let Err(error) = self.handle.block_on(self.repo.quarantine(new))
+        {
+            let what = format!("the damaged packs could not be put in quarantine: {error}");
+            let finding = Finding::new(Severity::Warning, "sweep", what);
+            self.report.findings.push(finding);
+            return;
+        }
+        self.report.quarantined = !self.report.damaged_packs.is_empty();
     }
 
     pub(super) fn add_finding(&mut self, point: &Point, object: &str, what: String) {

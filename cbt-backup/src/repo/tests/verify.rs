@@ -1,0 +1,187 @@
+//! Verifications: what they write down, and what goes on beside them.
+
+use std::sync::Arc;
+
+use super::fault_store::{FaultStore, Faults};
+use super::site::{BLOCK_BYTES, Site, content};
+use crate::repo::{ObjectId, PointId, Severity, VerifyLevel, VerifyMonitor, VerifyReport};
+
+fn image(seed: u8) -> Vec<u8> {
+    (0..12)
+        .flat_map(|block| content(block * 2 + seed, BLOCK_BYTES))
+        .collect()
+}
+
+fn site() -> (Site, Faults) {
+    let faults = Faults::none();
+    let site = Site::over(Arc::new(FaultStore::new(&faults)), 2);
+    (site, faults)
+}
+
+fn verify(site: &Site, level: VerifyLevel) -> VerifyReport {
+    let repo = site.reopen().unwrap();
+    repo.verify(site.runtime.handle(), level, &()).unwrap()
+}
+
+fn lose_a_data_pack(site: &Site, point: PointId) {
+    let session = site.point(point).root.session;
+    site.delete(&format!("pack/{session}/d00000001"));
+}
+
+#[test]
+fn damaged_packs_go_into_quarantine_once() {
+    for level in ["structure", "sample", "full", "point"] {
+        let (site, _) = site();
+        let point = site.backup(&image(1), None, 1).unwrap();
+        let level = match level {
+            "structure" => VerifyLevel::Structure,
+            "sample" => VerifyLevel::Sample {
+                divisor: 30,
+                remainder: 0,
+            },
+            "full" => VerifyLevel::Full,
+            _ => VerifyLevel::Point(point),
+        };
+        assert!(!verify(&site, level).quarantined);
+        assert!(site.names("sweep").is_empty());
+        lose_a_data_pack(&site, point);
+        let first = verify(&site, level);
+        assert!(first.quarantined);
+        assert_eq!(first.damaged_packs.len(), 1);
+        let lists = site.names("sweep");
+        assert_eq!(lists.len(), 1);
+        // Another time all is told again, and nothing is written.
+        let second = verify(&site, level);
+        assert!(second.quarantined);
+        assert_eq!(second.findings, first.findings);
+        assert_eq!(site.names("sweep"), lists);
+        // Something new is lost: only that is written.
+        let session = site.point(point).root.session;
+        site.delete(&format!("pack/{session}/d00000000"));
+        let third = verify(&site, level);
+        assert_eq!(third.damaged_packs.len(), 2);
+        assert_eq!(site.names("sweep").len(), 2);
+    }
+}
+
+#[test]
+fn a_store_that_takes_no_data_is_verified_with_a_warning() {
+    let (site, faults) = site();
+    let point = site.backup(&image(1), None, 1).unwrap();
+    faults.writes(0);
+    assert!(verify(&site, VerifyLevel::Full).findings.is_empty());
+    lose_a_data_pack(&site, point);
+    let report = verify(&site, VerifyLevel::Full);
+    assert_eq!(report.damaged_packs.len(), 1);
+    assert!(!report.quarantined);
+    let warnings = report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Warning);
+    let warnings: Vec<_> = warnings.map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("not be put in quarantine"));
+    faults.writes(usize::MAX);
+    assert!(verify(&site, VerifyLevel::Full).quarantined);
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_told() {
+    let (site, _) = site();
+    let lists = [
+        format!("sweep/{}", ObjectId::generate()),
+        format!("sweep/q-{}", ObjectId::generate()),
+    ];
+    for list in &lists {
+        site.write(list, vec![1; 50]);
+    }
+    let mut told: Vec<_> = verify(&site, VerifyLevel::Structure)
+        .findings
+        .into_iter()
+        .map(|finding| (finding.severity, finding.object))
+        .collect();
+    told.sort();
+    assert_eq!(told, lists.map(|list| (Severity::Error, list)));
+}
+
+#[test]
+fn a_point_that_is_committed_meanwhile_is_no_damage() {
+    let (site, faults) = site();
+    let mut point = site.backup(&image(1), None, 1).unwrap();
+    for lists_before in 0.. {
+        let repo = site.reopen().unwrap();
+        let check = || {
+            repo.verify(site.runtime.handle(), VerifyLevel::Full, &())
+                .unwrap()
+        };
+        let backup = || {
+            let image = image(lists_before as u8 * 4 + 5);
+            let blocks = (0..12).collect();
+            point = site.backup(&image, Some((point, blocks)), 2).unwrap();
+        };
+        let (report, held) = faults.hold_at_list(lists_before, check, backup);
+        assert!(
+            report.findings.is_empty(),
+            "after {lists_before} lists: {:?}",
+            report.findings
+        );
+        assert!(site.names("open").is_empty());
+        if !held {
+            // Points, tombstones, fences; tombstones after the pin; all objects.
+            assert_eq!(lists_before, 5);
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_point_that_is_pruned_meanwhile_is_no_damage() {
+    let (site, faults) = site();
+    for lists_before in 0.. {
+        let point = site.backup(&image(1), None, 1).unwrap();
+        let session = site.point(point).root.session;
+        let repo = site.reopen().unwrap();
+        let check = || {
+            repo.verify(site.runtime.handle(), VerifyLevel::Full, &())
+                .unwrap()
+        };
+        let mut pinned = false;
+        let prune = || {
+            site.write(&format!("dead/{point}"), Vec::new());
+            let open = site.runtime.block_on(site.repo.open_sessions()).unwrap();
+            pinned = open.iter().any(|open| open.pinned.contains(&point));
+            if !pinned {
+                for pack in site.names(&format!("pack/{session}")) {
+                    site.delete(&pack);
+                }
+            }
+        };
+        let (report, held) = faults.hold_at_list(lists_before, check, prune);
+        assert!(
+            report.findings.is_empty(),
+            "after {lists_before} lists: {:?}",
+            report.findings
+        );
+        if !held {
+            break;
+        }
+        // From the second look at the tombstones on the point is pinned.
+        assert_eq!(pinned, lists_before >= 3);
+    }
+}
+
+#[test]
+fn a_verification_that_is_stopped_leaves_no_pin() {
+    struct Impatient;
+    impl VerifyMonitor for Impatient {
+        fn should_stop(&self) -> bool {
+            true
+        }
+    }
+    let (site, _) = site();
+    site.backup(&image(1), None, 1).unwrap();
+    let handle = site.runtime.handle();
+    let stopped = site.repo.verify(handle, VerifyLevel::Full, &Impatient);
+    assert!(matches!(stopped, Err(crate::repo::Error::Stopped)));
+    assert!(site.names("open").is_empty());
+}
