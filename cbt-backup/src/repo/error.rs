@@ -270,3 +270,27 @@ pub(crate) fn refuses_data(kind: io::ErrorKind) -> bool {
             | io::ErrorKind::NotADirectory
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_takes_no_data_is_not_writable() {
+        let folder = |kind: io::ErrorKind| Error::Folder {
+            path: "/backup".to_owned(),
+            source: Arc::new(kind.into()),
+        };
+        for kind in [
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::ReadOnlyFilesystem,
+            io::ErrorKind::NotADirectory,
+            io::ErrorKind::StorageFull,
+            io::ErrorKind::QuotaExceeded,
+        ] {
+            assert!(folder(kind).is_not_writable(), "{kind}");
+        }
+        assert!(!folder(io::ErrorKind::NotFound).is_not_writable());
+        assert!(!Error::Stopped.is_not_writable());
+    }
+}

@@ -27,7 +27,8 @@ const MAX_SLOTS: usize = 16;
 pub struct InitOptions {
     /// How hard it is to try a passphrase.
     pub kdf: KdfParams,
-    /// Block size of new disks as a power of two: 16 to 22, and 12 to 15 for tests.
+    /// Block size of new disks as a power of two: 16 to 22, and 12 to 15 for tests. A backup
+    /// reads 2 MiB of the source at a time, but never less than a block: with 22 it reads 4 MiB.
     pub block_shift: u8,
     /// Fan-out of trees as a power of two: 8, and less for tests.
     pub fan_out_bits: u8,

@@ -5,6 +5,7 @@ mod commit;
 mod dedup;
 mod disk;
 mod leaf;
+mod presence;
 mod put;
 mod spec;
 mod stream;

@@ -3,6 +3,7 @@
 mod damage;
 mod fault_store;
 mod faults;
+mod healing;
 mod model;
 mod protocol;
 mod site;

@@ -6,6 +6,7 @@ use tokio::runtime::Handle;
 
 use super::dedup::DedupTable;
 use super::disk::DiskWork;
+use super::presence::StoredPacks;
 use super::spec::{SessionOptions, SessionSpec};
 use super::stream::PackStream;
 use super::upload::Uploads;
@@ -34,6 +35,7 @@ pub struct Session {
     pub(super) options: SessionOptions,
     pub(super) parents: Vec<Point>,
     pub(super) condemned: Arc<Condemned>,
+    pub(super) stored_packs: Mutex<StoredPacks>,
     pub(super) uploads: Uploads,
     pub(super) blocks: Mutex<PackStream>,
     pub(super) nodes: Mutex<PackStream>,
@@ -92,6 +94,7 @@ impl Repository {
             options,
             parents,
             condemned: Arc::new(condemned),
+            stored_packs: Mutex::default(),
             uploads: Uploads::new(self, handle, options.uploads),
             blocks: Mutex::new(PackStream::new(PackKind::Data, id, options.pack_bytes)),
             nodes: Mutex::new(PackStream::new(PackKind::Node, id, options.pack_bytes)),
@@ -118,11 +121,6 @@ impl Session {
     /// The session.
     pub fn id(&self) -> SessionId {
         self.id
-    }
-
-    /// The point it will make.
-    pub fn point_id(&self) -> PointId {
-        self.point
     }
 
     /// The living points of the VM that may be built upon, newest first.

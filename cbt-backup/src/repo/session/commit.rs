@@ -9,7 +9,7 @@ use super::put::lock;
 use super::spec::{Committed, DiskOutcome, RootInfo};
 use crate::repo::config::FORMAT;
 use crate::repo::error::Error;
-use crate::repo::id::{PackId, PackKind};
+use crate::repo::id::{PackId, PackKind, PointId};
 use crate::repo::name::{ObjectName, RootName};
 use crate::repo::node::Node;
 use crate::repo::pack::{BlobKind, NO_DISK};
@@ -102,8 +102,11 @@ impl Session {
         self.uploads.wait()?;
         let usage = self.store_usage(&disks, &new_disks, &file_change)?;
         let mut stats = PutStats::default();
-        for disk in &disks {
-            stats.add(&disk.work().stats);
+        for disk in &new_disks {
+            // What a failed disk has put is no part of the point.
+            if disk.record.state == DiskState::Complete {
+                stats.add(&disk.record.stats);
+            }
         }
         let name = RootName {
             vm: self.vm.clone(),
@@ -142,31 +145,8 @@ impl Session {
                 label: disk.label(),
             }),
             Some(DiskOutcome::Complete { coverage }) => self.finish_complete(disk, coverage),
-            Some(DiskOutcome::Carried { from, reason }) => match &disk.parent {
-                Some(parent) => Ok(NewDisk {
-                    record: DiskRecord {
-                        identity: disk.spec.identity.clone(),
-                        state: DiskState::Carried { from, reason },
-                        stats: PutStats::default(),
-                        ..parent.record.clone()
-                    },
-                    needs: DiskNeeds::Parent,
-                }),
-                None => Err(Error::BadParent {
-                    label: disk.label(),
-                    point: from,
-                    why: "the disk was added without a parent",
-                }),
-            },
-            Some(DiskOutcome::Absent { reason }) => Ok(NewDisk {
-                record: new_record(
-                    disk,
-                    DiskState::Absent { reason },
-                    None,
-                    Coverage::default(),
-                ),
-                needs: DiskNeeds::None,
-            }),
+            Some(DiskOutcome::Carried { from, reason }) => finish_carried(disk, from, reason),
+            Some(DiskOutcome::Absent { reason }) => Ok(absent(disk, reason)),
         }
     }
 
@@ -353,6 +333,44 @@ impl Session {
     }
 }
 
+/// The parent's disk, if all it needs can be relied on: a root must not rest on packs that are
+/// lost, or that a sweep may delete.
+fn finish_carried(disk: &DiskWork, from: PointId, reason: String) -> Result<NewDisk, Error> {
+    let Some(parent) = &disk.parent else {
+        return Err(Error::BadParent {
+            label: disk.label(),
+            point: from,
+            why: "the disk was added without a parent",
+        });
+    };
+    let avoided = |pack: &&PackId| disk.avoided.contains(**pack);
+    let packs = parent.needs.keys().filter(avoided).count();
+    if packs > 0 {
+        let reason = format!(
+            "{reason}; the data of point {from} is not carried: {packs} of the packs it needs are \
+             lost, damaged or condemned"
+        );
+        return Ok(absent(disk, reason));
+    }
+    Ok(NewDisk {
+        record: DiskRecord {
+            identity: disk.spec.identity.clone(),
+            state: DiskState::Carried { from, reason },
+            stats: PutStats::default(),
+            ..parent.record.clone()
+        },
+        needs: DiskNeeds::Parent,
+    })
+}
+
+fn absent(disk: &DiskWork, reason: String) -> NewDisk {
+    let state = DiskState::Absent { reason };
+    NewDisk {
+        record: new_record(disk, state, None, Coverage::default()),
+        needs: DiskNeeds::None,
+    }
+}
+
 fn new_record(
     disk: &DiskWork,
     state: DiskState,
@@ -360,17 +378,22 @@ fn new_record(
     coverage: Coverage,
 ) -> DiskRecord {
     let change_id = disk.spec.change_id.clone();
+    let complete = state == DiskState::Complete;
     DiskRecord {
         identity: disk.spec.identity.clone(),
         capacity_bytes: disk.spec.capacity_bytes,
         block_shift: disk.geometry.block_shift(),
         fan_out_bits: disk.geometry.fan_out_bits(),
         // An increment on a disk without data would miss all of it.
-        change_id: change_id.filter(|_| state == DiskState::Complete),
+        change_id: change_id.filter(|_| complete),
         state,
         tree,
         coverage,
-        stats: disk.work().stats,
+        stats: if complete {
+            disk.work().stats
+        } else {
+            PutStats::default()
+        },
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::begin::Session;
 use super::leaf::LeafBuilder;
 use super::spec::{DiskOutcome, DiskSlot, DiskSpec};
+use crate::repo::condemned::Condemned;
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind};
 use crate::repo::node::Node;
@@ -29,6 +30,8 @@ pub(super) struct DiskWork {
     pub(super) spec: DiskSpec,
     pub(super) geometry: Geometry,
     pub(super) parent: Option<Parent>,
+    /// Packs that nothing of the disk may be built upon: condemned, lost, or of a wrong length.
+    pub(super) avoided: Arc<Condemned>,
     /// Part of the parent is unreadable: its usage numbers are of no use, all is counted afresh.
     pub(super) recount: bool,
     work: Mutex<Work>,
@@ -63,8 +66,9 @@ impl DiskWork {
 }
 
 impl Session {
-    /// Adds a disk to the point. Reads the parent's usage table, and its tree if packs it
-    /// needs are condemned. Blocking.
+    /// Adds a disk to the point. Reads the parent's usage table, looks whether the packs it
+    /// names are there at their full length, and reads the tree if any is not, or is condemned.
+    /// Blocking.
     ///
     /// # Errors
     /// `BadParent` (unknown point or disk, absent, other block size, larger than the disk is now),
@@ -80,11 +84,18 @@ impl Session {
             ),
         };
         let geometry = Geometry::new(spec.capacity_bytes, shift, bits)?;
+        let avoided = match &parent {
+            Some(parent) => self
+                .handle
+                .block_on(self.avoided(&spec.identity.label, &parent.needs))?,
+            None => Arc::clone(&self.condemned),
+        };
         let mut disk = DiskWork {
             index: 0,
             spec,
             geometry,
             parent,
+            avoided,
             recount: false,
             work: Mutex::default(),
         };
@@ -166,17 +177,14 @@ impl Session {
         };
         let old = parent.record.geometry()?;
         let mut missing = BlockSet::default();
-        let recount = parent
-            .needs
-            .keys()
-            .any(|pack| self.condemned.contains(*pack));
+        let recount = parent.needs.keys().any(|pack| disk.avoided.contains(*pack));
         if recount {
             let tree = parent.record.tree.map(super::super::root::TreeRecord::base);
-            let mut cursor = TreeCursor::new(&self.repo, old, tree).avoiding(&self.condemned);
+            let mut cursor = TreeCursor::new(&self.repo, old, tree).avoiding(&disk.avoided);
             while let Some(item) = cursor.next().await {
                 match item {
                     TreeItem::Block { number, reference }
-                        if self.condemned.contains(reference.pack(PackKind::Data)) =>
+                        if disk.avoided.contains(reference.pack(PackKind::Data)) =>
                     {
                         missing.insert(number, 1);
                     }
@@ -237,7 +245,7 @@ impl Session {
         reference: &Ref,
         level: u8,
     ) -> Result<Option<Arc<Node>>, Error> {
-        if self.condemned.contains(reference.pack(PackKind::Node)) {
+        if disk.avoided.contains(reference.pack(PackKind::Node)) {
             return Ok(None);
         }
         match self.repo.node(reference, disk.geometry, level).await {

@@ -129,7 +129,7 @@ impl Session {
         let (leaf, slot) = disk.geometry.leaf_of(block);
         let base = self.handle.block_on(self.base_leaf(disk, leaf))?;
         let old = base.and_then(|(_, node)| node.slots[slot]);
-        Ok(old.filter(|old| !self.condemned.contains(old.pack(PackKind::Data))))
+        Ok(old.filter(|old| !disk.avoided.contains(old.pack(PackKind::Data))))
     }
 
     /// Compresses, seals and packs.
@@ -200,11 +200,17 @@ impl Session {
                 block,
             });
         }
-        let Some((_, node)) = base else { return Ok(()) };
-        for old in node.slots.iter().flatten() {
+        let unreadable = base.is_none() && disk.recount;
+        for old in base
+            .iter()
+            .flat_map(|(_, node)| node.slots.iter().flatten())
+        {
             work.change.remove(PackKind::Data, old);
         }
-        work.finished.insert(leaf, None);
+        // A leaf that cannot be read is still in the parent's tree and must leave it.
+        if base.is_some() || unreadable {
+            work.finished.insert(leaf, None);
+        }
         Ok(())
     }
 

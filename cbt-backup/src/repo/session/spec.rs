@@ -109,7 +109,8 @@ pub enum DiskOutcome {
         /// How it was shown that nothing was missed.
         coverage: Coverage,
     },
-    /// It failed: the point has the parent's data and change id instead.
+    /// It failed: the point has the parent's data and change id instead. When packs the parent
+    /// needs are lost, damaged or condemned, the disk is absent, and its reason says so.
     Carried {
         /// The point whose data this is.
         from: PointId,

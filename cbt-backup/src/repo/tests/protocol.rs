@@ -7,8 +7,8 @@ use object_store::path::Path;
 
 use super::site::{BLOCK_BYTES, Site, cheap, complete, content, info, options, passphrase, spec};
 use crate::repo::{
-    DiskOutcome, DiskState, Error, Image, ObjectId, PointId, PointKind, PutOutcome, Repository,
-    SessionOptions, Store, VerifyLevel,
+    DiskOutcome, DiskState, Error, Image, ObjectId, PointId, PointKind, PutOutcome, PutStats,
+    Repository, SessionOptions, Store, VerifyLevel,
 };
 
 fn image() -> Vec<u8> {
@@ -55,6 +55,11 @@ fn a_local_folder_holds_points() {
         .verify(site.runtime.handle(), VerifyLevel::Full, &())
         .unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
+    let session = site.point(point).root.session;
+    let lost = folder.path().join(format!("pack/{session}/d00000000"));
+    std::fs::remove_file(lost).unwrap();
+    let healed = site.backup(&image, Some((point, Vec::new())), 2).unwrap();
+    assert!(site.restore(&site.reopen().unwrap(), healed).unwrap() == image);
 }
 
 #[test]
@@ -217,6 +222,7 @@ fn failed_disks_are_carried_or_absent() {
         },
     );
     let absent = session.add_disk(Site::disk(None, 4096)).unwrap();
+    session.put(absent, 0, &content(97, 4096)).unwrap();
     session.set_disk_state(absent, DiskOutcome::Absent { reason });
     let point = session
         .commit(info(PointKind::Incremental, 2))
@@ -226,6 +232,9 @@ fn failed_disks_are_carried_or_absent() {
     assert!(matches!(root.disks[0].state, DiskState::Carried { from, .. } if from == full));
     assert_eq!(root.disks[0].change_id.as_deref(), Some("52 c0/7"));
     assert_eq!(root.disks[1].change_id, None);
+    // What failed disks have put counts nowhere.
+    assert_eq!(root.stats, PutStats::default());
+    assert!(root.disks.iter().all(|disk| disk.stats == root.stats));
     assert!(site.restore(&site.repo, point).unwrap() == image);
     let open = Image::open(&site.repo, site.runtime.handle(), &site.point(point), 1);
     assert!(matches!(open, Err(Error::DiskAbsent { .. })));
@@ -307,7 +316,9 @@ fn a_final_fence_ends_the_point_and_a_proposal_is_waited_for() {
         Site::fill(&session, &image(), None).unwrap();
         let fence = format!("fence/{}/{}.{end}", session.id(), ObjectId::generate());
         site.write(&fence, Vec::new());
-        let point = session.point_id();
+        let open = site.runtime.block_on(site.repo.open_sessions()).unwrap();
+        let open = open.iter().find(|open| open.session == session.id());
+        let point = open.and_then(|open| open.point).unwrap();
         match session.commit(info(PointKind::Full, 1)) {
             Err(Error::Fenced { point: fenced, .. }) => assert!(last && fenced == point),
             Err(Error::FenceUndecided { .. }) => assert!(!last),
@@ -373,6 +384,7 @@ fn tombstones_hide_points_and_prefixes_find_them() {
         site.runtime.block_on(pin)
     };
     assert!(matches!(pin(first), Err(Error::PointNotFound { .. })));
+    assert!(site.names("open").is_empty());
     let pin = pin(second).unwrap().unwrap();
     let open = site.runtime.block_on(site.repo.open_sessions()).unwrap();
     assert!(open.iter().any(|session| session.pinned == [second]));
@@ -392,7 +404,8 @@ fn the_heart_beat_moves_and_stops() {
     let (first, mut counter) = (site.read(&name), 0);
     while counter < 3 {
         let open = site.runtime.block_on(site.repo.open_sessions()).unwrap();
-        assert_eq!(open[0].point, Some(session.point_id()));
+        assert_eq!(open[0].session, session.id());
+        assert!(open[0].point.is_some());
         assert_eq!(open[0].vm, Some(site.repo.vm_key("vc", "vm")));
         counter = open[0].counter;
     }
