@@ -17,13 +17,14 @@ use crate::{
         output::{bytes, printable},
         progress::Progress,
     },
-    engine::Monitor,
+    engine::{Monitor, host::host_name},
     repo::{Finding, Severity, VerifyLevel, VerifyMonitor, VerifyReport},
 };
 
 /// Check that what the repository holds is whole.
 ///
-/// Nothing is changed. Each finding names the object, and the point, disk and bytes that it hits.
+/// Each finding names the object, and the point, disk and bytes that it hits. Damaged packs are put in
+/// quarantine: the next backup reads their blocks anew. Nothing else is changed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -112,6 +113,10 @@ impl VerifyMonitor for Watch {
         self.progress.advance(more_bytes);
     }
 
+    fn host(&self) -> String {
+        host_name()
+    }
+
     fn should_stop(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
     }
@@ -123,13 +128,16 @@ fn tell(context: &Context, report: &VerifyReport) {
         let findings: Vec<_> = report.findings.iter().map(finding_json).collect();
         context.output.json_line(&json!({
             "version": 1, "type": "result", "clean": report.is_clean(), "findings": findings,
-            "points": counts.points, "packs": counts.packs, "garbage_packs": counts.garbage_packs,
+            "quarantined": report.quarantined, "points": counts.points, "packs": counts.packs, "garbage_packs": counts.garbage_packs,
             "packs_read": counts.packs_read, "blobs_checked": counts.blobs_checked, "bytes_read": counts.bytes_read,
         }));
         return;
     }
     for finding in &report.findings {
         context.output.line(&printable(&finding.to_string()));
+    }
+    if report.quarantined {
+        context.output.line("the damaged packs are in quarantine: the next backup of each VM reads their blocks anew");
     }
     context.output.line(&format!(
         "{} points, {} packs, {} blocks and nodes checked ({} read): {}",
