@@ -21,7 +21,7 @@ use crate::{
         Cli, Command,
         config::Config,
         exit_code::{ExitCode, Failure},
-        output::{Output, note, printable, was_cut_off},
+        output::{Output, note, on_terminal, printable, was_cut_off},
         reexec,
     },
     commands::Context,
@@ -128,7 +128,8 @@ fn watch_signals(cancel: &Arc<AtomicBool>) -> Result<(), Failure> {
 
 fn log_to_stderr(verbose: u8) {
     let level = match verbose {
-        0 => "error",
+        // What other libraries think worth an error stands in our own words already.
+        0 => "off,cbt_backup=error,vddk=error",
         1 => "cbt_backup=info,vddk=info,warn",
         2 => "cbt_backup=debug,vddk=debug,info",
         _ => "trace",
@@ -138,6 +139,7 @@ fn log_to_stderr(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(on_terminal())
         .init();
 }
 

@@ -115,6 +115,10 @@ impl From<vsphere::Error> for Failure {
             E::VmNotFound { .. } => (ExitCode::NotFound, Some("`cbt-backup vms` lists what this account can see".to_owned())),
             E::VmAmbiguous { .. } => (ExitCode::NotFound, Some("name it by its path or its id".to_owned())),
             E::Cancelled { .. } => (ExitCode::Interrupted, None),
+            E::Transport { .. } => (
+                ExitCode::Vsphere,
+                Some("is the server up, and does this machine reach its HTTPS port?".to_owned()),
+            ),
             _ => (ExitCode::Vsphere, None),
         };
         Self {

@@ -100,3 +100,31 @@ fn the_manual_page_is_made() {
         stderr(&output)
     );
 }
+
+#[test]
+fn a_server_that_is_not_there_is_13_and_nothing_colours_a_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "x").unwrap();
+    let pin = ["AB"; 32].join(":");
+    // Port 1 of this machine: nobody listens there.
+    let output = program(&[
+        "vms",
+        "--server",
+        "127.0.0.1:1",
+        "--user",
+        "u",
+        "--password-file",
+        password.to_str().unwrap(),
+        "--thumbprint",
+        &pin,
+        "-v",
+    ]);
+    assert_eq!(output.status.code(), Some(13), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("hint: is the server up"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!stderr(&output).contains('\u{1b}'), "{}", stderr(&output));
+}
