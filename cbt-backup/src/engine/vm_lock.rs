@@ -11,7 +11,15 @@ use super::ledger::Subject;
 /// Held as long as a run works on a VM. The system frees it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct VmLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for VmLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread has just forked shares the open file,
+        // and the lock, until its own program begins.
+        let _ = self.file.unlock();
+    }
 }
 
 impl VmLock {
@@ -29,7 +37,7 @@ impl VmLock {
             .write(true)
             .open(folder.join(&name[..32]))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -51,7 +59,9 @@ mod tests {
         assert!(held.is_some());
         assert!(VmLock::take(folder.path(), &vm("vm-1")).unwrap().is_none());
         assert!(VmLock::take(folder.path(), &vm("vm-2")).unwrap().is_some());
+        let shared = held.as_ref().map(|lock| lock.file.try_clone().unwrap());
         drop(held);
         assert!(VmLock::take(folder.path(), &vm("vm-1")).unwrap().is_some());
+        drop(shared);
     }
 }

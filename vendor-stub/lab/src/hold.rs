@@ -14,14 +14,33 @@ use crate::{Error, Lab};
 #[must_use = "the hold ends when it is dropped"]
 pub struct DiskHold {
     /// Open files with a shared lock each.
-    _files: Vec<File>,
+    files: Vec<File>,
+}
+
+impl Drop for DiskHold {
+    fn drop(&mut self) {
+        self.files.iter().for_each(give_back);
+    }
 }
 
 /// The right to change a link, taken only for a moment and under the lock of the lab.
 #[derive(Debug)]
 pub(crate) struct Merging {
     /// The open file with an exclusive lock.
-    _file: File,
+    file: File,
+}
+
+impl Drop for Merging {
+    fn drop(&mut self) {
+        give_back(&self.file);
+    }
+}
+
+/// Unlocks for good. Closing is not enough: a child that another thread has just forked shares the
+/// open file until its own program begins, and the lock with it.
+fn give_back(file: &File) {
+    // The process's end gives it back too.
+    let _ = file.unlock();
 }
 
 impl Lab {
@@ -46,7 +65,7 @@ impl Lab {
                 Ok(file)
             })
             .collect::<Result<_, Error>>()?;
-        Ok(DiskHold { _files: files })
+        Ok(DiskHold { files })
     }
 
     /// The chain of links that ends with a file; only the file itself when no VM refers to it.
@@ -70,7 +89,7 @@ impl Lab {
         let hold = self.hold_file(link);
         let file = open_lock_file(&hold)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Merging { _file: file })),
+            Ok(()) => Ok(Some(Merging { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(Error::io("lock", hold)(error)),
         }
@@ -85,5 +104,38 @@ impl Lab {
     fn hold_file(&self, link: &Path) -> PathBuf {
         let name = digest(&SHA256, link.as_os_str().as_encoded_bytes());
         self.root().join("holds").join(hex(&name.as_ref()[..16]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{DiskSpec, Lab, SiteSpec, VmSpec};
+
+    #[test]
+    fn a_lock_ends_although_a_child_shares_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let lab = Lab::create(&folder.path().join("lab"), SiteSpec::default()).unwrap();
+        let disk = DiskSpec {
+            capacity_bytes: 1 << 20,
+            ..DiskSpec::default()
+        };
+        let spec = VmSpec {
+            name: "app01".to_owned(),
+            disks: vec![disk],
+            ..VmSpec::default()
+        };
+        let vm = lab.add_vm(spec).unwrap();
+        let link = lab.path_of(&vm.disks[0].chain[0].file).unwrap();
+        let link = std::fs::canonicalize(link).unwrap();
+        let hold = lab.disk_lock(&link).unwrap();
+        // What a fork does to an open file.
+        let shared = hold.files[0].try_clone().unwrap();
+        assert!(lab.try_merging(&link).unwrap().is_none());
+        drop(hold);
+        let merging = lab.try_merging(&link).unwrap().expect("the hold has ended");
+        let shared_too = merging.file.try_clone().unwrap();
+        drop(merging);
+        assert!(lab.try_merging(&link).unwrap().is_some());
+        drop((shared, shared_too));
     }
 }

@@ -1,6 +1,9 @@
 //! The server over real TLS on loopback, with a small client of its own.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a support function fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails in a support function fails the test"
+)]
 #![forbid(unsafe_code)]
 
 mod bad_input;
