@@ -176,12 +176,12 @@ fn a_read_that_never_completes_gives_its_disk_up_and_the_next_run_cleans_up() ->
     bench.order(&[Fault {
         call: READ.to_owned(),
         nth: Some(2),
-        delay_ms: Some(20_000),
+        delay_ms: Some(60_000),
         ..Fault::default()
     }])?;
-    let outcome = bench.backup(&["--read-seconds", "1"])?.expect_code(3);
+    let outcome = bench.backup(&["--read-seconds", "3"])?.expect_code(3);
     let failure = outcome.disk(2000).text("failure").to_owned();
-    assert!(failure.contains("not done within 1 s"), "{outcome:#?}");
+    assert!(failure.contains("not done within 3 s"), "{outcome:#?}");
     assert_eq!(outcome.disk(2001).text("failure"), "");
     assert_eq!(
         bench.calls()?.count("vixdisklib", "VixDiskLib_EndAccess"),
