@@ -50,4 +50,4 @@ pub mod symbols;
 
 pub use bindings::*;
 pub use loader::{LoadError, Loaded, Tried, load};
-pub use symbols::{SYMBOLS, Symbol, Symbols, functions};
+pub use symbols::{Function, MissingFunction, SYMBOLS, Symbol, Symbols, functions};

@@ -1,4 +1,7 @@
-//! The one list of C functions. Everything that must know them expands from it.
+//! The one list of C functions. Everything that must know them expands from it: their types, the
+//! table of pointers, the calls with their counters, the list of names and the loader.
+
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bindings::{
     Bool, VixDiskLibBlockList, VixDiskLibCompletionCB, VixDiskLibConnectParams,
@@ -19,7 +22,15 @@ pub struct Symbol {
     pub required: bool,
 }
 
-/// Declares the types, the table of pointers, the name list and the loader from one list.
+/// A function that the loaded library does not have was to be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this VixDiskLib has no {}, which came with VDDK {}", .function.name, .function.since)]
+pub struct MissingFunction {
+    /// The function.
+    pub function: Symbol,
+}
+
+/// Makes everything that must know the functions from one list.
 macro_rules! symbols {
     (
         required { $( $rsince:literal fn $rname:ident ( $($rarg:ident : $rty:ty),* ) $(-> $rret:ty)?; )* }
@@ -40,18 +51,12 @@ macro_rules! symbols {
             )*
         }
 
-        /// The loaded functions. Required ones are plain pointers, the others may be missing.
-        #[derive(Clone, Copy, Debug)]
-        #[expect(non_snake_case, reason = "the names are VMware's")]
-        pub struct Symbols {
-            $(
-                #[doc = concat!("`", stringify!($rname), "`, required.")]
-                pub $rname: functions::$rname,
-            )*
-            $(
-                #[doc = concat!("`", stringify!($oname), "`, since VDDK ", $osince, ".")]
-                pub $oname: Option<functions::$oname>,
-            )*
+        /// Each function by name; as a number, its place in [`SYMBOLS`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[expect(non_camel_case_types, reason = "the names are VMware's")]
+        pub enum Function {
+            $( #[doc = concat!("`", stringify!($rname), "`, required.")] $rname, )*
+            $( #[doc = concat!("`", stringify!($oname), "`, since VDDK ", $osince, ".")] $oname, )*
         }
 
         /// All functions of the public interface, required ones first.
@@ -60,19 +65,22 @@ macro_rules! symbols {
             $( Symbol { name: stringify!($oname), since: $osince, required: false }, )*
         ];
 
-        impl Symbols {
+        /// The pointers. Required ones are plain, the others may be missing.
+        #[derive(Debug)]
+        #[expect(non_snake_case, reason = "the names are VMware's")]
+        struct Table {
+            $( $rname: functions::$rname, )*
+            $( $oname: Option<functions::$oname>, )*
+        }
+
+        impl Table {
             /// Looks every name up; the error is the list of all required names that are missing.
             ///
-            /// # Errors
-            /// The missing required names, never empty.
-            ///
             /// # Safety
-            /// `library` must be a VixDiskLib of the x86-64 Linux interface described in
-            /// `include/vixDiskLib.h`: a symbol of the same name with another signature would be
-            /// called wrongly. The pointers must not be used after `library` is closed.
+            /// As [`Symbols::load`].
             #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
             #[expect(non_snake_case, reason = "the names are VMware's")]
-            pub(crate) unsafe fn load(
+            unsafe fn load(
                 library: &libloading::os::unix::Library,
             ) -> Result<Self, Vec<&'static str>> {
                 let mut missing = Vec::new();
@@ -97,16 +105,131 @@ macro_rules! symbols {
                 }
             }
 
-            /// Tells for each function of [`SYMBOLS`], in its order, whether the library has it.
-            pub fn found(&self) -> Vec<(Symbol, bool)> {
-                let present = [
+            /// Whether each function of [`SYMBOLS`] is there, in its order.
+            fn present(&self) -> [bool; SYMBOLS.len()] {
+                [
                     $( { let _ = self.$rname; true }, )*
                     $( self.$oname.is_some(), )*
-                ];
-                SYMBOLS.iter().copied().zip(present).collect()
+                ]
             }
         }
+
+        /// The functions themselves, under their own names. Each call is counted.
+        #[expect(non_snake_case, reason = "the names are VMware's")]
+        #[expect(clippy::too_many_arguments, reason = "the signatures are VMware's")]
+        impl Symbols {
+            $(
+                #[doc = concat!("Calls `", stringify!($rname), "`, and counts the call.")]
+                ///
+                /// # Safety
+                /// The rules of the C function hold: of order, threads, lifetimes and buffers
+                /// (VDDK API reference, 1 and 7).
+                #[inline]
+                pub unsafe fn $rname(&self, $($rarg: $rty),*) $(-> $rret)? {
+                    self.count(Function::$rname);
+                    // SAFETY: the caller keeps the function's rules; the pointer is that of a
+                    // mapped library, as `Symbols::load` demands.
+                    unsafe { (self.table.$rname)($($rarg),*) }
+                }
+            )*
+            $(
+                #[doc = concat!("Calls `", stringify!($oname), "` (VDDK ", $osince, "), and counts the call.")]
+                ///
+                /// # Errors
+                /// [`MissingFunction`] where the library has none; nothing was called then.
+                ///
+                /// # Safety
+                /// The rules of the C function hold: of order, threads, lifetimes and buffers
+                /// (VDDK API reference, 1 and 7).
+                #[inline]
+                pub unsafe fn $oname(&self, $($oarg: $oty),*)
+                    -> Result<symbols!(@ret $($oret)?), MissingFunction>
+                {
+                    let call = self.table.$oname.ok_or(Function::$oname.missing())?;
+                    self.count(Function::$oname);
+                    // SAFETY: the caller keeps the function's rules; the pointer is that of a
+                    // mapped library, as `Symbols::load` demands.
+                    Ok(unsafe { call($($oarg),*) })
+                }
+            )*
+        }
     };
+    (@ret $ret:ty) => { $ret };
+    (@ret) => { () };
+}
+
+impl Function {
+    /// What the list says of it.
+    pub fn symbol(self) -> Symbol {
+        SYMBOLS[self as usize]
+    }
+
+    /// The error of a library without it.
+    pub fn missing(self) -> MissingFunction {
+        MissingFunction {
+            function: self.symbol(),
+        }
+    }
+}
+
+/// The loaded functions, each a method of its own name.
+///
+/// Required ones are always there. The others answer [`MissingFunction`] where the library lacks
+/// them; [`Symbols::has`] asks beforehand. There is no way past the methods to the pointers, so
+/// [`Symbols::calls`] forgets no call.
+#[derive(Debug)]
+pub struct Symbols {
+    table: Table,
+    counts: [AtomicU64; SYMBOLS.len()],
+}
+
+impl Symbols {
+    /// Looks every name up; the error is the list of all required names that are missing.
+    ///
+    /// # Errors
+    /// The missing required names, never empty.
+    ///
+    /// # Safety
+    /// `library` must be a VixDiskLib of the x86-64 Linux interface described in
+    /// `include/vixDiskLib.h`: a symbol of the same name with another signature would be called
+    /// wrongly. The value must not be used after `library` is closed.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    pub(crate) unsafe fn load(
+        library: &libloading::os::unix::Library,
+    ) -> Result<Self, Vec<&'static str>> {
+        // SAFETY: the caller's promise is the one that is asked for.
+        let table = unsafe { Table::load(library) }?;
+        Ok(Self {
+            table,
+            counts: [const { AtomicU64::new(0) }; SYMBOLS.len()],
+        })
+    }
+
+    /// Tells whether the library has a function.
+    pub fn has(&self, function: Function) -> bool {
+        self.table.present()[function as usize]
+    }
+
+    /// Tells for each function of [`SYMBOLS`], in its order, whether the library has it.
+    pub fn found(&self) -> Vec<(Symbol, bool)> {
+        SYMBOLS.iter().copied().zip(self.table.present()).collect()
+    }
+
+    /// How often each function of [`SYMBOLS`] was called so far, in its order.
+    ///
+    /// A call is counted when it begins. Calls of other threads may be seen a little later.
+    pub fn calls(&self) -> Vec<(Symbol, u64)> {
+        let counts = self
+            .counts
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        SYMBOLS.iter().copied().zip(counts).collect()
+    }
+
+    fn count(&self, function: Function) {
+        // Relaxed: the numbers order nothing, they are only read for reports.
+        self.counts[function as usize].fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 symbols! {
@@ -161,7 +284,7 @@ symbols! {
 
 #[cfg(test)]
 mod tests {
-    use super::SYMBOLS;
+    use super::{Function, SYMBOLS};
 
     #[test]
     fn the_list_has_the_43_functions_19_of_them_required() {
@@ -171,5 +294,19 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), 43, "a name stands twice");
+    }
+
+    #[test]
+    fn a_function_knows_its_place_in_the_list() {
+        let first = Function::VixDiskLib_InitEx;
+        let last = Function::VixDiskLib_CheckRepair;
+        assert_eq!((first as usize, last as usize), (0, 42));
+        assert_eq!(last.symbol().name, "VixDiskLib_CheckRepair");
+        assert_eq!(
+            Function::VixDiskLib_AllocateConnectParams
+                .missing()
+                .to_string(),
+            "this VixDiskLib has no VixDiskLib_AllocateConnectParams, which came with VDDK 6.7"
+        );
     }
 }

@@ -41,14 +41,10 @@ impl Access {
         let (raw_there, identity_there, vm_there) =
             (Arc::clone(&raw), identity.clone(), vm.clone());
         library.control.run(move |symbols| {
-            let prepare = symbols
-                .VixDiskLib_PrepareForAccess
-                .ok_or(Error::MissingFunction {
-                    function: "VixDiskLib_PrepareForAccess",
-                    since: "5.0",
-                })?;
             // SAFETY: parameters and identity live through the call.
-            let result = unsafe { prepare(raw_there.as_ptr(), identity_there.as_ptr()) };
+            let result = unsafe {
+                symbols.VixDiskLib_PrepareForAccess(raw_there.as_ptr(), identity_there.as_ptr())
+            }?;
             check(
                 symbols,
                 "VixDiskLib_PrepareForAccess",
@@ -141,12 +137,8 @@ fn end_access(
     vm: String,
 ) -> Result<(), Error> {
     library.control.run(move |symbols| {
-        let end = symbols.VixDiskLib_EndAccess.ok_or(Error::MissingFunction {
-            function: "VixDiskLib_EndAccess",
-            since: "5.0",
-        })?;
         // SAFETY: parameters and identity live through the call.
-        let result = unsafe { end(raw.as_ptr(), identity.as_ptr()) };
+        let result = unsafe { symbols.VixDiskLib_EndAccess(raw.as_ptr(), identity.as_ptr()) }?;
         check(symbols, "VixDiskLib_EndAccess", Some(&vm), None, result)
     })?
 }

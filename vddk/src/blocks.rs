@@ -1,7 +1,7 @@
 //! Which areas of a disk are allocated.
 
 use vddk_sys::{
-    Symbols, VIXDISKLIB_MAX_CHUNK_NUMBER, VIXDISKLIB_MIN_CHUNK_SIZE, VixDiskLibBlock,
+    Function, Symbols, VIXDISKLIB_MAX_CHUNK_NUMBER, VIXDISKLIB_MIN_CHUNK_SIZE, VixDiskLibBlock,
     VixDiskLibBlockList, VixDiskLibHandleStruct,
 };
 
@@ -75,15 +75,16 @@ pub(crate) fn query(
 }
 
 /// The library's list, freed when dropped.
-struct Owned {
-    free: vddk_sys::functions::VixDiskLib_FreeBlockList,
+struct Owned<'a> {
+    symbols: &'a Symbols,
     list: *mut VixDiskLibBlockList,
 }
 
-impl Drop for Owned {
+impl Drop for Owned<'_> {
     fn drop(&mut self) {
-        // SAFETY: the list came from QueryAllocatedBlocks and is freed once.
-        unsafe { (self.free)(self.list) };
+        // SAFETY: the list came from QueryAllocatedBlocks and is freed once. `ask` has made sure
+        // that the function is there; its code says nothing (VDDK API reference, 1.7).
+        let _ = unsafe { self.symbols.VixDiskLib_FreeBlockList(self.list) };
     }
 }
 
@@ -94,28 +95,21 @@ fn ask(
     path: &str,
     question: SectorRange,
 ) -> Result<Vec<SectorRange>, Error> {
-    let missing = |function| Error::MissingFunction {
-        function,
-        since: "6.7",
-    };
-    let query = symbols
-        .VixDiskLib_QueryAllocatedBlocks
-        .ok_or(missing("VixDiskLib_QueryAllocatedBlocks"))?;
-    let free = symbols
-        .VixDiskLib_FreeBlockList
-        .ok_or(missing("VixDiskLib_FreeBlockList"))?;
+    if !symbols.has(Function::VixDiskLib_FreeBlockList) {
+        return Err(Function::VixDiskLib_FreeBlockList.missing().into());
+    }
     let mut list = std::ptr::null_mut();
     // SAFETY: the handle is open and idle (its worker was drained and the disk is borrowed
     // mutably); the library stores a list in `list` on success.
     let result = unsafe {
-        query(
+        symbols.VixDiskLib_QueryAllocatedBlocks(
             handle.0,
             question.start_sector,
             question.sectors,
             CHUNK_SECTORS,
             &raw mut list,
         )
-    };
+    }?;
     check(
         symbols,
         "VixDiskLib_QueryAllocatedBlocks",
@@ -126,7 +120,7 @@ fn ask(
     if list.is_null() {
         return Ok(Vec::new());
     }
-    let owned = Owned { free, list };
+    let owned = Owned { symbols, list };
     // SAFETY: the list is valid until `owned` is dropped.
     let count = unsafe { (*owned.list).numBlocks };
     if u64::from(count) > question.sectors / CHUNK_SECTORS {

@@ -87,7 +87,7 @@ impl Connection {
             // SAFETY: parameters, snapshot and transports live through the call, and the library
             // stores a pointer, or nothing, in `raw`.
             let result = unsafe {
-                (symbols.VixDiskLib_ConnectEx)(
+                symbols.VixDiskLib_ConnectEx(
                     params_there.as_ptr(),
                     std::ffi::c_char::from(read_only),
                     snapshot,
@@ -172,7 +172,7 @@ impl ConnectionInner {
             let raw = raw;
             // SAFETY: the connection came from ConnectEx, every disk of it is closed (each held an
             // Arc of this value), and it is disconnected once.
-            let result = unsafe { (symbols.VixDiskLib_Disconnect)(raw.0) };
+            let result = unsafe { symbols.VixDiskLib_Disconnect(raw.0) };
             check(
                 symbols,
                 "VixDiskLib_Disconnect",

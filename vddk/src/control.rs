@@ -101,7 +101,7 @@ pub(crate) fn check(
 /// VDDK's text for a result. Callable from any thread (VDDK API reference, 7.1).
 pub(crate) fn error_text(symbols: &Symbols, result: u64) -> String {
     // SAFETY: the function takes any value in any state, and locale must be NULL.
-    let text = unsafe { (symbols.VixDiskLib_GetErrorText)(result, std::ptr::null()) };
+    let text = unsafe { symbols.VixDiskLib_GetErrorText(result, std::ptr::null()) };
     if text.is_null() {
         return String::from("no text");
     }
@@ -110,7 +110,7 @@ pub(crate) fn error_text(symbols: &Symbols, result: u64) -> String {
         .to_string_lossy()
         .into_owned();
     // SAFETY: the string came from GetErrorText and is freed once.
-    unsafe { (symbols.VixDiskLib_FreeErrorText)(text) };
+    unsafe { symbols.VixDiskLib_FreeErrorText(text) };
     owned
 }
 

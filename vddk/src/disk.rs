@@ -121,7 +121,7 @@ impl Disk {
             // SAFETY: the connection is open, as `connection` shows; the path lives through the
             // call; the library stores a handle, or nothing, in `handle`.
             let result = unsafe {
-                (symbols.VixDiskLib_Open)(
+                symbols.VixDiskLib_Open(
                     raw.0,
                     c_path.as_ptr(),
                     VIXDISKLIB_FLAG_OPEN_READ_ONLY,
@@ -141,7 +141,7 @@ impl Disk {
                 Ok((info, transport)) => Ok((Raw(handle), info, transport)),
                 Err(error) => {
                     // SAFETY: the handle was opened above and nobody else knows it.
-                    unsafe { (symbols.VixDiskLib_Close)(handle) };
+                    unsafe { symbols.VixDiskLib_Close(handle) };
                     Err(error)
                 }
             }
@@ -282,7 +282,7 @@ fn close_handle(shared: &Shared, handle: Raw<VixDiskLibHandleStruct>) -> Result<
         let handle = handle;
         // SAFETY: the handle is open, no other thread uses it, and it is closed once: by the one
         // place that takes the worker, or by the failing constructor.
-        let result = unsafe { (symbols.VixDiskLib_Close)(handle.0) };
+        let result = unsafe { symbols.VixDiskLib_Close(handle.0) };
         check(symbols, "VixDiskLib_Close", Some(&path), None, result)
     })?
 }
@@ -315,7 +315,7 @@ fn transport_of(
     handle: Raw<VixDiskLibHandleStruct>,
 ) -> Result<TransportMode, Error> {
     // SAFETY: the handle is open.
-    let pointer = unsafe { (symbols.VixDiskLib_GetTransportMode)(handle.0) };
+    let pointer = unsafe { symbols.VixDiskLib_GetTransportMode(handle.0) };
     // SAFETY: NULL or a static string of the library.
     let text = unsafe { info::text(pointer) };
     text.as_deref().unwrap_or("(none)").parse()

@@ -54,6 +54,15 @@ pub enum Error {
     ThreadEnded,
 }
 
+impl From<vddk_sys::MissingFunction> for Error {
+    fn from(missing: vddk_sys::MissingFunction) -> Self {
+        Self::MissingFunction {
+            function: missing.function.name,
+            since: missing.function.since,
+        }
+    }
+}
+
 impl Error {
     /// The code, when a call failed.
     pub fn code(&self) -> Option<Code> {

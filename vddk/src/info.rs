@@ -32,7 +32,7 @@ struct Owned<'a> {
 impl Drop for Owned<'_> {
     fn drop(&mut self) {
         // SAFETY: the object came from GetInfo, is not NULL, and is freed once.
-        unsafe { (self.symbols.VixDiskLib_FreeInfo)(self.info) }
+        unsafe { self.symbols.VixDiskLib_FreeInfo(self.info) }
     }
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn get(
 ) -> Result<DiskInfo, Error> {
     let mut info = std::ptr::null_mut();
     // SAFETY: the handle is open, and the library stores a pointer in `info` on success.
-    let result = unsafe { (symbols.VixDiskLib_GetInfo)(handle, &raw mut info) };
+    let result = unsafe { symbols.VixDiskLib_GetInfo(handle, &raw mut info) };
     check(symbols, "VixDiskLib_GetInfo", Some(path), None, result)?;
     if info.is_null() {
         return Err(Error::Argument {

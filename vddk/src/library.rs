@@ -91,7 +91,7 @@ impl Library {
             // SAFETY: the log functions have the right signature and live for ever; both paths are
             // C strings that outlive the call; nobody else calls InitEx, which STATE sees to.
             let result = unsafe {
-                (symbols.VixDiskLib_InitEx)(
+                symbols.VixDiskLib_InitEx(
                     INTERFACE.0,
                     INTERFACE.1,
                     Some(callback::log),
@@ -129,6 +129,11 @@ impl Library {
         self.inner.control.loaded().symbols().found()
     }
 
+    /// How often each function of the interface was called in this process.
+    pub fn calls(&self) -> Vec<(Symbol, u64)> {
+        self.inner.control.loaded().symbols().calls()
+    }
+
     /// The transports that the library offers, in its own form, for instance
     /// `file:san:hotadd:nbdssl:nbd` (`VixDiskLib_ListTransportModes`).
     ///
@@ -137,9 +142,8 @@ impl Library {
     #[doc(alias = "VixDiskLib_ListTransportModes")]
     pub fn transport_modes(&self) -> Option<String> {
         let listed = self.inner.control.run(|symbols| {
-            let list = symbols.VixDiskLib_ListTransportModes?;
             // SAFETY: takes nothing, and the library is started (VDDK API reference, 1.3).
-            let modes = unsafe { list() };
+            let modes = unsafe { symbols.VixDiskLib_ListTransportModes() }.ok()?;
             // SAFETY: NULL or a static string of the library.
             unsafe { info::text(modes) }
         });
@@ -214,19 +218,15 @@ impl Library {
         let raw = RawParams::remote(self.inner.control.loaded().symbols(), params)?;
         let server = params.server.clone();
         self.inner.control.run(move |symbols| {
-            let cleanup = symbols.VixDiskLib_Cleanup.ok_or(Error::MissingFunction {
-                function: "VixDiskLib_Cleanup",
-                since: "1.1",
-            })?;
             let mut report = Cleanup::default();
             // SAFETY: the parameters live in `raw` through the call; both counters are ours.
             let result = unsafe {
-                cleanup(
+                symbols.VixDiskLib_Cleanup(
                     raw.as_ptr(),
                     &raw mut report.cleaned_up,
                     &raw mut report.remaining,
                 )
-            };
+            }?;
             check(symbols, "VixDiskLib_Cleanup", Some(&server), None, result)?;
             Ok(report)
         })?
@@ -259,7 +259,7 @@ impl LibraryInner {
         self.control.run(|symbols| {
             // SAFETY: the last handle is gone, so no connection and no disk is open, and this is
             // the thread that called InitEx.
-            unsafe { (symbols.VixDiskLib_Exit)() };
+            unsafe { symbols.VixDiskLib_Exit() };
         })?;
         Ok(true)
     }

@@ -141,8 +141,8 @@ impl ConnectParamsBuilder {
 /// and the most careful client keeps it that long (VDDK API reference, 1.4).
 pub(crate) struct RawParams {
     params: *mut VixDiskLibConnectParams,
-    /// The free function, when the library allocated the structure; else it is a box of ours.
-    free: Option<vddk_sys::functions::VixDiskLib_FreeConnectParams>,
+    /// The library that allocated the structure and must free it; else it is a box of ours.
+    allocator: Option<&'static Symbols>,
     strings: Vec<Zeroizing<Vec<u8>>>,
 }
 
@@ -154,7 +154,10 @@ unsafe impl Sync for RawParams {}
 
 impl RawParams {
     /// Fills the structure for a server.
-    pub(crate) fn remote(symbols: &Symbols, from: &ConnectParams) -> Result<Arc<Self>, Error> {
+    pub(crate) fn remote(
+        symbols: &'static Symbols,
+        from: &ConnectParams,
+    ) -> Result<Arc<Self>, Error> {
         let mut raw = Self::zeroed(symbols)?;
         let vmx_spec = from.vm_moref.as_ref().map(|moref| format!("moref={moref}"));
         let vmx_spec = vmx_spec.map_or(std::ptr::null_mut(), |text| raw.keep(&text));
@@ -182,14 +185,13 @@ impl RawParams {
     }
 
     /// All zero, for local disks: an empty string in place of NULL is refused by the library.
-    pub(crate) fn local(symbols: &Symbols) -> Result<Arc<Self>, Error> {
+    pub(crate) fn local(symbols: &'static Symbols) -> Result<Arc<Self>, Error> {
         Self::zeroed(symbols).map(Arc::new)
     }
 
-    fn zeroed(symbols: &Symbols) -> Result<Self, Error> {
-        if let Some(allocate) = symbols.VixDiskLib_AllocateConnectParams {
-            // SAFETY: takes nothing; works in any state.
-            let params = unsafe { allocate() };
+    fn zeroed(symbols: &'static Symbols) -> Result<Self, Error> {
+        // SAFETY: takes nothing; works in any state (VDDK API reference, 1.3).
+        if let Ok(params) = unsafe { symbols.VixDiskLib_AllocateConnectParams() } {
             if params.is_null() {
                 return Err(Error::Argument {
                     what: "connect parameters: the library has no memory".to_owned(),
@@ -197,7 +199,7 @@ impl RawParams {
             }
             return Ok(Self {
                 params,
-                free: Some(symbols.VixDiskLib_FreeConnectParams),
+                allocator: Some(symbols),
                 strings: Vec::new(),
             });
         }
@@ -206,7 +208,7 @@ impl RawParams {
         let zeroed: VixDiskLibConnectParams = unsafe { std::mem::zeroed() };
         Ok(Self {
             params: Box::into_raw(Box::new(zeroed)),
-            free: None,
+            allocator: None,
             strings: Vec::new(),
         })
     }
@@ -229,10 +231,10 @@ impl RawParams {
 
 impl Drop for RawParams {
     fn drop(&mut self) {
-        match self.free {
+        match self.allocator {
             // SAFETY: the structure came from AllocateConnectParams of the same library, which
             // stays loaded for ever, and is freed once; the strings in it stay ours.
-            Some(free) => unsafe { free(self.params) },
+            Some(symbols) => unsafe { symbols.VixDiskLib_FreeConnectParams(self.params) },
             // SAFETY: the pointer came from `Box::into_raw` and comes back once.
             None => drop(unsafe { Box::from_raw(self.params) }),
         }

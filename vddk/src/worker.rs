@@ -208,11 +208,12 @@ impl Reader {
 
     fn read_now(&self, piece: Piece, start_sector: u64, sectors: u64) {
         let buffer = piece.request.pointer_for(start_sector);
-        let read = self.shared.symbols().VixDiskLib_Read;
+        let symbols = self.shared.symbols();
         // SAFETY: the handle is open until this thread has ended; the buffer has room for
         // `sectors` from this pointer on, since the piece lies inside its request, which owns the
         // buffer; this thread alone uses the handle.
-        let result = unsafe { read(self.handle.0, start_sector, sectors, buffer) };
+        let result =
+            unsafe { symbols.VixDiskLib_Read(self.handle.0, start_sector, sectors, buffer) };
         piece.complete("VixDiskLib_Read", result);
     }
 
@@ -228,11 +229,11 @@ impl Reader {
         let request = Arc::clone(&piece.request);
         // Handed over before the call: the completion may come inside it.
         let data = Box::into_raw(Box::new(piece));
-        let read_async = self.shared.symbols().VixDiskLib_ReadAsync;
+        let symbols = self.shared.symbols();
         // SAFETY: as in `read_now`; besides, the request keeps the buffer until the completion has
         // run, and `data` is a box that the completion takes back exactly once.
         let result = unsafe {
-            read_async(
+            symbols.VixDiskLib_ReadAsync(
                 self.handle.0,
                 start_sector,
                 sectors,
@@ -283,7 +284,7 @@ impl Reader {
         }
         let symbols = self.shared.symbols();
         // SAFETY: the handle is open, and this thread alone uses it.
-        let result = unsafe { (symbols.VixDiskLib_Wait)(self.handle.0) };
+        let result = unsafe { symbols.VixDiskLib_Wait(self.handle.0) };
         for _ in 0..self.pace.in_flight {
             let _ = self.give_back.try_send(());
         }

@@ -35,25 +35,33 @@ fn an_installed_kit_has_all_symbols_and_finds_its_lab() {
 
             let (log, null) = (Some(log as _), std::ptr::null());
             // SAFETY: `log` is a log function; null strings are allowed.
-            let code = unsafe { (symbols.VixDiskLib_InitEx)(6, 5, log, log, log, null, null) };
+            let code = unsafe { symbols.VixDiskLib_InitEx(6, 5, log, log, log, null, null) };
             assert_eq!(code, 0);
             let mut connection = std::ptr::null_mut();
             let code = site.params().lend(|params| {
                 // SAFETY: null or valid pointers.
-                unsafe {
-                    (symbols.VixDiskLib_ConnectEx)(params, 1, null, null, &raw mut connection)
-                }
+                unsafe { symbols.VixDiskLib_ConnectEx(params, 1, null, null, &raw mut connection) }
             });
             assert_eq!(code, 0);
             // SAFETY: no other call runs on it.
-            assert_eq!(unsafe { (symbols.VixDiskLib_Disconnect)(connection) }, 0);
-            let list = symbols.VixDiskLib_ListTransportModes.unwrap();
+            assert_eq!(unsafe { symbols.VixDiskLib_Disconnect(connection) }, 0);
             // SAFETY: needs nothing.
-            let modes = unsafe { list() };
+            let modes = unsafe { symbols.VixDiskLib_ListTransportModes() }.unwrap();
             // SAFETY: never null, static.
             assert!(!unsafe { CStr::from_ptr(modes) }.is_empty());
             // SAFETY: no other call runs.
-            unsafe { (symbols.VixDiskLib_Exit)() };
+            unsafe { symbols.VixDiskLib_Exit() };
+            let calls = symbols.calls();
+            let of = |name| {
+                calls
+                    .iter()
+                    .find(|(symbol, _)| symbol.name == name)
+                    .unwrap()
+                    .1
+            };
+            assert_eq!(of("VixDiskLib_InitEx"), 1);
+            assert_eq!(of("VixDiskLib_ListTransportModes"), 1);
+            assert_eq!(calls.iter().map(|(_, count)| count).sum::<u64>(), 5);
             drop(library);
 
             assert_eq!(site.journal("VixDiskLib_InitEx").len(), 1);
