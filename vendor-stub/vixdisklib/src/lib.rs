@@ -57,6 +57,7 @@ mod async_io;
 mod blocks;
 mod boundary;
 mod change;
+mod config;
 mod connect;
 mod connection;
 mod data;

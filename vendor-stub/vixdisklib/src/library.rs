@@ -7,6 +7,7 @@ use std::thread;
 use lab::Lab;
 use vddk_sys as sys;
 
+use crate::config::Config;
 use crate::error::Failure;
 use crate::script::Script;
 
@@ -15,6 +16,8 @@ use crate::script::Script;
 pub(crate) struct Library {
     /// The lab and how to behave.
     pub(crate) script: Script,
+    /// VDDK's own settings.
+    pub(crate) config: Config,
     idle: Mutex<Option<Idle>>,
 }
 
@@ -60,7 +63,7 @@ pub(crate) fn lab() -> Option<Lab> {
 ///
 /// `VIX_E_DISK_SUBSYSTEM_INIT_FAIL` if it was started before: the programming guide allows one
 /// `InitEx` a process. A start that failed may be repeated.
-pub(crate) fn start(script: Script) -> Result<(), Failure> {
+pub(crate) fn start(script: Script, config: Config) -> Result<(), Failure> {
     let refused = |message: String| Failure::new(sys::VIX_E_DISK_SUBSYSTEM_INIT_FAIL, message);
     let mut state = STATE.write().unwrap_or_else(PoisonError::into_inner);
     match &*state {
@@ -78,7 +81,11 @@ pub(crate) fn start(script: Script) -> Result<(), Failure> {
         .spawn(move || while stopped.recv().is_ok() {})
         .map_err(|error| refused(format!("failed to start a thread: {error}")))?;
     let idle = Mutex::new(Some(Idle { stop, thread }));
-    *state = State::Ready(Arc::new(Library { script, idle }));
+    *state = State::Ready(Arc::new(Library {
+        script,
+        config,
+        idle,
+    }));
     Ok(())
 }
 

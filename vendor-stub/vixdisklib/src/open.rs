@@ -138,6 +138,7 @@ fn open_managed(
     let file = lab.resolve_disk(vm, snapshot, path)?;
     check_state(target, path)?;
     let transport = transport::choose(&connection.transports)?;
+    library::current()?.config.aio.check()?;
     let hold = lab.disk_lock(&file)?;
     let disk = vmdk::Disk::open(&file, vmdk::OpenOptions::default())?;
     Ok(Opened {

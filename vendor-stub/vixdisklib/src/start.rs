@@ -1,10 +1,12 @@
 //! `Init`, `InitEx`, `Exit` and the list of transports.
 
 use std::ffi::c_char;
+use std::path::Path;
 
 use vddk_sys::{self as sys, VixDiskLibGenericLogFunc, VixError};
 
 use crate::boundary::{self, Call};
+use crate::config::Config;
 use crate::connection::CONNECTIONS;
 use crate::disk::{self, DISKS};
 use crate::error::Failure;
@@ -41,14 +43,14 @@ pub unsafe extern "C" fn VixDiskLib_Init(
         }
         // SAFETY: the caller promises it.
         let lib_dir = unsafe { text::optional(lib_dir, "libDir") }?;
-        initialise(call, (major, minor), lib_dir)?;
+        initialise(call, (major, minor), lib_dir, None)?;
         after_start(call)
     })
 }
 
 /// Starts the library, once a process; one that failed may be repeated. Interface versions 5.0 to
-/// 9.0 are accepted. The log functions may be null; the panic function is never called, nor is
-/// the configuration file read.
+/// 9.0 are accepted. The log functions may be null; the panic function is never called. A
+/// configuration file that cannot be read is no error.
 ///
 /// # Safety
 ///
@@ -74,7 +76,7 @@ pub unsafe extern "C" fn VixDiskLib_InitEx(
         // SAFETY: the caller promises it.
         let config_file = unsafe { text::optional(config_file, "configFile") }?;
         call.note("config_file", config_file);
-        initialise(call, (major, minor), lib_dir)?;
+        initialise(call, (major, minor), lib_dir, config_file)?;
         after_start(call)
     })
 }
@@ -83,6 +85,7 @@ fn initialise(
     call: &mut Call,
     interface: (u32, u32),
     lib_dir: Option<&str>,
+    config_file: Option<&str>,
 ) -> Result<(), Failure> {
     let (major, minor) = interface;
     call.note("major", major);
@@ -97,11 +100,16 @@ fn initialise(
         Some(lab) => lab.root().display().to_string(),
         None => "none, local disks only".to_owned(),
     };
-    library::start(script)?;
+    let config = config_file
+        .filter(|file| !file.is_empty())
+        .map(|file| Config::read(Path::new(file)))
+        .unwrap_or_default();
+    library::start(script, config.clone())?;
     let lab = log::c_text(&lab);
     let (major, minor) = (u64::from(major), u64::from(minor));
     let args = [Arg::Number(major), Arg::Number(minor), Arg::Text(&lab)];
     log::info(c"VixDiskLib: stand-in, interface %u.%u, lab: %s\n", &args);
+    config.say();
     Ok(())
 }
 

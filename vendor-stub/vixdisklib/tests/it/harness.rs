@@ -73,13 +73,22 @@ pub(crate) fn log_lines(part: &str) -> Vec<String> {
 
 /// `InitEx` with the log functions above.
 pub(crate) fn init(version: (u32, u32), lib_dir: Option<&Path>) -> u64 {
-    let lib_dir = lib_dir.map(|path| CString::new(path.to_str().unwrap()).unwrap());
-    let lib_dir = lib_dir
-        .as_ref()
-        .map_or(std::ptr::null(), |path| path.as_ptr());
-    let (log, null) = (Some(log as _), std::ptr::null());
+    init_configured(version, lib_dir, None)
+}
+
+/// As [`init`], with VDDK's configuration file.
+pub(crate) fn init_configured(
+    (major, minor): (u32, u32),
+    lib_dir: Option<&Path>,
+    config: Option<&Path>,
+) -> u64 {
+    let c_path = |path: Option<&Path>| path.map(|path| c_string(path.to_str()));
+    let (lib_dir, config) = (c_path(lib_dir), c_path(config));
+    let lend =
+        |path: &Option<CString>| path.as_ref().map_or(std::ptr::null(), |path| path.as_ptr());
+    let log = Some(log as _);
     // SAFETY: `log` is a log function; the strings are null or valid.
-    unsafe { VixDiskLib_InitEx(version.0, version.1, log, log, log, lib_dir, null) }
+    unsafe { VixDiskLib_InitEx(major, minor, log, log, log, lend(&lib_dir), lend(&config)) }
 }
 
 /// `Exit`.
@@ -142,11 +151,21 @@ impl Site {
 
     /// Initialises the library with this lab, through a `standin.toml` with more settings.
     pub(crate) fn init(&self, settings: &str) {
+        self.init_configured(settings, None);
+    }
+
+    /// As [`Site::init`], with the text of VDDK's configuration file.
+    pub(crate) fn init_configured(&self, settings: &str, config: Option<&str>) {
         let kit = self.folder.path().join("kit");
         std::fs::create_dir_all(&kit).unwrap();
         let text = format!("lab = '{}'\n{settings}", self.lab.root().display());
         std::fs::write(kit.join("standin.toml"), text).unwrap();
-        assert_eq!(init((6, 5), Some(&kit)), 0);
+        let file = config.map(|config| {
+            let file = self.folder.path().join("vddk.conf");
+            std::fs::write(&file, config).unwrap();
+            file
+        });
+        assert_eq!(init_configured((6, 5), Some(&kit), file.as_deref()), 0);
     }
 
     /// Correct parameters.

@@ -6,6 +6,7 @@
 
 mod asynchronous;
 mod before_start;
+mod configuration;
 mod exports;
 mod faults;
 mod harness;
