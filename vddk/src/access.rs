@@ -40,19 +40,21 @@ impl Access {
         let raw = RawParams::remote(library.control.loaded().symbols(), &params)?;
         let (raw_there, identity_there, vm_there) =
             (Arc::clone(&raw), identity.clone(), vm.clone());
-        library.control.run(move |symbols| {
-            // SAFETY: parameters and identity live through the call.
-            let result = unsafe {
-                symbols.VixDiskLib_PrepareForAccess(raw_there.as_ptr(), identity_there.as_ptr())
-            }?;
-            check(
-                symbols,
-                "VixDiskLib_PrepareForAccess",
-                Some(&vm_there),
-                None,
-                result,
-            )
-        })??;
+        library
+            .control
+            .run("VixDiskLib_PrepareForAccess", move |symbols| {
+                // SAFETY: parameters and identity live through the call.
+                let result = unsafe {
+                    symbols.VixDiskLib_PrepareForAccess(raw_there.as_ptr(), identity_there.as_ptr())
+                }?;
+                check(
+                    symbols,
+                    "VixDiskLib_PrepareForAccess",
+                    Some(&vm_there),
+                    None,
+                    result,
+                )
+            })??;
         let server = params.server;
         Ok(Self {
             inner: Arc::new(AccessInner {
@@ -136,11 +138,13 @@ fn end_access(
     identity: CString,
     vm: String,
 ) -> Result<(), Error> {
-    library.control.run(move |symbols| {
-        // SAFETY: parameters and identity live through the call.
-        let result = unsafe { symbols.VixDiskLib_EndAccess(raw.as_ptr(), identity.as_ptr()) }?;
-        check(symbols, "VixDiskLib_EndAccess", Some(&vm), None, result)
-    })?
+    library
+        .control
+        .run("VixDiskLib_EndAccess", move |symbols| {
+            // SAFETY: parameters and identity live through the call.
+            let result = unsafe { symbols.VixDiskLib_EndAccess(raw.as_ptr(), identity.as_ptr()) }?;
+            check(symbols, "VixDiskLib_EndAccess", Some(&vm), None, result)
+        })?
 }
 
 fn checked(params: &ConnectParams, identity: &str) -> Result<(String, CString), Error> {

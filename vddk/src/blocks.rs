@@ -56,7 +56,7 @@ pub(crate) fn query(
             sectors: QUERY_SECTORS.min(askable - at),
         };
         let path_there = path.to_owned();
-        let runs = control.run(move |symbols| {
+        let runs = control.run("VixDiskLib_QueryAllocatedBlocks", move |symbols| {
             let handle = handle;
             ask(symbols, handle, &path_there, question)
         })??;

@@ -80,30 +80,33 @@ impl Connection {
         let transports = text(&options.transports.to_string())?;
         let (read_only, params_there, server_there) =
             (options.read_only, Arc::clone(&params), server.to_owned());
-        let raw = library.control.run(move |symbols| {
-            // Judged by the code alone: a stand-in may leave the pointer as it was.
-            let mut raw = std::ptr::null_mut();
-            let snapshot = snapshot.as_ref().map_or(std::ptr::null(), |id| id.as_ptr());
-            // SAFETY: parameters, snapshot and transports live through the call, and the library
-            // stores a pointer, or nothing, in `raw`.
-            let result = unsafe {
-                symbols.VixDiskLib_ConnectEx(
-                    params_there.as_ptr(),
-                    std::ffi::c_char::from(read_only),
-                    snapshot,
-                    transports.as_ptr(),
-                    &raw mut raw,
-                )
-            };
-            check(
-                symbols,
-                "VixDiskLib_ConnectEx",
-                Some(&server_there),
-                None,
-                result,
-            )?;
-            Ok::<_, Error>(Raw(raw))
-        })??;
+        let raw = library
+            .control
+            .run("VixDiskLib_ConnectEx", move |symbols| {
+                // Judged by the code alone: a stand-in may leave the pointer as it was.
+                let mut raw = std::ptr::null_mut();
+                let snapshot = snapshot.as_ref().map_or(std::ptr::null(), |id| id.as_ptr());
+                // SAFETY: parameters, snapshot and transports live through the call, and the library
+                // stores a pointer, or nothing, in `raw`.
+                let result = unsafe {
+                    symbols.VixDiskLib_ConnectEx(
+                        params_there.as_ptr(),
+                        std::ffi::c_char::from(read_only),
+                        snapshot,
+                        transports.as_ptr(),
+                        &raw mut raw,
+                    )
+                };
+                check(
+                    symbols,
+                    "VixDiskLib_ConnectEx",
+                    Some(&server_there),
+                    None,
+                    result,
+                )?;
+                Ok::<_, Error>(Connected(Some(Raw(raw)), symbols))
+            })??;
+        let raw = raw.keep();
         Ok(Self {
             inner: Arc::new(ConnectionInner {
                 raw,
@@ -168,19 +171,43 @@ impl ConnectionInner {
             });
         }
         let (raw, server) = (self.raw, self.server.clone());
-        self.library.control.run(move |symbols| {
-            let raw = raw;
-            // SAFETY: the connection came from ConnectEx, every disk of it is closed (each held an
-            // Arc of this value), and it is disconnected once.
-            let result = unsafe { symbols.VixDiskLib_Disconnect(raw.0) };
-            check(
-                symbols,
-                "VixDiskLib_Disconnect",
-                Some(&server),
-                None,
-                result,
-            )
-        })?
+        self.library
+            .control
+            .run("VixDiskLib_Disconnect", move |symbols| {
+                let raw = raw;
+                // SAFETY: the connection came from ConnectEx, every disk of it is closed (each held an
+                // Arc of this value), and it is disconnected once.
+                let result = unsafe { symbols.VixDiskLib_Disconnect(raw.0) };
+                check(
+                    symbols,
+                    "VixDiskLib_Disconnect",
+                    Some(&server),
+                    None,
+                    result,
+                )
+            })?
+    }
+}
+
+/// A connection on its way to its owner. One that does not arrive is ended, on the control thread.
+struct Connected(
+    Option<Raw<VixDiskLibConnectParam>>,
+    &'static vddk_sys::Symbols,
+);
+
+impl Connected {
+    fn keep(mut self) -> Raw<VixDiskLibConnectParam> {
+        self.0.take().unwrap_or(Raw(std::ptr::null_mut()))
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        if let Some(raw) = self.0.take() {
+            // SAFETY: `ConnectEx` gave the connection, nobody else knows it, and it is ended once.
+            // A value that is not taken is dropped where it was made: on the control thread.
+            unsafe { self.1.VixDiskLib_Disconnect(raw.0) };
+        }
     }
 }
 

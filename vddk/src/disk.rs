@@ -114,38 +114,42 @@ impl Disk {
         let path = path.to_owned();
         let major = connection.library.control.loaded().major();
         let path_there = path.clone();
-        let (handle, info, transport) = connection.library.control.run(move |symbols| {
-            let raw = raw;
-            let since = callback::mark();
-            let mut handle = std::ptr::null_mut();
-            // SAFETY: the connection is open, as `connection` shows; the path lives through the
-            // call; the library stores a handle, or nothing, in `handle`.
-            let result = unsafe {
-                symbols.VixDiskLib_Open(
-                    raw.0,
-                    c_path.as_ptr(),
-                    VIXDISKLIB_FLAG_OPEN_READ_ONLY,
-                    &raw mut handle,
-                )
-            };
-            check(
-                symbols,
-                "VixDiskLib_Open",
-                Some(&path_there),
-                Some(since),
-                result,
-            )?;
-            let facts = info::get(symbols, handle, &path_there, major)
-                .and_then(|info| Ok((info, transport_of(symbols, Raw(handle))?)));
-            match facts {
-                Ok((info, transport)) => Ok((Raw(handle), info, transport)),
-                Err(error) => {
-                    // SAFETY: the handle was opened above and nobody else knows it.
-                    unsafe { symbols.VixDiskLib_Close(handle) };
-                    Err(error)
-                }
-            }
-        })??;
+        let (handle, info, transport) =
+            connection
+                .library
+                .control
+                .run("VixDiskLib_Open", move |symbols| {
+                    let raw = raw;
+                    let since = callback::mark();
+                    let mut handle = std::ptr::null_mut();
+                    // SAFETY: the connection is open, as `connection` shows; the path lives through the
+                    // call; the library stores a handle, or nothing, in `handle`.
+                    let result = unsafe {
+                        symbols.VixDiskLib_Open(
+                            raw.0,
+                            c_path.as_ptr(),
+                            VIXDISKLIB_FLAG_OPEN_READ_ONLY,
+                            &raw mut handle,
+                        )
+                    };
+                    check(
+                        symbols,
+                        "VixDiskLib_Open",
+                        Some(&path_there),
+                        Some(since),
+                        result,
+                    )?;
+                    let facts = info::get(symbols, handle, &path_there, major)
+                        .and_then(|info| Ok((info, transport_of(symbols, Raw(handle))?)));
+                    match facts {
+                        Ok((info, transport)) => Ok((Raw(handle), info, transport)),
+                        Err(error) => {
+                            // SAFETY: the handle was opened above and nobody else knows it.
+                            unsafe { symbols.VixDiskLib_Close(handle) };
+                            Err(error)
+                        }
+                    }
+                })??;
         let shared = Arc::new(Shared {
             path,
             connection: Arc::clone(connection),
@@ -278,13 +282,17 @@ impl Drop for Disk {
 /// Closes a handle that no worker uses any more, or none uses yet.
 fn close_handle(shared: &Shared, handle: Raw<VixDiskLibHandleStruct>) -> Result<(), Error> {
     let path = shared.path.clone();
-    shared.connection.library.control.run(move |symbols| {
-        let handle = handle;
-        // SAFETY: the handle is open, no other thread uses it, and it is closed once: by the one
-        // place that takes the worker, or by the failing constructor.
-        let result = unsafe { symbols.VixDiskLib_Close(handle.0) };
-        check(symbols, "VixDiskLib_Close", Some(&path), None, result)
-    })?
+    shared
+        .connection
+        .library
+        .control
+        .run("VixDiskLib_Close", move |symbols| {
+            let handle = handle;
+            // SAFETY: the handle is open, no other thread uses it, and it is closed once: by the one
+            // place that takes the worker, or by the failing constructor.
+            let result = unsafe { symbols.VixDiskLib_Close(handle.0) };
+            check(symbols, "VixDiskLib_Close", Some(&path), None, result)
+        })?
 }
 
 fn pace_of(options: &OpenOptions) -> Result<Pace, Error> {

@@ -49,6 +49,13 @@ pub enum Error {
         /// The disk, or the server of the connection.
         object: String,
     },
+    /// A call did not return within the limit. As long as it does not, no other call that opens,
+    /// closes or connects can be made; each says so with this error and is not made.
+    #[error("{function} does not return")]
+    Stuck {
+        /// The function that hangs.
+        function: &'static str,
+    },
     /// A thread of this crate is gone.
     #[error("the thread that talks to VixDiskLib has ended")]
     ThreadEnded,

@@ -62,6 +62,7 @@
 //! ```
 
 mod access;
+mod answer;
 mod blocks;
 mod buffer;
 mod callback;

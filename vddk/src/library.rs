@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use vddk_sys::Symbol;
@@ -22,13 +23,26 @@ use crate::{
 const INTERFACE: (u32, u32) = (6, 5);
 
 /// How the library is found and started.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LibraryOptions {
     /// The library file, the kit's root or its `lib64`; else `VDDK_LIBDIR`, else the customary
     /// folders.
     pub location: Option<PathBuf>,
     /// VDDK's own configuration file.
     pub config_file: Option<PathBuf>,
+    /// How long a call that opens, closes or connects may take. After it the call is given up, and
+    /// others are refused until it returns.
+    pub call_limit: Duration,
+}
+
+impl Default for LibraryOptions {
+    fn default() -> Self {
+        Self {
+            location: None,
+            config_file: None,
+            call_limit: Duration::from_mins(10),
+        }
+    }
 }
 
 /// VixDiskLib, loaded and started.
@@ -83,8 +97,8 @@ impl Library {
             Box::leak(Box::new(vddk_sys::load(options.location.as_deref())?));
         let kit = c_path(loaded.kit())?;
         let config = options.config_file.as_deref().map(c_path).transpose()?;
-        let control = Control::start(loaded)?;
-        control.run(move |symbols| {
+        let control = Control::start(loaded, options.call_limit)?;
+        control.run("VixDiskLib_InitEx", move |symbols| {
             let config = config
                 .as_ref()
                 .map_or(std::ptr::null(), |path| path.as_ptr());
@@ -141,12 +155,15 @@ impl Library {
     /// library has no such function or gives no list.
     #[doc(alias = "VixDiskLib_ListTransportModes")]
     pub fn transport_modes(&self) -> Option<String> {
-        let listed = self.inner.control.run(|symbols| {
-            // SAFETY: takes nothing, and the library is started (VDDK API reference, 1.3).
-            let modes = unsafe { symbols.VixDiskLib_ListTransportModes() }.ok()?;
-            // SAFETY: NULL or a static string of the library.
-            unsafe { info::text(modes) }
-        });
+        let listed = self
+            .inner
+            .control
+            .run("VixDiskLib_ListTransportModes", |symbols| {
+                // SAFETY: takes nothing, and the library is started (VDDK API reference, 1.3).
+                let modes = unsafe { symbols.VixDiskLib_ListTransportModes() }.ok()?;
+                // SAFETY: NULL or a static string of the library.
+                unsafe { info::text(modes) }
+            });
         listed.ok().flatten()
     }
 
@@ -217,19 +234,21 @@ impl Library {
     pub fn cleanup(&self, params: &ConnectParams) -> Result<Cleanup, Error> {
         let raw = RawParams::remote(self.inner.control.loaded().symbols(), params)?;
         let server = params.server.clone();
-        self.inner.control.run(move |symbols| {
-            let mut report = Cleanup::default();
-            // SAFETY: the parameters live in `raw` through the call; both counters are ours.
-            let result = unsafe {
-                symbols.VixDiskLib_Cleanup(
-                    raw.as_ptr(),
-                    &raw mut report.cleaned_up,
-                    &raw mut report.remaining,
-                )
-            }?;
-            check(symbols, "VixDiskLib_Cleanup", Some(&server), None, result)?;
-            Ok(report)
-        })?
+        self.inner
+            .control
+            .run("VixDiskLib_Cleanup", move |symbols| {
+                let mut report = Cleanup::default();
+                // SAFETY: the parameters live in `raw` through the call; both counters are ours.
+                let result = unsafe {
+                    symbols.VixDiskLib_Cleanup(
+                        raw.as_ptr(),
+                        &raw mut report.cleaned_up,
+                        &raw mut report.remaining,
+                    )
+                }?;
+                check(symbols, "VixDiskLib_Cleanup", Some(&server), None, result)?;
+                Ok(report)
+            })?
     }
 
     /// Ends the library if this is the last handle (`VixDiskLib_Exit`, which takes about a second).
@@ -256,7 +275,7 @@ impl LibraryInner {
         if !std::mem::take(&mut self.started) || self.abandoned.load(Ordering::Acquire) {
             return Ok(false);
         }
-        self.control.run(|symbols| {
+        self.control.run("VixDiskLib_Exit", |symbols| {
             // SAFETY: the last handle is gone, so no connection and no disk is open, and this is
             // the thread that called InitEx.
             unsafe { symbols.VixDiskLib_Exit() };

@@ -136,6 +136,7 @@ impl From<vddk::Error> for Failure {
             | vddk::Error::MissingFunction { .. }
             | vddk::Error::OtherSettings
             | vddk::Error::Exited
+            | vddk::Error::Stuck { .. }
             | vddk::Error::ThreadEnded => ExitCode::Vddk,
             _ if error.kind() == Some(vddk::Kind::Authentication)
                 || error.thumbprint_mismatch().is_some() =>

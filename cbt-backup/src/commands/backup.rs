@@ -98,7 +98,7 @@ impl Backup {
         let location = self.vddk.location(&context.config);
         let library = Library::load(LibraryOptions {
             location,
-            config_file: None,
+            ..LibraryOptions::default()
         })?;
         let login = context
             .runtime

@@ -29,7 +29,7 @@ impl Info {
         let location = self.vddk.location(&context.config);
         let library = Library::load(LibraryOptions {
             location,
-            config_file: None,
+            ..LibraryOptions::default()
         })?;
         let path = library.path().display().to_string();
         let major = library.major();

@@ -1,6 +1,6 @@
 //! Giving a disk up: what is left alone when VDDK may still write into a buffer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab::Fault;
 use vddk::{Connection, Error, Library, OpenOptions, ReadMode, SectorBuf};
@@ -22,6 +22,15 @@ fn nothing_is_ended(kit: &Kit, connection: Connection, library: Library) {
         "VixDiskLib_Exit",
     ] {
         assert_eq!(kit.count(call), 0, "{call} was called");
+    }
+}
+
+/// Waits for what happens on another thread, for a minute at most.
+fn wait_for(done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "it never happens");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -129,6 +138,40 @@ fn success_in_place_of_acceptance_gives_the_disk_up_and_is_told_at_once() {
             let closed = disk.close();
             assert!(matches!(closed, Err(Error::Poisoned { .. })), "{closed:?}");
             nothing_is_ended(&kit, connection, library);
+        },
+    );
+}
+
+#[test]
+fn a_login_that_does_not_return_is_given_up_and_undone_when_it_does() {
+    in_own_process(
+        "giving_up::a_login_that_does_not_return_is_given_up_and_undone_when_it_does",
+        || {
+            let kit = Kit::new();
+            kit.fault(Fault {
+                call: "VixDiskLib_ConnectEx".to_owned(),
+                delay_ms: Some(1_500),
+                ..Fault::default()
+            });
+            let options = vddk::LibraryOptions {
+                call_limit: Duration::from_millis(500),
+                ..kit.options()
+            };
+            let library = Library::load(options).unwrap();
+            let (snapshot, _) = kit.snapshot();
+            let options = Kit::connect_options(&snapshot);
+            let is_stuck = |error: Error| match error {
+                Error::Stuck { function } => assert_eq!(function, "VixDiskLib_ConnectEx"),
+                other => panic!("{other}"),
+            };
+            is_stuck(library.connect(&kit.params(), &options).unwrap_err());
+            // Refused at once, not queued behind the call that hangs.
+            is_stuck(library.cleanup(&kit.params()).unwrap_err());
+            assert_eq!(kit.count("VixDiskLib_Cleanup"), 0);
+            wait_for(|| kit.count("VixDiskLib_Disconnect") == 1);
+            // All is well again.
+            wait_for(|| library.cleanup(&kit.params()).is_ok());
+            assert!(library.close().unwrap());
         },
     );
 }

@@ -114,7 +114,7 @@ impl Kit {
     pub(crate) fn options(&self) -> LibraryOptions {
         LibraryOptions {
             location: Some(self.installed.clone()),
-            config_file: None,
+            ..LibraryOptions::default()
         }
     }
 

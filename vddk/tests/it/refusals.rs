@@ -61,7 +61,7 @@ fn identities_and_paths_that_do_not_fit_are_refused_here() {
 fn a_library_that_is_not_there_lists_every_place() {
     let options = LibraryOptions {
         location: Some("/no/such/kit".into()),
-        config_file: None,
+        ..LibraryOptions::default()
     };
     match Library::load(options) {
         Err(Error::Load(LoadError::NotFound { tried })) => assert_eq!(tried.len(), 8),
