@@ -14,6 +14,7 @@ use crate::{
     Disk, Error, OpenOptions, TransportModes,
     access::AccessInner,
     control::{Raw, check},
+    given_up,
     library::LibraryInner,
     params::RawParams,
 };
@@ -154,9 +155,9 @@ impl ConnectionInner {
     pub(crate) fn abandon(&self) {
         if !self.abandoned.swap(true, Ordering::AcqRel) {
             // The library may look at the parameters as long as the connection is open (VDDK API
-            // reference, 1.4), and from now on that is until the process ends. So they are leaked,
+            // reference, 1.4), and from now on that is until the process ends. So they are kept,
             // the password with them.
-            std::mem::forget(Arc::clone(&self.params));
+            given_up::keep(Arc::clone(&self.params));
         }
         self.library.abandon();
     }

@@ -71,6 +71,7 @@ mod connection;
 mod control;
 mod disk;
 mod error;
+mod given_up;
 mod info;
 mod library;
 mod params;

@@ -13,6 +13,7 @@ use crate::{
     Code, Error, ReadMode, callback,
     control::{Raw, check},
     disk::Shared,
+    given_up,
     read::{Failure, Piece, Request},
 };
 
@@ -245,9 +246,10 @@ impl Reader {
         match u32::from(Code::of(result).0) {
             VIX_ASYNC => self.way = Way::Asynchronous,
             // No answer of this function: perhaps the completion was called, perhaps it will be.
-            // So the box is not taken back. It is leaked, and with it the request and the buffer;
+            // So the box is not taken back. It is kept, and with it the request and the buffer;
             // the disk is given up before the caller hears of it.
             VIX_OK => {
+                given_up::keep(Raw(data));
                 self.shared.poison();
                 request.fail_now(Failure::NotAccepted);
             }
