@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::output::error;
-use crate::{bindings, check, clients, demo, man};
+use crate::{bindings, check, clients, demo, man, sanitize};
 
 /// What needs more than one cargo command.
 #[derive(Debug, Parser)]
@@ -22,6 +22,7 @@ enum Command {
     Bindings(bindings::Bindings),
     Man(man::Man),
     Check(check::Check),
+    Sanitize(sanitize::Sanitize),
 }
 
 /// Runs the command line. Failures end with 1, wrong usage with 2.
@@ -32,6 +33,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Bindings(command) => command.run(),
         Command::Man(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Sanitize(command) => command.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@
 //! bindings  vddk-sys/src/bindings.rs, made from the header
 //! man       doc/man/cbt-backup.1, made from the command line's definition
 //! check     the walks that are too slow for `cargo test`
+//! sanitize  the tests of the unsafe crates under AddressSanitizer and LeakSanitizer
 //! ```
 
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ mod folder;
 mod generated;
 mod man;
 mod output;
+mod sanitize;
 mod stage;
 mod workspace;
 

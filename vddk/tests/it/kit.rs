@@ -9,6 +9,8 @@ use std::{
 use lab::{DiskSpec, Fault, Lab, SiteSpec, SnapshotSpec, VmSpec};
 use vddk::{ConnectOptions, ConnectParams, Library, LibraryOptions, Secret};
 
+use crate::elf;
+
 /// Bytes of the one disk: no multiple of 64 KiB.
 pub(crate) const DISK_BYTES: u64 = 5 * 1024 * 1024 + 1536;
 
@@ -90,20 +92,11 @@ impl Kit {
         fs::write(path, format!("{text}\n{line}\n")).unwrap();
     }
 
-    /// Renames a function in this site's copy of the library, as if the release had none.
+    /// Hides a function in this site's copy of the library, as if the release had none.
     pub(crate) fn hide(&self, function: &str) {
         let file = self.installed.join("lib64/libvixDiskLib.so.8");
         let mut bytes = fs::read(&file).unwrap();
-        let name = format!("\0{function}\0").into_bytes();
-        let places: Vec<_> = bytes
-            .windows(name.len())
-            .enumerate()
-            .filter_map(|(at, window)| (window == name).then_some(at))
-            .collect();
-        assert!(!places.is_empty(), "the library has no {function}");
-        for at in places {
-            bytes[at + 1] = b'X';
-        }
+        elf::hide(&mut bytes, function);
         fs::write(file, bytes).unwrap();
     }
 

@@ -6,7 +6,9 @@
 
 mod access;
 mod blocks;
+mod elf;
 mod giving_up;
 mod kit;
 mod reads;
 mod refusals;
+mod sanitizer;

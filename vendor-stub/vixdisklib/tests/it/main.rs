@@ -14,3 +14,4 @@ mod loaded;
 mod local;
 mod managed;
 mod queries;
+mod sanitizer;
