@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{Code, Kind};
+use crate::{Code, ConfigError, Kind};
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum Error {
     /// The library could not be loaded.
     #[error(transparent)]
     Load(#[from] vddk_sys::LoadError),
+    /// VDDK's settings cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A call of VixDiskLib failed.
     #[error("{0}")]
     Call(Box<CallError>),

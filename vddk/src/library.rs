@@ -14,6 +14,7 @@ use vddk_sys::Symbol;
 
 use crate::{
     Access, ConnectOptions, ConnectParams, Connection, Error, TransportMode, callback,
+    config::{Config, ConfigSource, Prepared},
     control::{Control, check},
     info,
     params::RawParams,
@@ -28,8 +29,8 @@ pub struct LibraryOptions {
     /// The library file, the kit's root or its `lib64`; else `VDDK_LIBDIR`, else the customary
     /// folders.
     pub location: Option<PathBuf>,
-    /// VDDK's own configuration file.
-    pub config_file: Option<PathBuf>,
+    /// Where VDDK's own settings come from; the advised ones unless set.
+    pub config: ConfigSource,
     /// How long a call that opens, closes or connects may take. After it the call is given up, and
     /// others are refused until it returns.
     pub call_limit: Duration,
@@ -39,7 +40,7 @@ impl Default for LibraryOptions {
     fn default() -> Self {
         Self {
             location: None,
-            config_file: None,
+            config: ConfigSource::Recommended,
             call_limit: Duration::from_mins(10),
         }
     }
@@ -59,6 +60,8 @@ pub struct Library {
 pub(crate) struct LibraryInner {
     pub(crate) control: Control,
     options: LibraryOptions,
+    /// The settings, and their file when it is ours: it stays until the library has ended.
+    config: Prepared,
     /// `Exit` is still to be called.
     started: bool,
     /// A disk was given up while VDDK still reads from it: `Exit` would meet an open handle.
@@ -78,9 +81,10 @@ impl Library {
     /// Call it after the last `fork`: the library starts threads.
     ///
     /// # Errors
-    /// [`Error::Load`] when it is not found or not usable, [`Error::OtherSettings`] when it runs
-    /// with other options, [`Error::Exited`] when it was ended before, [`Error::Call`] when
-    /// `InitEx` fails (it may be tried again).
+    /// [`Error::Load`] when it is not found or not usable, [`Error::Config`] for settings that it
+    /// cannot be given, [`Error::OtherSettings`] when it runs with other options,
+    /// [`Error::Exited`] when it was ended before, [`Error::Call`] when `InitEx` fails (it may be
+    /// tried again).
     #[doc(alias = "VixDiskLib_InitEx")]
     pub fn load(options: LibraryOptions) -> Result<Self, Error> {
         let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,7 +100,8 @@ impl Library {
         let loaded: &'static vddk_sys::Loaded =
             Box::leak(Box::new(vddk_sys::load(options.location.as_deref())?));
         let kit = c_path(loaded.kit())?;
-        let config = options.config_file.as_deref().map(c_path).transpose()?;
+        let prepared = options.config.prepare(loaded.major())?;
+        let config = prepared.path().map(c_path).transpose()?;
         let control = Control::start(loaded, options.call_limit)?;
         control.run("VixDiskLib_InitEx", move |symbols| {
             let config = config
@@ -121,6 +126,7 @@ impl Library {
         let inner = Arc::new(LibraryInner {
             control,
             options,
+            config: prepared,
             started: true,
             abandoned: AtomicBool::new(false),
         });
@@ -136,6 +142,11 @@ impl Library {
     /// The interface number of the SONAME (6 to 9), where the file name tells it.
     pub fn major(&self) -> Option<u32> {
         self.inner.control.loaded().major()
+    }
+
+    /// VDDK's settings; `None` where they come from [`ConfigSource::Unnamed`] files.
+    pub fn config(&self) -> Option<&Config> {
+        self.inner.config.settings()
     }
 
     /// Each function of the interface, and whether this library has it.

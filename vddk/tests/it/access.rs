@@ -261,7 +261,7 @@ fn one_library_a_process() {
         assert_eq!((first.path(), first.major()), (second.path(), Some(8)));
         assert!(first.functions().iter().all(|(_, found)| *found));
         let other = LibraryOptions {
-            config_file: Some("/other".into()),
+            config: vddk::ConfigSource::Unnamed,
             ..kit.options()
         };
         assert!(matches!(Library::load(other), Err(Error::OtherSettings)));

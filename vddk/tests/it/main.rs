@@ -6,6 +6,7 @@
 
 mod access;
 mod blocks;
+mod config;
 mod elf;
 mod giving_up;
 mod kit;
