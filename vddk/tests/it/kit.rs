@@ -6,10 +6,8 @@ use std::{
     process::Command,
 };
 
-use lab::{DiskSpec, Fault, Lab, SiteSpec, SnapshotSpec, VmSpec};
+use lab::{DiskSpec, Fault, KitSpec, Lab, SiteSpec, SnapshotSpec, VmSpec};
 use vddk::{ConnectOptions, ConnectParams, Library, LibraryOptions, Secret};
-
-use crate::elf;
 
 /// Bytes of the one disk: no multiple of 64 KiB.
 pub(crate) const DISK_BYTES: u64 = 5 * 1024 * 1024 + 1536;
@@ -92,12 +90,17 @@ impl Kit {
         fs::write(path, format!("{text}\n{line}\n")).unwrap();
     }
 
-    /// Hides a function in this site's copy of the library, as if the release had none.
+    /// Takes a function out of this site's copy of the library, as if the release had none.
     pub(crate) fn hide(&self, function: &str) {
-        let file = self.installed.join("lib64/libvixDiskLib.so.8");
-        let mut bytes = fs::read(&file).unwrap();
-        elf::hide(&mut bytes, function);
-        fs::write(file, bytes).unwrap();
+        let settings = self.installed.join("standin.toml");
+        let text = fs::read_to_string(&settings).unwrap();
+        let spec = KitSpec {
+            hidden: vec![function.to_owned()],
+            ..KitSpec::default()
+        };
+        let installed = self.installed.join("lib64").join(spec.file_name());
+        self.lab.install_kit_as(&installed, &spec).unwrap();
+        fs::write(settings, text).unwrap();
     }
 
     pub(crate) fn fault(&self, fault: Fault) {

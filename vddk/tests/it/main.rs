@@ -7,7 +7,6 @@
 mod access;
 mod blocks;
 mod config;
-mod elf;
 mod giving_up;
 mod kit;
 mod reads;

@@ -160,6 +160,14 @@ pub enum Error {
         /// Why it is refused.
         reason: &'static str,
     },
+    /// A library file cannot be made to pose as a release.
+    #[error("library {} unusable: {reason}", path.display())]
+    Library {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A disk file cannot be made, read or written.
     #[error("failed to {action} disk {}", path.display())]
     Disk {

@@ -85,6 +85,7 @@ pub use error::{Error, Kind};
 pub use faults::{Fault, Faults, Lie};
 pub use hold::DiskHold;
 pub use journal::{Entry, Journal};
+pub use kit::{KitSpec, library_major};
 pub use query::{Area, ChangedAreas, ChangedAreasError};
 pub use root::Lab;
 pub use site::{

@@ -9,6 +9,7 @@ use crate::boundary;
 use crate::disk;
 use crate::error::Failure;
 use crate::image::SECTOR_BYTES;
+use crate::interface;
 use crate::log;
 use crate::memory::{self, Kind};
 
@@ -125,11 +126,12 @@ impl Facts {
         let strings = [parent_hint, uuid];
         let texts = strings.iter().flatten();
         let text_bytes: usize = texts.map(|text| text.as_bytes_with_nul().len()).sum();
-        let object = memory::allocate(Kind::Info, size_of::<VixDiskLibInfo>() + text_bytes);
+        let info_bytes = info_bytes();
+        let object = memory::allocate(Kind::Info, info_bytes + text_bytes);
         if object.is_null() {
             return Err(Failure::new(sys::VIX_E_OUT_OF_MEMORY, "no memory for info"));
         }
-        let mut offset = size_of::<VixDiskLibInfo>();
+        let mut offset = info_bytes;
         let [parent_hint, uuid] = strings.map(|text| {
             let Some(text) = text else {
                 return std::ptr::null_mut();
@@ -154,10 +156,21 @@ impl Facts {
             logicalSectorSize: sector_bytes,
             physicalSectorSize: sector_bytes,
         };
-        let object = object.cast::<VixDiskLibInfo>();
-        // SAFETY: the memory begins with room for the structure and is aligned to 8.
-        unsafe { object.write(info) };
-        Ok(object)
+        let source = (&raw const info).cast::<u8>();
+        // SAFETY: the memory begins with room for that many bytes, which are no more than the
+        // structure has; two objects do not overlap.
+        unsafe { std::ptr::copy_nonoverlapping(source, object.cast::<u8>(), info_bytes) };
+        Ok(object.cast())
+    }
+}
+
+/// Bytes of the structure in this release: the sector sizes came with the seventh interface
+/// ("VDDK API reference", 2.2).
+fn info_bytes() -> usize {
+    if interface::major() >= 7 {
+        size_of::<VixDiskLibInfo>()
+    } else {
+        std::mem::offset_of!(VixDiskLibInfo, logicalSectorSize)
     }
 }
 

@@ -67,6 +67,7 @@ mod error_text;
 mod handles;
 mod image;
 mod info;
+mod interface;
 mod journal;
 mod library;
 mod log;

@@ -117,7 +117,7 @@ fn unusable(path: &Path, why: &dyn std::fmt::Display) -> Failure {
 }
 
 /// The file this code was loaded from, by the name it was loaded with.
-fn own_file() -> Option<PathBuf> {
+pub(crate) fn own_file() -> Option<PathBuf> {
     let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
     let here = own_file as fn() -> Option<PathBuf> as *const libc::c_void;
     // SAFETY: `here` is an address in this object, and `info` is writable and large enough.

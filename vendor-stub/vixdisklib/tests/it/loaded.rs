@@ -70,3 +70,104 @@ fn an_installed_kit_has_all_symbols_and_finds_its_lab() {
         },
     );
 }
+
+fn has(library: &vddk_sys::Loaded, name: &str) -> bool {
+    let found = library.symbols().found();
+    found
+        .iter()
+        .any(|(symbol, found)| symbol.name == name && *found)
+}
+
+/// The sector sizes that `GetInfo` of a kit's library puts behind the 56 bytes of old.
+fn info_tail(symbols: &vddk_sys::Symbols) -> [u32; 2] {
+    let (null, mut connection) = (std::ptr::null(), std::ptr::null_mut());
+    // SAFETY: null or valid pointers.
+    let code = unsafe { symbols.VixDiskLib_InitEx(6, 5, None, None, None, null, null) };
+    assert_eq!(code, 0);
+    // SAFETY: null or valid pointers.
+    let code =
+        unsafe { symbols.VixDiskLib_ConnectEx(null.cast(), 1, null, null, &raw mut connection) };
+    assert_eq!(code, 0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.vmdk");
+    drop(vmdk::create_monolithic_sparse(&path, &vmdk::CreateOptions::new(128)).unwrap());
+    let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+    let mut disk = std::ptr::null_mut();
+    // SAFETY: valid pointers.
+    let code =
+        unsafe { symbols.VixDiskLib_Open(connection, path.as_ptr(), READ_ONLY, &raw mut disk) };
+    assert_eq!(code, 0);
+    let mut info = std::ptr::null_mut();
+    // SAFETY: a valid handle and pointer.
+    let code = unsafe { symbols.VixDiskLib_GetInfo(disk, &raw mut info) };
+    assert_eq!(code, 0);
+    let tail = info.cast::<u32>();
+    // SAFETY: a stand-in's object has room for strings behind the 56 bytes; this disk has a uuid.
+    let tail = unsafe { tail.add(14) };
+    // SAFETY: as above.
+    let tail = unsafe { tail.cast::<[u32; 2]>().read() };
+    // SAFETY: not used any more.
+    unsafe { symbols.VixDiskLib_FreeInfo(info) };
+    // SAFETY: no other call runs.
+    unsafe { symbols.VixDiskLib_Exit() };
+    tail
+}
+
+#[test]
+fn a_kit_of_release_6_answers_as_that_release() {
+    in_own_process("loaded::a_kit_of_release_6_answers_as_that_release", || {
+        let site = Site::new();
+        let spec = lab::KitSpec::release_6_5();
+        let kit = site.lab.install_kit_as(&built(), &spec).unwrap();
+        let file = kit.join("lib64/libvixDiskLib.so.6");
+        assert_eq!(lab::library_major(&file).unwrap(), Some(6));
+        let library = vddk_sys::load(Some(&kit)).unwrap();
+        assert_eq!(library.major(), Some(6));
+        let symbols = library.symbols();
+        let missing: Vec<_> = symbols
+            .found()
+            .iter()
+            .filter(|(_, found)| !found)
+            .map(|(symbol, _)| symbol.name)
+            .collect();
+        let mut hidden = spec.hidden.clone();
+        hidden.sort();
+        let mut sorted: Vec<String> = missing.iter().map(|name| (*name).to_owned()).collect();
+        sorted.sort();
+        assert_eq!(sorted, hidden, "the loader misses exactly what was hidden");
+        assert_ne!(info_tail(symbols), [512, 512], "56 bytes, then the uuid");
+    });
+}
+
+#[test]
+fn kits_of_every_interface_number_load() {
+    in_own_process("loaded::kits_of_every_interface_number_load", || {
+        let site = Site::new();
+        for major in [6, 7, 8, 9] {
+            let spec = lab::KitSpec {
+                major,
+                hidden: vec!["VixDiskLib_Cleanup".into()],
+            };
+            let kit = site.folder.path().join(format!("kit-{major}"));
+            site.lab.install_kit_in(&built(), &spec, &kit).unwrap();
+            let library = vddk_sys::load(Some(&kit)).unwrap();
+            assert_eq!(library.major(), Some(major));
+            assert!(!has(&library, "VixDiskLib_Cleanup"));
+            assert!(has(&library, "VixDiskLib_Connect"));
+            if major == 9 {
+                assert_eq!(info_tail(library.symbols()), [512, 512]);
+            }
+        }
+        let spec = lab::KitSpec {
+            major: 8,
+            hidden: vec!["VixDiskLib_Nothing".into()],
+        };
+        let refused = site.lab.install_kit_as(&built(), &spec).unwrap_err();
+        assert!(
+            refused.to_string().contains("VixDiskLib_Nothing"),
+            "{refused}"
+        );
+        let spec = lab::KitSpec { major: 5, ..spec };
+        site.lab.install_kit_as(&built(), &spec).unwrap_err();
+    });
+}
