@@ -73,12 +73,24 @@ pub struct Loaded {
     path: PathBuf,
     kit: PathBuf,
     major: Option<u32>,
-    /// Keeps the mapping alive. Declared last: the pointers above die first.
+    /// Keeps the mapping alive, if there is one. Declared last: the pointers above die first.
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-    _library: libloading::os::unix::Library,
+    _library: Option<libloading::os::unix::Library>,
 }
 
 impl Loaded {
+    /// Functions that came from no file ([`Symbols::from_lookup`]). `kit` is what `InitEx` is told.
+    pub fn from_symbols(symbols: Symbols, kit: PathBuf, major: Option<u32>) -> Self {
+        Self {
+            symbols,
+            path: kit.clone(),
+            kit,
+            major,
+            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            _library: None,
+        }
+    }
+
     /// The functions.
     pub fn symbols(&self) -> &Symbols {
         &self.symbols
@@ -241,7 +253,7 @@ fn open_first(candidates: &[Candidate]) -> Result<Loaded, LoadError> {
             path,
             kit: candidate.kit.clone(),
             major,
-            _library: library,
+            _library: Some(library),
         });
     }
     Err(LoadError::NotFound { tried })

@@ -10,6 +10,7 @@ use crate::bindings::{
     uint32, uint64,
 };
 use core::ffi::{c_char, c_void};
+use core::mem::transmute;
 
 /// A function of VixDiskLib, as the list knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,28 +78,30 @@ macro_rules! symbols {
             /// Looks every name up; the error is the list of all required names that are missing.
             ///
             /// # Safety
-            /// As [`Symbols::load`].
-            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            /// As [`Symbols::from_lookup`].
             #[expect(non_snake_case, reason = "the names are VMware's")]
             unsafe fn load(
-                library: &libloading::os::unix::Library,
+                lookup: impl Fn(&'static str) -> Option<*const ()>,
             ) -> Result<Self, Vec<&'static str>> {
+                let lookup = |name| lookup(name).filter(|function| !function.is_null());
                 let mut missing = Vec::new();
                 $(
-                    // SAFETY: the caller promises that a symbol of this name has this type.
-                    let $rname = unsafe { library.get::<functions::$rname>(stringify!($rname)) };
-                    if $rname.is_err() {
+                    let $rname = lookup(stringify!($rname));
+                    if $rname.is_none() {
                         missing.push(stringify!($rname));
                     }
                 )*
                 match ($($rname,)*) {
-                    ($(Ok($rname),)*) => Ok(Self {
-                        $( $rname: *$rname, )*
+                    ($(Some($rname),)*) => Ok(Self {
                         $(
-                            // SAFETY: the caller promises that a symbol of this name has this type.
-                            $oname: unsafe { library.get::<functions::$oname>(stringify!($oname)) }
-                                .ok()
-                                .map(|symbol| *symbol),
+                            // SAFETY: not NULL, and the caller promises a function of this type.
+                            $rname: unsafe { transmute::<*const (), functions::$rname>($rname) },
+                        )*
+                        $(
+                            $oname: lookup(stringify!($oname)).map(|function| {
+                                // SAFETY: as above.
+                                unsafe { transmute::<*const (), functions::$oname>(function) }
+                            }),
                         )*
                     }),
                     _ => Err(missing),
@@ -128,7 +131,7 @@ macro_rules! symbols {
                 pub unsafe fn $rname(&self, $($rarg: $rty),*) $(-> $rret)? {
                     self.count(Function::$rname);
                     // SAFETY: the caller keeps the function's rules; the pointer is that of a
-                    // mapped library, as `Symbols::load` demands.
+                    // living function, as `Symbols::from_lookup` demands.
                     unsafe { (self.table.$rname)($($rarg),*) }
                 }
             )*
@@ -148,7 +151,7 @@ macro_rules! symbols {
                     let call = self.table.$oname.ok_or(Function::$oname.missing())?;
                     self.count(Function::$oname);
                     // SAFETY: the caller keeps the function's rules; the pointer is that of a
-                    // mapped library, as `Symbols::load` demands.
+                    // living function, as `Symbols::from_lookup` demands.
                     Ok(unsafe { call($($oarg),*) })
                 }
             )*
@@ -184,7 +187,7 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// Looks every name up; the error is the list of all required names that are missing.
+    /// Looks every name up in a mapped library.
     ///
     /// # Errors
     /// The missing required names, never empty.
@@ -197,8 +200,29 @@ impl Symbols {
     pub(crate) unsafe fn load(
         library: &libloading::os::unix::Library,
     ) -> Result<Self, Vec<&'static str>> {
+        let lookup = |name: &'static str| {
+            // SAFETY: the address is only taken here. What it is used as is the caller's promise.
+            let symbol = unsafe { library.get::<*const ()>(name) };
+            symbol.ok().map(|symbol| *symbol)
+        };
         // SAFETY: the caller's promise is the one that is asked for.
-        let table = unsafe { Table::load(library) }?;
+        unsafe { Self::from_lookup(lookup) }
+    }
+
+    /// Takes each function from `lookup`, by its name in [`SYMBOLS`]: for functions that come from
+    /// elsewhere than a file that [`load`](crate::load) finds, as a test's own do.
+    ///
+    /// # Errors
+    /// The required names for which `lookup` has nothing, never empty.
+    ///
+    /// # Safety
+    /// What `lookup` gives for a name must be a function of the type of that name in [`functions`],
+    /// and stay one as long as this value.
+    pub unsafe fn from_lookup(
+        lookup: impl Fn(&'static str) -> Option<*const ()>,
+    ) -> Result<Self, Vec<&'static str>> {
+        // SAFETY: the caller's promise is the one that is asked for.
+        let table = unsafe { Table::load(lookup) }?;
         Ok(Self {
             table,
             counts: [const { AtomicU64::new(0) }; SYMBOLS.len()],
@@ -284,7 +308,7 @@ symbols! {
 
 #[cfg(test)]
 mod tests {
-    use super::{Function, SYMBOLS};
+    use super::{Function, SYMBOLS, Symbols, VixDiskLibHandle, VixError};
 
     #[test]
     fn the_list_has_the_43_functions_19_of_them_required() {
@@ -294,6 +318,32 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), 43, "a name stands twice");
+    }
+
+    unsafe extern "C" fn wait(handle: VixDiskLibHandle) -> VixError {
+        handle.addr() as u64 + 1
+    }
+
+    #[test]
+    fn functions_may_come_from_elsewhere_and_what_is_missing_is_named() {
+        // SAFETY: `wait` has the type of the one function that is called; the others are not.
+        let symbols = unsafe {
+            Symbols::from_lookup(|name| match name {
+                "VixDiskLib_ReadMetadata" => None,
+                "VixDiskLib_WriteMetadata" => Some(core::ptr::null()),
+                _ => Some(wait as *const ()),
+            })
+        };
+        let symbols = symbols.unwrap();
+        // SAFETY: our own function, which takes any value.
+        let waited = unsafe { symbols.VixDiskLib_Wait(core::ptr::without_provenance_mut(6)) };
+        assert_eq!(waited, 7);
+        assert!(!symbols.has(Function::VixDiskLib_ReadMetadata));
+        assert!(!symbols.has(Function::VixDiskLib_WriteMetadata));
+        assert!(symbols.has(Function::VixDiskLib_GetMetadataKeys));
+        // SAFETY: nothing is called.
+        let missing = unsafe { Symbols::from_lookup(|_| None) }.unwrap_err();
+        assert_eq!(missing.len(), 19);
     }
 
     #[test]
