@@ -19,7 +19,8 @@ use crate::{
     AllocatedMap, DiskInfo, Error, PendingRead, SECTOR_BYTES, SectorBuf, TransportMode, blocks,
     callback,
     connection::ConnectionInner,
-    control::{Raw, check},
+    control::{Control, Raw, check},
+    idle::Idle,
     info,
     read::Request,
     worker::{Pace, Worker},
@@ -71,6 +72,10 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn symbols(&self) -> &'static Symbols {
         self.connection.library.control.loaded().symbols()
+    }
+
+    pub(crate) fn control(&self) -> &Control {
+        &self.connection.library.control
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {
@@ -249,6 +254,15 @@ impl Disk {
     #[doc(alias = "VixDiskLib_Close")]
     pub fn close(mut self) -> Result<(), Error> {
         self.close_inner()
+    }
+
+    /// Lets everything in flight end and lends the handle to the control thread's calls.
+    pub(crate) fn idle(&mut self) -> Result<Idle<'_>, Error> {
+        self.worker()?.drain()?;
+        Ok(Idle {
+            handle: self.handle,
+            shared: &self.shared,
+        })
     }
 
     fn worker(&self) -> Result<&Worker, Error> {

@@ -31,6 +31,14 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// The library's answer cannot be used: it contradicts itself or leaves the bounds.
+    #[error("{function} gave an answer that cannot be used: {what}")]
+    UnusableAnswer {
+        /// The C function.
+        function: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The library is in use in this process with other settings.
     #[error("VixDiskLib is loaded in this process with other settings")]
     OtherSettings,

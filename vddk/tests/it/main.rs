@@ -9,6 +9,7 @@ mod blocks;
 mod config;
 mod giving_up;
 mod kit;
+mod metadata;
 mod reads;
 mod refusals;
 mod sanitizer;

@@ -1,0 +1,45 @@
+//! A disk's handle at rest, for the calls that the control thread makes with it.
+
+use std::sync::Arc;
+
+use vddk_sys::{Symbols, VixDiskLibHandleStruct};
+
+use crate::{Error, control::Raw, disk::Shared};
+
+/// The handle of an open disk with nothing in flight.
+///
+/// It is lent by `Disk::idle`, which drained the worker and borrows the disk mutably: as long as this
+/// lives nobody can begin a read, so the control thread is the one thread that uses the handle
+/// (VDDK API reference, 7.1).
+#[derive(Debug)]
+pub(crate) struct Idle<'a> {
+    pub(crate) handle: Raw<VixDiskLibHandleStruct>,
+    pub(crate) shared: &'a Shared,
+}
+
+impl Idle<'_> {
+    /// Runs `call` on the control thread with the handle and the disk's path, and waits for it, for
+    /// the limit of a call at most. The disk is given up when `call` does not return.
+    ///
+    /// `function` is what it calls.
+    pub(crate) fn run<R: Send + 'static>(
+        &self,
+        function: &'static str,
+        call: impl FnOnce(&'static Symbols, Raw<VixDiskLibHandleStruct>, &str) -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        let (handle, path) = (self.handle, self.shared.path.clone());
+        // The job holds the second one as long as it may still run.
+        let using = Arc::new(());
+        let using_there = Arc::clone(&using);
+        let done = self.shared.control().run(function, move |symbols| {
+            let made = call(symbols, handle, &path);
+            drop(using_there);
+            made
+        });
+        if matches!(done, Err(Error::Stuck { .. })) && Arc::strong_count(&using) > 1 {
+            // The control thread may use the handle at any time: nobody else may any more.
+            self.shared.poison();
+        }
+        done
+    }
+}
