@@ -100,7 +100,6 @@ pub(crate) struct Taker<T>(Arc<Cell<T>>);
 
 impl<T> Taker<T> {
     /// Waits, at most for `limit`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "reads do not use it yet"))]
     pub(crate) fn wait(self, limit: Option<Duration>) -> Waited<T> {
         self.wait_or(limit, || {})
     }
@@ -140,7 +139,6 @@ impl<T> Taker<T> {
         }
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "reads do not use it yet"))]
     /// Takes the answer if it is there; else the task is woken when it is. `None`: there is none.
     pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<Option<T>> {
         let next = context.waker().clone();

@@ -2,13 +2,10 @@
 
 use vddk_sys::{
     Function, Symbols, VIXDISKLIB_MAX_CHUNK_NUMBER, VIXDISKLIB_MIN_CHUNK_SIZE, VixDiskLibBlock,
-    VixDiskLibBlockList, VixDiskLibHandleStruct,
+    VixDiskLibBlockList, VixDiskLibHandle,
 };
 
-use crate::{
-    Error, SectorRange,
-    control::{Control, Raw, check},
-};
+use crate::{Disk, Error, SectorRange, control::check};
 
 const CHUNK_SECTORS: u64 = VIXDISKLIB_MIN_CHUNK_SIZE as u64;
 
@@ -41,12 +38,8 @@ impl AllocatedMap {
 }
 
 /// Asks in pieces of 32 GiB, each a control-thread job of its own so that opens are not held up.
-pub(crate) fn query(
-    control: &Control,
-    handle: Raw<VixDiskLibHandleStruct>,
-    path: &str,
-    capacity_sectors: u64,
-) -> Result<AllocatedMap, Error> {
+pub(crate) fn query(disk: &Disk) -> Result<AllocatedMap, Error> {
+    let capacity_sectors = disk.info().capacity_sectors;
     let askable = capacity_sectors / CHUNK_SECTORS * CHUNK_SECTORS;
     let mut map = AllocatedMap { ranges: Vec::new() };
     let mut at = 0;
@@ -55,11 +48,10 @@ pub(crate) fn query(
             start_sector: at,
             sectors: QUERY_SECTORS.min(askable - at),
         };
-        let path_there = path.to_owned();
-        let runs = control.run("VixDiskLib_QueryAllocatedBlocks", move |symbols| {
-            let handle = handle;
-            ask(symbols, handle, &path_there, question)
-        })??;
+        let path = disk.path().to_owned();
+        let runs = disk.at_rest("VixDiskLib_QueryAllocatedBlocks", move |symbols, handle| {
+            ask(symbols, handle, &path, question)
+        })?;
         for run in runs {
             map.push(run);
         }
@@ -91,7 +83,7 @@ impl Drop for Owned<'_> {
 /// One question. The answer is checked before anything of it is used.
 fn ask(
     symbols: &Symbols,
-    handle: Raw<VixDiskLibHandleStruct>,
+    handle: VixDiskLibHandle,
     path: &str,
     question: SectorRange,
 ) -> Result<Vec<SectorRange>, Error> {
@@ -99,11 +91,11 @@ fn ask(
         return Err(Function::VixDiskLib_FreeBlockList.missing().into());
     }
     let mut list = std::ptr::null_mut();
-    // SAFETY: the handle is open and idle (its worker was drained and the disk is borrowed
-    // mutably); the library stores a list in `list` on success.
+    // SAFETY: the handle is open and idle (its worker was drained and leaves the
+    // handle alone); the library stores a list in `list` on success.
     let result = unsafe {
         symbols.VixDiskLib_QueryAllocatedBlocks(
-            handle.0,
+            handle,
             question.start_sector,
             question.sectors,
             CHUNK_SECTORS,

@@ -9,7 +9,7 @@ use std::{
 
 use vddk_sys::__va_list_tag;
 
-use crate::{error::ThumbprintMismatch, read::Piece};
+use crate::{error::ThumbprintMismatch, request::Piece};
 
 /// Longest log line that is kept; the rest is cut.
 const LINE_BYTES: usize = 4096;
@@ -157,10 +157,29 @@ pub(crate) unsafe extern "C" fn panic(format: *const c_char, args: *mut __va_lis
 /// `data` came from [`Box::into_raw`] of a [`Piece`] and is handed back once, which is what VixDiskLib
 /// promises for every request it answered with `VIX_ASYNC`. One that never comes back is leaked.
 pub(crate) unsafe extern "C" fn read_done(data: *mut c_void, result: u64) {
+    // SAFETY: the same promise, handed down.
+    unsafe { done("VixDiskLib_ReadAsync", data, result) }
+}
+
+/// The completion of one piece of a write.
+///
+/// # Safety
+/// As [`read_done`].
+pub(crate) unsafe extern "C" fn write_done(data: *mut c_void, result: u64) {
+    // SAFETY: the same promise, handed down.
+    unsafe { done("VixDiskLib_WriteAsync", data, result) }
+}
+
+/// What both completions share.
+///
+/// # Safety
+/// As [`read_done`].
+unsafe fn done(function: &'static str, data: *mut c_void, result: u64) {
+    // A panic can only come from the task that is woken: the answer is given by then.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: a box was turned into this pointer, and this is the one time it comes back.
         let piece = unsafe { Box::from_raw(data.cast::<Piece>()) };
-        piece.complete("VixDiskLib_ReadAsync", result);
+        piece.complete(function, result);
     }));
 }
 

@@ -11,9 +11,10 @@ use std::{
 use vddk_sys::VixDiskLibConnectParam;
 
 use crate::{
-    Disk, Error, OpenOptions, TransportModes,
+    Disk, Error, OpenOptions, TransportModes, WritableDisk,
     access::AccessInner,
     control::{Raw, check},
+    disk::Wanted,
     given_up,
     library::LibraryInner,
     params::RawParams,
@@ -54,6 +55,7 @@ pub(crate) struct ConnectionInner {
     /// A disk of it was given up: disconnecting would pull its handle from under a running read.
     abandoned: AtomicBool,
     server: String,
+    read_only: bool,
     // Declared in the order in which they may be released.
     params: Arc<RawParams>,
     _access: Option<Arc<AccessInner>>,
@@ -114,6 +116,7 @@ impl Connection {
                 open: true,
                 abandoned: AtomicBool::new(false),
                 server: server.to_owned(),
+                read_only: options.read_only,
                 params,
                 _access: access,
                 library: Arc::clone(library),
@@ -131,7 +134,36 @@ impl Connection {
     /// error 1, and [`Error::thumbprint_mismatch`] has both values where the log told them.
     #[doc(alias = "VixDiskLib_Open")]
     pub fn open(&self, path: &str, options: &OpenOptions) -> Result<Disk, Error> {
-        Disk::open(&self.inner, self.inner.raw, path, options)
+        self.open_as(Some(path), path, false, options)
+    }
+
+    /// Opens a disk for writing (`VixDiskLib_Open`).
+    ///
+    /// By SAN or HotAdd the VM needs a snapshot first, and change tracking switched off for SAN
+    /// (VDDK API reference, 1.5, 4.3).
+    ///
+    /// # Errors
+    /// As [`Connection::open`]; [`Error::Argument`] on a connection that is read-only.
+    #[doc(alias = "VixDiskLib_Open")]
+    pub fn open_writable(&self, path: &str, options: &OpenOptions) -> Result<WritableDisk, Error> {
+        if self.inner.read_only {
+            return Err(Error::Argument {
+                what: format!("opening {path} for writing on a read-only connection"),
+            });
+        }
+        self.open_as(Some(path), path, true, options)
+            .map(WritableDisk::new)
+    }
+
+    pub(crate) fn open_as(
+        &self,
+        path: Option<&str>,
+        name: &str,
+        write: bool,
+        options: &OpenOptions,
+    ) -> Result<Disk, Error> {
+        let wanted = Wanted { name, path, write };
+        Disk::open(&self.inner, self.inner.raw, wanted, options)
     }
 
     /// Logs out (`VixDiskLib_Disconnect`).
@@ -143,6 +175,10 @@ impl Connection {
     pub fn close(self) -> Result<(), Error> {
         match Arc::try_unwrap(self.inner) {
             Ok(mut inner) => inner.close_inner(),
+            // The thread that gave a disk up may still hold it.
+            Err(inner) if inner.abandoned.load(Ordering::Acquire) => Err(Error::Poisoned {
+                object: inner.server.clone(),
+            }),
             Err(_) => Err(Error::Argument {
                 what: "disconnecting while a disk is open".to_owned(),
             }),

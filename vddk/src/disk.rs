@@ -2,27 +2,31 @@
 
 use std::{
     cell::Cell,
-    ffi::CString,
-    marker::PhantomData,
+    ffi::{CStr, CString},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use vddk_sys::{
-    Symbols, VIXDISKLIB_FLAG_OPEN_READ_ONLY, VixDiskLibConnectParam, VixDiskLibHandleStruct,
+    Symbols, VIXDISKLIB_FLAG_OPEN_COMPRESSION_FASTLZ, VIXDISKLIB_FLAG_OPEN_COMPRESSION_SKIPZ,
+    VIXDISKLIB_FLAG_OPEN_COMPRESSION_ZLIB, VIXDISKLIB_FLAG_OPEN_READ_ONLY,
+    VIXDISKLIB_FLAG_OPEN_SINGLE_LINK, VIXDISKLIB_FLAG_OPEN_UNBUFFERED, VixDiskLibConnectParam,
+    VixDiskLibHandle, VixDiskLibHandleStruct,
 };
 
 use crate::{
-    AllocatedMap, DiskInfo, Error, PendingRead, SECTOR_BYTES, SectorBuf, TransportMode, blocks,
-    callback,
+    AllocatedMap, DiskInfo, Error, Pending, SECTOR_BYTES, SectorBuf, TransportMode,
+    answer::Taker,
+    blocks, callback,
     connection::ConnectionInner,
     control::{Control, Raw, check},
     idle::Idle,
     info,
-    read::Request,
+    request::{Answer, FailedWrite, Failure, Request},
+    watch::Begun,
     worker::{Pace, Worker},
 };
 
@@ -46,8 +50,17 @@ pub struct OpenOptions {
     pub in_flight: usize,
     /// Longest single call, in bytes; whole sectors. Above 2 MiB NBD through vCenter fails.
     pub request_bytes: usize,
-    /// How long a read may take before the disk is given up.
+    /// How long a read or write may take before the disk is given up.
     pub time_out: Duration,
+    /// How an idle disk's link is kept alive.
+    pub keep_alive: KeepAlive,
+    /// No caching by this machine (`O_DIRECT` for file, SAN and HotAdd).
+    pub unbuffered: bool,
+    /// Only this link of the chain: what it does not hold reads as zeros, and holes mean nothing.
+    /// ESXi refuses it for its own disks.
+    pub single_link: bool,
+    /// Compression on the way, for NBDSSL.
+    pub compression: Option<Compression>,
 }
 
 impl Default for OpenOptions {
@@ -57,16 +70,70 @@ impl Default for OpenOptions {
             in_flight: 4,
             request_bytes: 2 * 1024 * 1024,
             time_out: Duration::from_mins(15),
+            keep_alive: KeepAlive::default(),
+            unbuffered: false,
+            single_link: false,
+            compression: None,
         }
     }
 }
 
-/// What the disk, its worker and its pending reads share.
+impl OpenOptions {
+    fn flags(&self, write: bool) -> u32 {
+        let mut flags = 0;
+        if !write {
+            flags |= VIXDISKLIB_FLAG_OPEN_READ_ONLY;
+        }
+        if self.unbuffered {
+            flags |= VIXDISKLIB_FLAG_OPEN_UNBUFFERED;
+        }
+        if self.single_link {
+            flags |= VIXDISKLIB_FLAG_OPEN_SINGLE_LINK;
+        }
+        flags
+            | match self.compression {
+                None => 0,
+                Some(Compression::Zlib) => VIXDISKLIB_FLAG_OPEN_COMPRESSION_ZLIB,
+                Some(Compression::FastLz) => VIXDISKLIB_FLAG_OPEN_COMPRESSION_FASTLZ,
+                Some(Compression::SkipZ) => VIXDISKLIB_FLAG_OPEN_COMPRESSION_SKIPZ,
+            }
+    }
+}
+
+/// When the first sector of an idle disk is read, so that nobody takes its link for dead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeepAlive {
+    /// On NBD and NBDSSL, after less than half the shortest time-out of VDDK's configuration.
+    #[default]
+    Automatic,
+    /// After this idleness, by any transport.
+    After(Duration),
+    /// Never.
+    Off,
+}
+
+/// Compression of the data on an NBDSSL link; servers from vSphere 6.5 on can do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// zlib.
+    Zlib,
+    /// FastLZ.
+    FastLz,
+    /// Runs of zeros are left out.
+    SkipZ,
+}
+
+/// What the disk, its worker and its pending requests share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) path: String,
     connection: Arc<ConnectionInner>,
     poisoned: AtomicBool,
+    pub(crate) time_out: Duration,
+    /// What was begun and not answered.
+    pub(crate) begun: Arc<Begun>,
+    /// The first write that failed since the last flush.
+    pub(crate) failed_write: Arc<FailedWrite>,
 }
 
 impl Shared {
@@ -82,17 +149,44 @@ impl Shared {
         self.poisoned.load(Ordering::Acquire)
     }
 
-    /// Gives the disk up: VDDK may write into a buffer at any time from now on.
-    pub(crate) fn poison(&self) {
-        self.poisoned.store(true, Ordering::Release);
-        self.connection.abandon();
+    /// From now on the request is answered in time, if by nothing else then by giving the disk up.
+    pub(crate) fn begin(self: &Arc<Self>, request: &Arc<Request>, now: Instant) {
+        // A time-out behind the end of the clock never comes.
+        if let Some(deadline) = now.checked_add(self.time_out) {
+            self.connection.library.watch.over(self, request, deadline);
+        }
+    }
+
+    /// Gives the disk up: VDDK may touch a buffer at any time from now on. `why` is told to the
+    /// oldest request; those behind it are failed with it, for none of them may ever end.
+    pub(crate) fn poison(&self, why: Failure) {
+        self.mark_poisoned();
+        for (index, request) in self.begun.take().into_iter().enumerate() {
+            request.fail_now(if index == 0 { why } else { Failure::Poisoned });
+        }
+    }
+
+    /// As [`Shared::poison`], for what one request met.
+    pub(crate) fn poison_for(&self, request: &Request, why: Failure) {
+        self.mark_poisoned();
+        request.fail_now(why);
+        self.poison(Failure::Poisoned);
+    }
+
+    fn mark_poisoned(&self) {
+        if !self.poisoned.swap(true, Ordering::AcqRel) {
+            self.connection.abandon();
+        }
     }
 }
 
-/// An open disk, read-only.
+/// An open disk.
 ///
 /// It can move between threads but not be shared: VixDiskLib wants one thread at a time on a
-/// handle, and the disk's own worker is that thread.
+/// handle, and the disk's own worker is that thread. It cannot be written to; a [`WritableDisk`]
+/// can.
+///
+/// [`WritableDisk`]: crate::WritableDisk
 #[derive(Debug)]
 pub struct Disk {
     handle: Raw<VixDiskLibHandleStruct>,
@@ -101,64 +195,63 @@ pub struct Disk {
     info: DiskInfo,
     transport: TransportMode,
     shared: Arc<Shared>,
-    /// `Cell` is Send but not Sync: so is the disk.
-    _one_thread: PhantomData<Cell<()>>,
+    /// Something was written since the last flush.
+    unflushed: Cell<bool>,
+}
+
+/// What is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// The name for people and errors.
+    pub(crate) name: &'a str,
+    /// The path for the library; a first-class disk has none.
+    pub(crate) path: Option<&'a str>,
+    pub(crate) write: bool,
 }
 
 impl Disk {
     pub(crate) fn open(
         connection: &Arc<ConnectionInner>,
         raw: Raw<VixDiskLibConnectParam>,
-        path: &str,
+        wanted: Wanted<'_>,
         options: &OpenOptions,
     ) -> Result<Self, Error> {
-        let pace = pace_of(options)?;
-        let c_path = CString::new(path).map_err(|_| Error::Argument {
-            what: "a disk path with a NUL byte".to_owned(),
-        })?;
-        let path = path.to_owned();
+        let mut pace = pace_of(options)?;
+        let c_path = wanted
+            .path
+            .map(CString::new)
+            .transpose()
+            .map_err(|_| Error::Argument {
+                what: "a disk path with a NUL byte".to_owned(),
+            })?;
         let major = connection.library.control.loaded().major();
-        let path_there = path.clone();
-        let (handle, info, transport) =
+        let flags = options.flags(wanted.write);
+        let name = wanted.name.to_owned();
+        let connection_there = Arc::clone(connection);
+        let (opened, info, transport) =
             connection
                 .library
                 .control
                 .run("VixDiskLib_Open", move |symbols| {
-                    let raw = raw;
-                    let since = callback::mark();
-                    let mut handle = std::ptr::null_mut();
-                    // SAFETY: the connection is open, as `connection` shows; the path lives through the
-                    // call; the library stores a handle, or nothing, in `handle`.
-                    let result = unsafe {
-                        symbols.VixDiskLib_Open(
-                            raw.0,
-                            c_path.as_ptr(),
-                            VIXDISKLIB_FLAG_OPEN_READ_ONLY,
-                            &raw mut handle,
-                        )
-                    };
-                    check(
-                        symbols,
-                        "VixDiskLib_Open",
-                        Some(&path_there),
-                        Some(since),
-                        result,
-                    )?;
-                    let facts = info::get(symbols, handle, &path_there, major)
-                        .and_then(|info| Ok((info, transport_of(symbols, Raw(handle))?)));
-                    match facts {
-                        Ok((info, transport)) => Ok((Raw(handle), info, transport)),
-                        Err(error) => {
-                            // SAFETY: the handle was opened above and nobody else knows it.
-                            unsafe { symbols.VixDiskLib_Close(handle) };
-                            Err(error)
-                        }
-                    }
+                    // Kept until the call has returned, however late: it is not disconnected before.
+                    let _connection = connection_there;
+                    open_handle(symbols, raw, c_path.as_deref(), flags, &name, major)
                 })??;
+        pace.keep_alive = match options.keep_alive {
+            KeepAlive::After(idle) => Some(idle),
+            KeepAlive::Automatic if transport.is_network() => {
+                connection.library.keep_alive_interval()
+            }
+            KeepAlive::Automatic | KeepAlive::Off => None,
+        };
+        let handle = opened.keep();
         let shared = Arc::new(Shared {
-            path,
+            path: wanted.name.to_owned(),
             connection: Arc::clone(connection),
             poisoned: AtomicBool::new(false),
+            time_out: options.time_out,
+            begun: Arc::default(),
+            failed_write: Arc::default(),
         });
         // Threads that call VDDK are made after InitEx (guide 7.0, thread-local data).
         let worker = Worker::start(handle, Arc::clone(&shared), pace).inspect_err(|_| {
@@ -171,7 +264,7 @@ impl Disk {
             info,
             transport,
             shared,
-            _one_thread: PhantomData,
+            unflushed: Cell::new(false),
         })
     }
 
@@ -194,14 +287,35 @@ impl Disk {
 
     /// Begins to read `buffer.sectors()` sectors from `start_sector` on.
     ///
-    /// Blocks while as many reads wait as may be in flight.
+    /// Blocks while as many requests wait as may be in flight.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a range that leaves the disk, [`Error::Poisoned`] after a read that
-    /// never completed. What the library says comes from [`PendingRead::wait`].
+    /// [`Error::Argument`] for a range that leaves the disk, [`Error::Poisoned`] after a request
+    /// that never completed. What the library says comes from [`Pending::wait`].
     #[doc(alias = "VixDiskLib_ReadAsync")]
     #[doc(alias = "VixDiskLib_Read")]
-    pub fn read(&self, start_sector: u64, buffer: SectorBuf) -> Result<PendingRead, Error> {
+    pub fn read(&self, start_sector: u64, buffer: SectorBuf) -> Result<Pending, Error> {
+        let pieces = self.pieces("reading", start_sector, &buffer)?;
+        self.begin(Request::read(start_sector, buffer, pieces))
+    }
+
+    /// Begins to write; [`WritableDisk`](crate::WritableDisk) calls it.
+    pub(crate) fn write(&self, start_sector: u64, buffer: SectorBuf) -> Result<Pending, Error> {
+        let pieces = self.pieces("writing", start_sector, &buffer)?;
+        let failed = Arc::clone(&self.shared.failed_write);
+        self.unflushed.set(true);
+        self.begin(Request::write(start_sector, buffer, pieces, failed))
+    }
+
+    /// Brings what was written to the disk; [`WritableDisk`](crate::WritableDisk) calls it.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.worker()?.flush()?;
+        self.unflushed.set(false);
+        Ok(())
+    }
+
+    /// How many calls a request needs, if it stays inside the disk.
+    fn pieces(&self, doing: &str, start_sector: u64, buffer: &SectorBuf) -> Result<usize, Error> {
         let sectors = buffer.sectors() as u64;
         let fits = start_sector
             .checked_add(sectors)
@@ -209,22 +323,23 @@ impl Disk {
         if !fits {
             return Err(Error::Argument {
                 what: format!(
-                    "reading {sectors} sectors from sector {start_sector} of {}, which has {}",
+                    "{doing} {sectors} sectors from sector {start_sector} of {}, which has {}",
                     self.shared.path, self.info.capacity_sectors
                 ),
             });
         }
+        Ok(self.pace.pieces(sectors))
+    }
+
+    fn begin(&self, (request, answer): (Arc<Request>, Taker<Answer>)) -> Result<Pending, Error> {
         if self.shared.is_poisoned() {
-            return Err(Error::Poisoned {
-                object: self.shared.path.clone(),
-            });
+            return Err(self.shared.error(Failure::Poisoned));
         }
-        let (request, answer) = Request::new(start_sector, buffer, self.pace.pieces(sectors));
-        self.worker()?.read(request)?;
-        Ok(PendingRead {
+        self.shared.begin(&request, Instant::now());
+        self.worker()?.begin(request)?;
+        Ok(Pending {
             answer,
             shared: Arc::clone(&self.shared),
-            time_out: self.pace.time_out,
         })
     }
 
@@ -236,15 +351,28 @@ impl Disk {
     /// # Errors
     /// [`Error::MissingFunction`] before VDDK 6.7, [`Error::Call`]: then read the whole disk.
     #[doc(alias = "VixDiskLib_QueryAllocatedBlocks")]
-    pub fn allocated_blocks(&mut self) -> Result<AllocatedMap, Error> {
-        self.worker()?.drain()?;
-        let capacity_sectors = self.info.capacity_sectors;
-        blocks::query(
-            &self.shared.connection.library.control,
-            self.handle,
-            &self.shared.path,
-            capacity_sectors,
-        )
+    pub fn allocated_blocks(&self) -> Result<AllocatedMap, Error> {
+        blocks::query(self)
+    }
+
+    /// Makes a call on the control thread while the disk's worker leaves the handle alone.
+    pub(crate) fn at_rest<R: Send + 'static>(
+        &self,
+        function: &'static str,
+        call: impl FnOnce(&'static Symbols, VixDiskLibHandle) -> Result<R, Error> + Send + 'static,
+    ) -> Result<R, Error> {
+        let _held = self.worker()?.hold()?;
+        let handle = self.handle;
+        let control = &self.shared.connection.library.control;
+        let result = control.run(function, move |symbols| {
+            let handle = handle;
+            call(symbols, handle.0)
+        });
+        if let Err(Error::Stuck { .. }) = &result {
+            // The call may still use the handle, so the worker must not.
+            self.shared.poison(Failure::TimedOut);
+        }
+        result?
     }
 
     /// Waits for what is in flight and closes the disk (`VixDiskLib_Wait`, `VixDiskLib_Close`).
@@ -273,12 +401,14 @@ impl Disk {
         let Some(worker) = self.worker.take() else {
             return Ok(());
         };
-        let drained = worker.drain();
+        let drained = if self.unflushed.get() {
+            worker.flush()
+        } else {
+            worker.drain()
+        };
         drop(worker);
         if self.shared.is_poisoned() {
-            return Err(Error::Poisoned {
-                object: self.shared.path.clone(),
-            });
+            return Err(self.shared.error(Failure::Poisoned));
         }
         let closed = close_handle(&self.shared, self.handle);
         drained.and(closed)
@@ -309,6 +439,47 @@ fn close_handle(shared: &Shared, handle: Raw<VixDiskLibHandleStruct>) -> Result<
         })?
 }
 
+/// A handle on its way to its disk. One that does not arrive is closed, on the control thread.
+struct Opened(Option<Raw<VixDiskLibHandleStruct>>, &'static Symbols);
+
+impl Opened {
+    fn keep(mut self) -> Raw<VixDiskLibHandleStruct> {
+        self.0.take().unwrap_or(Raw(std::ptr::null_mut()))
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Some(handle) = self.0.take() {
+            // SAFETY: `Open` gave the handle, nobody else knows it, and it is closed once. A value
+            // that is not taken is dropped where it was made, which is the control thread.
+            unsafe { self.1.VixDiskLib_Close(handle.0) };
+        }
+    }
+}
+
+/// Opens a disk and asks for its facts. Runs on the control thread.
+fn open_handle(
+    symbols: &'static Symbols,
+    connection: Raw<VixDiskLibConnectParam>,
+    path: Option<&CStr>,
+    flags: u32,
+    name: &str,
+    major: Option<u32>,
+) -> Result<(Opened, DiskInfo, TransportMode), Error> {
+    let since = callback::mark();
+    let mut handle = std::ptr::null_mut();
+    let path = path.map_or(std::ptr::null(), CStr::as_ptr);
+    // SAFETY: the connection is open, for the caller holds it; the path is NULL or lives through
+    // the call; the library stores a handle, or nothing, in `handle`.
+    let result = unsafe { symbols.VixDiskLib_Open(connection.0, path, flags, &raw mut handle) };
+    check(symbols, "VixDiskLib_Open", Some(name), Some(since), result)?;
+    let opened = Opened(Some(Raw(handle)), symbols);
+    let info = info::get(symbols, handle, name, major)?;
+    let transport = transport_of(symbols, Raw(handle))?;
+    Ok((opened, info, transport))
+}
+
 fn pace_of(options: &OpenOptions) -> Result<Pace, Error> {
     let sectors = options.request_bytes / SECTOR_BYTES;
     if !options.request_bytes.is_multiple_of(SECTOR_BYTES) || sectors == 0 {
@@ -329,6 +500,7 @@ fn pace_of(options: &OpenOptions) -> Result<Pace, Error> {
         in_flight: options.in_flight,
         piece_sectors: sectors as u64,
         time_out: options.time_out,
+        keep_alive: None,
     })
 }
 

@@ -45,17 +45,24 @@ pub enum Error {
     /// The library was ended; VMware documents no second start in one process.
     #[error("VixDiskLib was ended in this process and cannot be started again")]
     Exited,
-    /// A read, or its completion, did not come in time. The disk is of no more use, and is not closed.
-    #[error("a read of {object} was not done within {} s", .after.as_secs())]
+    /// A read or write, or its completion, did not come in time. The disk is of no more use, and is
+    /// not closed.
+    #[error("a read or write of {object} was not done within {} s", .after.as_secs())]
     TimedOut {
         /// The disk.
         object: String,
         /// How long it was waited for.
         after: Duration,
     },
-    /// The disk was given up after a read that may still be running, or the connection of such a
+    /// The library neither accepted nor refused an asynchronous request. The disk is given up.
+    #[error("an asynchronous call for {object} was neither accepted nor refused by the library")]
+    NotAccepted {
+        /// The disk.
+        object: String,
+    },
+    /// The disk was given up after a request that may still be running, or the connection of such a
     /// disk is to be closed: both stay open until the process ends.
-    #[error("{object} was given up after a read that never completed")]
+    #[error("{object} was given up after a request that never completed")]
     Poisoned {
         /// The disk, or the server of the connection.
         object: String,

@@ -78,10 +78,13 @@ mod info;
 mod library;
 mod metadata;
 mod params;
-mod read;
+mod pending;
+mod request;
 mod secret;
 mod transport;
+mod watch;
 mod worker;
+mod writable;
 
 pub use access::Access;
 pub use blocks::AllocatedMap;
@@ -89,15 +92,16 @@ pub use buffer::SectorBuf;
 pub use code::{Code, Kind};
 pub use config::{Config, ConfigBuilder, ConfigError, ConfigSource};
 pub use connection::{ConnectOptions, Connection};
-pub use disk::{Disk, OpenOptions, ReadMode};
+pub use disk::{Compression, Disk, KeepAlive, OpenOptions, ReadMode};
 pub use error::{CallError, Error, ThumbprintMismatch};
 pub use info::DiskInfo;
 pub use library::{Cleanup, Library, LibraryOptions};
 pub use params::{ConnectParams, ConnectParamsBuilder};
-pub use read::PendingRead;
+pub use pending::Pending;
 pub use secret::Secret;
 pub use transport::{TransportMode, TransportModes};
 pub use vddk_sys::{LoadError, SYMBOLS, Symbol, Tried, loader::library_folder};
+pub use writable::WritableDisk;
 
 /// Bytes in a sector. VixDiskLib counts in these on every disk, 4096-byte ones too.
 pub const SECTOR_BYTES: usize = 512;

@@ -18,6 +18,7 @@ use crate::{
     control::{Control, check},
     info,
     params::RawParams,
+    watch::Watch,
 };
 
 /// The interface this crate was written for. Every library from 6.5 to 9 accepts it.
@@ -59,6 +60,7 @@ pub struct Library {
 #[derive(Debug)]
 pub(crate) struct LibraryInner {
     pub(crate) control: Control,
+    pub(crate) watch: Watch,
     options: LibraryOptions,
     /// The settings, and their file when it is ours: it stays until the library has ended.
     config: Prepared,
@@ -123,8 +125,11 @@ impl Library {
             check(symbols, "VixDiskLib_InitEx", None, None, result)
         })??;
         tracing::debug!(path = %loaded.path().display(), major = ?loaded.major(), "VixDiskLib started");
+        // After InitEx, as every thread that this crate makes.
+        let watch = Watch::start()?;
         let inner = Arc::new(LibraryInner {
             control,
+            watch,
             options,
             config: prepared,
             started: true,
@@ -277,6 +282,15 @@ impl Library {
 }
 
 impl LibraryInner {
+    /// Under half of the shortest NFC time-out that is set. Where none is known a server may still
+    /// close an idle link, so then by the shortest that the guide advises, which is one minute.
+    pub(crate) fn keep_alive_interval(&self) -> Option<Duration> {
+        self.config
+            .settings()
+            .and_then(Config::keep_alive_interval)
+            .or(Config::recommended().keep_alive_interval())
+    }
+
     pub(crate) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
     }

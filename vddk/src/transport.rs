@@ -20,6 +20,11 @@ pub enum TransportMode {
 }
 
 impl TransportMode {
+    /// True for NBD and NBDSSL: the data comes from an ESXi host by TCP.
+    pub fn is_network(self) -> bool {
+        matches!(self, Self::NbdSsl | Self::Nbd)
+    }
+
     /// VDDK's word.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,30 +1,41 @@
-//! The one thread that reads from a disk.
+//! The one thread that reads and writes a disk.
 
 use std::{
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use vddk_sys::{VIX_ASYNC, VIX_E_NOT_SUPPORTED, VIX_OK, VixDiskLibHandleStruct};
 
 use crate::{
-    Code, Error, ReadMode, callback,
+    Code, Error, ReadMode, SectorBuf,
+    answer::{Taker, Waited},
+    callback,
     control::{Raw, check},
     disk::Shared,
     given_up,
-    read::{Failure, Piece, Request},
+    request::{Answer, Direction, Failure, Piece, Request, Slot},
 };
 
 /// What a disk's worker is asked to do.
 enum Job {
-    Read(Arc<Request>),
-    /// Let everything in flight end, and say so.
-    Drain(Sender<Result<(), Error>>),
+    /// A read or a write.
+    Move(Arc<Request>),
+    /// Let everything in flight end, perhaps flush, and say so.
+    Drain {
+        flush: bool,
+        reply: Sender<Result<(), Error>>,
+    },
+    /// The same, and then leave the handle alone until `until` is disconnected.
+    Rest {
+        reply: Sender<Result<(), Error>>,
+        until: Receiver<()>,
+    },
 }
 
-/// How a worker reads.
+/// How a worker reads and writes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     pub(crate) mode: ReadMode,
@@ -34,10 +45,12 @@ pub(crate) struct Pace {
     pub(crate) piece_sectors: u64,
     /// How long a completion may take.
     pub(crate) time_out: Duration,
+    /// After how much idleness the first sector is read.
+    pub(crate) keep_alive: Option<Duration>,
 }
 
 impl Pace {
-    /// How many calls a read of `sectors` needs.
+    /// How many calls a request of `sectors` needs.
     pub(crate) fn pieces(&self, sectors: u64) -> usize {
         sectors.div_ceil(self.piece_sectors) as usize
     }
@@ -57,6 +70,10 @@ pub(crate) struct Worker {
     time_out: Duration,
 }
 
+/// As long as this lives the worker leaves its handle alone.
+#[derive(Debug)]
+pub(crate) struct Held(#[expect(dead_code, reason = "it is dropped, not used")] Sender<()>);
+
 /// How long the end of a given-up disk's thread is waited for: enough for one that is not stuck.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
@@ -68,11 +85,11 @@ impl Worker {
     ) -> Result<Self, Error> {
         let (jobs, inbox) = bounded(pace.in_flight);
         let (end, ended) = bounded(0);
-        let reader = Reader::new(handle, Arc::clone(&shared), pace);
+        let mover = Mover::new(handle, Arc::clone(&shared), pace);
         let thread = thread::Builder::new()
             .name("vddk-disk".to_owned())
             .spawn(move || {
-                reader.run(&inbox);
+                mover.run(&inbox);
                 drop(end);
             })
             .map_err(|_| Error::ThreadEnded)?;
@@ -85,15 +102,35 @@ impl Worker {
         })
     }
 
-    /// Hands a read over; blocks while too many wait.
-    pub(crate) fn read(&self, request: Arc<Request>) -> Result<(), Error> {
-        self.send(Job::Read(request))
+    /// Hands a read or write over; blocks while too many wait.
+    pub(crate) fn begin(&self, request: Arc<Request>) -> Result<(), Error> {
+        self.send(Job::Move(request))
     }
 
     /// Returns when nothing is in flight any more (`VixDiskLib_Wait`).
     pub(crate) fn drain(&self) -> Result<(), Error> {
+        self.ask(|reply| Job::Drain {
+            flush: false,
+            reply,
+        })
+    }
+
+    /// As [`Worker::drain`], then brings what was written to the disk (`VixDiskLib_Flush`).
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.ask(|reply| Job::Drain { flush: true, reply })
+    }
+
+    /// Lets everything in flight end and leaves the handle alone, keep-alive reads included, until
+    /// the answer is dropped. Meanwhile another thread may use the handle.
+    pub(crate) fn hold(&self) -> Result<Held, Error> {
+        let (held, until) = bounded(0);
+        self.ask(|reply| Job::Rest { reply, until })?;
+        Ok(Held(held))
+    }
+
+    fn ask(&self, job: impl FnOnce(Sender<Result<(), Error>>) -> Job) -> Result<(), Error> {
         let (reply, answer) = bounded(1);
-        self.send(Job::Drain(reply))?;
+        self.send(job(reply))?;
         match answer.recv_timeout(self.time_out) {
             Ok(drained) => drained,
             Err(RecvTimeoutError::Timeout) => Err(self.give_up()),
@@ -114,7 +151,7 @@ impl Worker {
     }
 
     fn give_up(&self) -> Error {
-        self.shared.poison();
+        self.shared.poison(Failure::TimedOut);
         self.poisoned()
     }
 
@@ -147,7 +184,7 @@ enum Way {
 }
 
 /// What the thread itself holds.
-struct Reader {
+struct Mover {
     handle: Raw<VixDiskLibHandleStruct>,
     shared: Arc<Shared>,
     pace: Pace,
@@ -155,9 +192,11 @@ struct Reader {
     /// Places in flight: taken before a call, given back by its completion.
     give_back: Sender<()>,
     places: Receiver<()>,
+    /// The last keep-alive read.
+    beat: Option<Taker<Answer>>,
 }
 
-impl Reader {
+impl Mover {
     fn new(handle: Raw<VixDiskLibHandleStruct>, shared: Arc<Shared>, pace: Pace) -> Self {
         let (give_back, places) = bounded(pace.in_flight);
         for _ in 0..pace.in_flight {
@@ -173,21 +212,58 @@ impl Reader {
             },
             give_back,
             places,
+            beat: None,
         }
     }
 
     fn run(mut self, inbox: &Receiver<Job>) {
-        for job in inbox {
+        loop {
+            let job = match self.pace.keep_alive {
+                Some(idle) => inbox.recv_timeout(idle),
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
             match job {
-                Job::Read(request) => self.read(&request),
-                Job::Drain(reply) => {
-                    let _ = reply.send(self.drain());
+                Ok(Job::Move(request)) => self.request(&request),
+                Ok(Job::Drain { flush, reply }) => {
+                    let _ = reply.send(self.drain(flush));
                 }
+                Ok(Job::Rest { reply, until }) => {
+                    let drained = self.drain(false);
+                    let rest = drained.is_ok();
+                    let _ = reply.send(drained);
+                    if rest {
+                        // Nothing is ever sent: this ends when the other end is dropped.
+                        let _ = until.recv();
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.keep_alive(),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    fn read(&mut self, request: &Arc<Request>) {
+    /// Reads the first sector, by the way that all reads of this handle go, so that neither side
+    /// takes the link for dead (VDDK API reference, 5). Whatever the consumer does meanwhile.
+    fn keep_alive(&mut self) {
+        let idle = self.places.len() == self.pace.in_flight;
+        if !idle || self.shared.is_poisoned() {
+            return;
+        }
+        let last = self.beat.take().map(|beat| beat.wait(Some(Duration::ZERO)));
+        if let Some(Waited::Given(Err(failure))) = last {
+            let error = self.shared.error(failure);
+            tracing::warn!(path = %self.shared.path, %error, "the idle disk does not answer");
+        }
+        let Ok(buffer) = SectorBuf::new(1) else {
+            return;
+        };
+        let (request, answer) = Request::read(0, buffer, 1);
+        self.shared.begin(&request, Instant::now());
+        self.beat = Some(answer);
+        self.request(&request);
+    }
+
+    fn request(&mut self, request: &Arc<Request>) {
         let end = request.start_sector() + request.sectors();
         let mut at = request.start_sector();
         while at < end {
@@ -199,7 +275,7 @@ impl Reader {
             if request.has_failed() || self.shared.is_poisoned() {
                 piece.fail(Failure::Poisoned);
             } else if self.way == Way::Synchronous {
-                self.read_now(piece, at, sectors);
+                self.move_now(piece, at, sectors);
             } else {
                 self.submit(piece, at, sectors);
             }
@@ -207,95 +283,120 @@ impl Reader {
         }
     }
 
-    fn read_now(&self, piece: Piece, start_sector: u64, sectors: u64) {
+    fn move_now(&self, piece: Piece, start_sector: u64, sectors: u64) {
         let buffer = piece.request.pointer_for(start_sector);
         let symbols = self.shared.symbols();
-        // SAFETY: the handle is open until this thread has ended; the buffer has room for
-        // `sectors` from this pointer on, since the piece lies inside its request, which owns the
-        // buffer; this thread alone uses the handle.
-        let result =
-            unsafe { symbols.VixDiskLib_Read(self.handle.0, start_sector, sectors, buffer) };
-        piece.complete("VixDiskLib_Read", result);
+        let direction = piece.request.direction();
+        let result = match direction {
+            // SAFETY: the handle is open until this thread has ended; the buffer has room for
+            // `sectors` from this pointer on, since the piece lies inside its request, which owns
+            // the buffer; this thread alone uses the handle.
+            Direction::Read => unsafe {
+                symbols.VixDiskLib_Read(self.handle.0, start_sector, sectors, buffer)
+            },
+            // SAFETY: as above; the bytes are only read.
+            Direction::Write => unsafe {
+                symbols.VixDiskLib_Write(self.handle.0, start_sector, sectors, buffer)
+            },
+        };
+        piece.complete(direction.synchronous(), result);
     }
 
     fn submit(&mut self, mut piece: Piece, start_sector: u64, sectors: u64) {
         if self.places.recv_timeout(self.pace.time_out).is_err() {
             // Something in flight never came back.
-            self.shared.poison();
+            self.shared.poison(Failure::TimedOut);
             piece.fail(Failure::Poisoned);
             return;
         }
-        piece.slot = Some(self.give_back.clone());
-        let buffer = piece.request.pointer_for(start_sector);
+        piece.slot = Some(Slot(self.give_back.clone()));
         let request = Arc::clone(&piece.request);
         // Handed over before the call: the completion may come inside it.
         let data = Box::into_raw(Box::new(piece));
-        let symbols = self.shared.symbols();
-        // SAFETY: as in `read_now`; besides, the request keeps the buffer until the completion has
-        // run, and `data` is a box that the completion takes back exactly once.
-        let result = unsafe {
-            symbols.VixDiskLib_ReadAsync(
-                self.handle.0,
-                start_sector,
-                sectors,
-                buffer,
-                Some(callback::read_done),
-                data.cast(),
-            )
-        };
+        let result = self.call(&request, start_sector, sectors, data);
         match u32::from(Code::of(result).0) {
             VIX_ASYNC => self.way = Way::Asynchronous,
-            // No answer of this function: perhaps the completion was called, perhaps it will be.
+            // No answer of these functions: perhaps the completion was called, perhaps it will be.
             // So the box is not taken back. It is kept, and with it the request and the buffer;
             // the disk is given up before the caller hears of it.
             VIX_OK => {
                 given_up::keep(Raw(data));
-                self.shared.poison();
-                request.fail_now(Failure::NotAccepted);
+                self.shared.poison_for(&request, Failure::NotAccepted);
             }
             code => {
                 // SAFETY: an error says that the request was not accepted and the completion will
                 // not be called (VDDK API reference, 1.7), so the box is still ours.
                 let piece = unsafe { Box::from_raw(data) };
                 if code == VIX_E_NOT_SUPPORTED && self.way == Way::Untried {
-                    tracing::info!(path = %self.shared.path, "no asynchronous reads, so one by one");
+                    tracing::info!(path = %self.shared.path, "no asynchronous calls, so one by one");
                     self.way = Way::Synchronous;
-                    self.read_now(*piece, start_sector, sectors);
+                    self.move_now(*piece, start_sector, sectors);
                     return;
                 }
                 piece.fail(Failure::Call {
-                    function: "VixDiskLib_ReadAsync",
+                    function: request.direction().asynchronous(),
                     result,
                 });
             }
         }
     }
 
-    fn drain(&self) -> Result<(), Error> {
-        let poisoned = || Error::Poisoned {
-            object: self.shared.path.clone(),
-        };
+    /// Makes the asynchronous call. `data` is a boxed [`Piece`] of the request, given to the
+    /// completion.
+    fn call(
+        &self,
+        request: &Request,
+        start_sector: u64,
+        sectors: u64,
+        data: *mut Piece,
+    ) -> vddk_sys::VixError {
+        let symbols = self.shared.symbols();
+        let (handle, data) = (self.handle.0, data.cast());
+        let buffer = request.pointer_for(start_sector);
+        match request.direction() {
+            // SAFETY: as in `move_now`; besides, the request keeps the buffer until the completion
+            // has run, and `data` is a box that the completion takes back exactly once.
+            Direction::Read => unsafe {
+                let done = Some(callback::read_done as _);
+                symbols.VixDiskLib_ReadAsync(handle, start_sector, sectors, buffer, done, data)
+            },
+            // SAFETY: as above.
+            Direction::Write => unsafe {
+                let done = Some(callback::write_done as _);
+                symbols.VixDiskLib_WriteAsync(handle, start_sector, sectors, buffer, done, data)
+            },
+        }
+    }
+
+    fn drain(&self, flush: bool) -> Result<(), Error> {
+        let poisoned = || self.shared.error(Failure::Poisoned);
         if self.shared.is_poisoned() {
             return Err(poisoned());
         }
         for _ in 0..self.pace.in_flight {
             if self.places.recv_timeout(self.pace.time_out).is_err() {
-                self.shared.poison();
+                self.shared.poison(Failure::TimedOut);
                 return Err(poisoned());
             }
         }
         let symbols = self.shared.symbols();
+        let path = Some(self.shared.path.as_str());
         // SAFETY: the handle is open, and this thread alone uses it.
         let result = unsafe { symbols.VixDiskLib_Wait(self.handle.0) };
         for _ in 0..self.pace.in_flight {
             let _ = self.give_back.try_send(());
         }
-        check(
-            symbols,
-            "VixDiskLib_Wait",
-            Some(&self.shared.path),
-            None,
-            result,
-        )
+        let waited = check(symbols, "VixDiskLib_Wait", path, None, result);
+        if !flush {
+            return waited;
+        }
+        // SAFETY: as above; nothing is in flight.
+        let result = unsafe { symbols.VixDiskLib_Flush(self.handle.0) };
+        // A write that failed is not on the disk, however well the flush went.
+        if let Some(failure) = self.shared.failed_write.take() {
+            return Err(self.shared.error(failure));
+        }
+        waited?;
+        check(symbols, "VixDiskLib_Flush", path, None, result)
     }
 }

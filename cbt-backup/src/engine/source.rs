@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, ops::Range};
 
-use vddk::{Disk, PendingRead, SECTOR_BYTES, SectorBuf};
+use vddk::{Disk, Pending, SECTOR_BYTES, SectorBuf};
 
 /// A read that is wanted. The buffer says how much.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub trait DiskSource: Send {
 #[derive(Debug)]
 pub struct VddkSource {
     disk: Disk,
-    in_flight: VecDeque<(u64, PendingRead)>,
+    in_flight: VecDeque<(u64, Pending)>,
 }
 
 impl VddkSource {

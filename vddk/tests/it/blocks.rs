@@ -16,7 +16,7 @@ fn the_map_holds_all_data_and_the_end_that_cannot_be_asked() {
             let connection = library
                 .connect(&kit.params(), &Kit::connect_options(&snapshot))
                 .unwrap();
-            let mut disk = connection.open(&path, &OpenOptions::default()).unwrap();
+            let disk = connection.open(&path, &OpenOptions::default()).unwrap();
             // In flight when the map is asked for: it must be let end first.
             let read = disk.read(0, SectorBuf::new(128).unwrap()).unwrap();
             let map = disk.allocated_blocks().unwrap();
@@ -56,7 +56,7 @@ fn a_failing_query_is_an_error_and_the_disk_still_reads() {
             let connection = library
                 .connect(&kit.params(), &Kit::connect_options(&snapshot))
                 .unwrap();
-            let mut disk = connection.open(&path, &OpenOptions::default()).unwrap();
+            let disk = connection.open(&path, &OpenOptions::default()).unwrap();
             assert!(matches!(disk.allocated_blocks(), Err(Error::Call(_))));
             disk.read(0, SectorBuf::new(1).unwrap())
                 .unwrap()

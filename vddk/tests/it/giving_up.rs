@@ -132,7 +132,7 @@ fn success_in_place_of_acceptance_gives_the_disk_up_and_is_told_at_once() {
             // The time-out is a quarter of an hour: the answer does not wait for it.
             let read = disk.read(0, SectorBuf::new(24).unwrap()).unwrap().wait();
             let error = read.unwrap_err().to_string();
-            assert!(error.contains("neither accepts nor refuses"), "{error}");
+            assert!(error.contains("neither accepted nor refused"), "{error}");
             let next = disk.read(8, SectorBuf::new(8).unwrap());
             assert!(matches!(next, Err(Error::Poisoned { .. })), "{next:?}");
             let closed = disk.close();

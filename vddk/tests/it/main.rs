@@ -7,9 +7,12 @@
 mod access;
 mod blocks;
 mod config;
+mod futures;
 mod giving_up;
+mod keep_alive;
 mod kit;
 mod metadata;
 mod reads;
 mod refusals;
 mod sanitizer;
+mod writes;

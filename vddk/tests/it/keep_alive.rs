@@ -1,0 +1,95 @@
+//! An idle disk's link is kept alive, whatever the consumer does.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use vddk::{Disk, KeepAlive, OpenOptions, ReadMode, SectorBuf};
+
+use crate::kit::{Kit, in_own_process};
+
+const IDLE: Duration = Duration::from_millis(40);
+
+/// Waits until the library saw more than `calls` of a function.
+fn more_than(kit: &Kit, calls: usize, call: &str) {
+    let begun = Instant::now();
+    while kit.count(call) <= calls {
+        assert!(begun.elapsed() < Duration::from_mins(1), "no more {call}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn with_disk(options: &OpenOptions, test: impl FnOnce(&Kit, Disk)) {
+    let kit = Kit::new();
+    kit.set("journal_reads = true");
+    let library = kit.load();
+    let (snapshot, path) = kit.snapshot();
+    let connection = library
+        .connect(&kit.params(), &Kit::connect_options(&snapshot))
+        .unwrap();
+    let disk = connection.open(&path, options).unwrap();
+    test(&kit, disk);
+    connection.close().unwrap();
+    assert!(library.close().unwrap());
+}
+
+#[test]
+fn a_stalled_consumer_does_not_let_the_link_die() {
+    in_own_process(
+        "keep_alive::a_stalled_consumer_does_not_let_the_link_die",
+        || {
+            let options = OpenOptions {
+                keep_alive: KeepAlive::After(IDLE),
+                ..OpenOptions::default()
+            };
+            with_disk(&options, |kit, disk| {
+                // Done long ago, and never fetched: the consumer is busy elsewhere.
+                let stalled: Vec<_> = (0..4)
+                    .map(|at| disk.read(at * 8, SectorBuf::new(8).unwrap()).unwrap())
+                    .collect();
+                more_than(kit, 4 + 3, "VixDiskLib_ReadAsync");
+                assert_eq!(kit.count("VixDiskLib_Read"), 0, "the other way of reading");
+                for (index, read) in stalled.into_iter().enumerate() {
+                    let start = index * 8 * 512;
+                    assert!(read.wait().unwrap()[..] == kit.image[start..start + 8 * 512]);
+                }
+                disk.close().unwrap();
+            });
+        },
+    );
+}
+
+#[test]
+fn a_synchronous_disk_is_kept_alive_synchronously() {
+    in_own_process(
+        "keep_alive::a_synchronous_disk_is_kept_alive_synchronously",
+        || {
+            let options = OpenOptions {
+                keep_alive: KeepAlive::After(IDLE),
+                reads: ReadMode::Synchronous,
+                ..OpenOptions::default()
+            };
+            with_disk(&options, |kit, disk| {
+                more_than(kit, 2, "VixDiskLib_Read");
+                assert_eq!(kit.count("VixDiskLib_ReadAsync"), 0);
+                disk.close().unwrap();
+            });
+        },
+    );
+}
+
+#[test]
+fn nothing_is_read_where_it_is_off() {
+    in_own_process("keep_alive::nothing_is_read_where_it_is_off", || {
+        let options = OpenOptions {
+            keep_alive: KeepAlive::Off,
+            ..OpenOptions::default()
+        };
+        with_disk(&options, |kit, disk| {
+            thread::sleep(3 * IDLE);
+            disk.close().unwrap();
+            assert_eq!(kit.count("VixDiskLib_ReadAsync"), 0);
+        });
+    });
+}
