@@ -29,18 +29,20 @@ impl BackingFile {
         })
     }
 
-    /// Makes a new file of this length. It is an error if the file exists.
-    pub(crate) fn create(path: &Path, length_bytes: u64) -> Result<Self, Error> {
+    /// Makes a new, empty file. It is an error if the file exists.
+    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let options = &mut OpenOptions::new();
         let file = options.read(true).write(true).create_new(true).open(path);
-        let file = Self {
+        Ok(Self {
             file: file.map_err(|source| io_error("create", path, source))?,
             path: path.to_owned(),
-        };
-        match file.file.set_len(length_bytes) {
-            Ok(()) => Ok(file),
-            Err(source) => Err(io_error("set the length of", path, source)),
-        }
+        })
+    }
+
+    /// Cuts the file, or makes it longer with a hole.
+    pub(crate) fn set_length(&self, length_bytes: u64) -> Result<(), Error> {
+        let set = self.file.set_len(length_bytes);
+        set.map_err(|source| io_error("set the length of", &self.path, source))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -155,7 +157,7 @@ mod tests {
     fn zeros_are_written_over_data_block_by_block() {
         let folder = tempfile::tempdir().unwrap();
         let length_bytes = 2 * ZERO_BLOCK_BYTES as u64 + 700;
-        let file = BackingFile::create(&folder.path().join("f"), length_bytes).unwrap();
+        let file = BackingFile::create(&folder.path().join("f")).unwrap();
         let ones = vec![1; length_bytes as usize];
         file.write_at(0, &ones).unwrap();
         file.write_zeros(100, length_bytes - 200).unwrap();
@@ -174,7 +176,8 @@ mod tests {
     #[test]
     fn data_runs_cover_what_was_written() {
         let folder = tempfile::tempdir().unwrap();
-        let file = BackingFile::create(&folder.path().join("f"), 1 << 20).unwrap();
+        let file = BackingFile::create(&folder.path().join("f")).unwrap();
+        file.set_length(1 << 20).unwrap();
         file.write_at(300_000, &[1; 4096]).unwrap();
         let whole = SectorRun {
             start_sector: 0,

@@ -2,82 +2,110 @@
 
 mod child;
 mod flat;
+mod options;
 mod sparse;
 
 pub use child::{create_child, set_parent};
-pub use flat::create_vmfs_flat;
-pub use sparse::create_monolithic_sparse;
+pub use options::CreateOptions;
+
+pub(crate) use child::relative;
+pub(crate) use flat::add_flat_file;
+pub(crate) use sparse::{Layout, add_sparse_file};
 
 use std::path::Path;
 
-use crate::descriptor::fits;
-use crate::{Adapter, CreateType, Descriptor, Error, MAX_CAPACITY_SECTORS};
+use crate::extent_name::extents;
+use crate::link::folder_of;
+use crate::new_files::NewFiles;
+use crate::{Descriptor, Disk, DiskKind, Error, OpenOptions};
 
-/// The content id of a disk that was never written, as ESXi sets it.
-const FRESH_CONTENT_ID: u32 = 0xffff_fffe;
-
-/// What a new disk is like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateOptions {
-    /// Its size in sectors of 512 bytes, at most [`MAX_CAPACITY_SECTORS`].
-    pub capacity_sectors: u64,
-    /// The controller it is made for.
-    pub adapter: Adapter,
-    /// The disk's UUID as the descriptor has it, such as `60 00 C2 9e ...`.
-    pub uuid: Option<String>,
-    /// Say in the descriptor that space is taken only when written. The file is sparse either way.
-    pub thin: bool,
+/// Makes a disk. It reads as zeros and is open for writing.
+///
+/// # Errors
+///
+/// - [`Error::Capacity`] if the size is zero or too large,
+/// - [`Error::Text`] if the file name or UUID cannot stand in a descriptor,
+/// - [`Error::Io`] if a file exists already or cannot be made. Nothing is left behind then.
+///
+/// # Example
+///
+/// ```
+/// use vmdk::{CreateOptions, DiskKind};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("export.vmdk");
+/// let mut disk = vmdk::create(&path, DiskKind::SplitSparse, &CreateOptions::new(5000))?;
+/// disk.write_at(4999, &[1; 512])?;
+/// assert!(folder.path().join("export-s001.vmdk").exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn create(path: &Path, kind: DiskKind, options: &CreateOptions) -> Result<Disk, Error> {
+    let descriptor = options.descriptor(kind)?;
+    create_from(path, kind, options.capacity_sectors, descriptor)
 }
 
-impl CreateOptions {
-    /// Options for a disk of this size: LSI Logic, no UUID, not thin.
-    pub fn new(capacity_sectors: u64) -> Self {
-        Self {
-            capacity_sectors,
-            adapter: Adapter::LsiLogic,
-            uuid: None,
-            thin: false,
-        }
-    }
-
-    /// A descriptor without extents for these options.
-    fn descriptor(&self, create_type: CreateType) -> Result<Descriptor, Error> {
-        let capacity_sectors = self.capacity_sectors;
-        if capacity_sectors == 0 || capacity_sectors > MAX_CAPACITY_SECTORS {
-            return Err(Error::Capacity { capacity_sectors });
-        }
-        let geometry = self.adapter.geometry(capacity_sectors);
-        let mut descriptor = Descriptor::new(create_type, FRESH_CONTENT_ID);
-        descriptor.set_ddb("adapterType", self.adapter.as_str());
-        descriptor.set_ddb("geometry.cylinders", &geometry.cylinders.to_string());
-        descriptor.set_ddb("geometry.heads", &geometry.heads.to_string());
-        descriptor.set_ddb("geometry.sectors", &geometry.sectors.to_string());
-        if self.thin {
-            descriptor.set_ddb("thinProvisioned", "1");
-        }
-        if let Some(uuid) = &self.uuid {
-            descriptor.set_ddb("uuid", checked(uuid)?);
-        }
-        descriptor.set_ddb("virtualHWVersion", "19");
-        Ok(descriptor)
-    }
+/// As [`create`] with [`DiskKind::VmfsFlat`]: what ESXi has on its datastores.
+///
+/// # Errors
+///
+/// As [`create`].
+pub fn create_vmfs_flat(path: &Path, options: &CreateOptions) -> Result<Disk, Error> {
+    create(path, DiskKind::VmfsFlat, options)
 }
 
-/// A text that can stand in a descriptor.
-fn checked(text: &str) -> Result<&str, Error> {
-    if fits(text) {
-        Ok(text)
-    } else {
-        let value = text.to_owned();
-        Err(Error::Text { value })
-    }
+/// As [`create`] with [`DiskKind::MonolithicSparse`].
+///
+/// # Errors
+///
+/// As [`create`].
+pub fn create_monolithic_sparse(path: &Path, options: &CreateOptions) -> Result<Disk, Error> {
+    create(path, DiskKind::MonolithicSparse, options)
 }
 
-/// The last part of a path, for a descriptor.
-fn file_name(path: &Path) -> Result<&str, Error> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Error::Text {
-        value: path.display().to_string(),
-    })?;
-    checked(name)
+/// Makes the files for a descriptor that has no extents yet, and opens the disk for writing.
+fn create_from(
+    path: &Path,
+    kind: DiskKind,
+    capacity_sectors: u64,
+    mut descriptor: Descriptor,
+) -> Result<Disk, Error> {
+    descriptor.extents = extents(path, kind, capacity_sectors)?;
+    let mut new = NewFiles::default();
+    match kind {
+        DiskKind::MonolithicSparse | DiskKind::StreamOptimized => {
+            let mut layout = Layout::new(capacity_sectors);
+            layout.compressed = kind == DiskKind::StreamOptimized;
+            add_sparse_file(&mut new, path, &layout, Some(&descriptor))?;
+        }
+        _ => {
+            new.create_text(path, &descriptor.to_text())?;
+            add_extent_files(&mut new, path, &descriptor, 0)?;
+        }
+    }
+    let open = OpenOptions {
+        write: true,
+        single_link: false,
+    };
+    let disk = Disk::open(path, open)?;
+    new.keep();
+    Ok(disk)
+}
+
+/// Makes the files of the extents of a descriptor in a file of its own, from an extent on.
+pub(crate) fn add_extent_files(
+    new: &mut NewFiles,
+    path: &Path,
+    descriptor: &Descriptor,
+    first: usize,
+) -> Result<(), Error> {
+    for extent in descriptor.extents.iter().skip(first) {
+        let name = extent.file_name.as_deref().unwrap_or_default();
+        let file = folder_of(path).join(name);
+        if extent.kind == crate::ExtentKind::Sparse {
+            add_sparse_file(new, &file, &Layout::new(extent.sectors), None)?;
+        } else {
+            add_flat_file(new, &file, extent.sectors)?;
+        }
+    }
+    Ok(())
 }

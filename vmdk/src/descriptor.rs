@@ -12,6 +12,8 @@ pub use parse::DescriptorError;
 pub(crate) use parse::MAX_TEXT_BYTES;
 pub(crate) use text::fits;
 
+use crate::geometry::Geometry;
+
 /// The parent content id of a link that has no parent.
 pub const NO_PARENT: u32 = u32::MAX;
 
@@ -93,6 +95,13 @@ impl Descriptor {
         } else {
             self.ddb.push((key.to_owned(), value.to_owned()));
         }
+    }
+
+    /// Sets the physical geometry.
+    pub(crate) fn set_geometry(&mut self, geometry: Geometry) {
+        self.set_ddb("geometry.cylinders", &geometry.cylinders.to_string());
+        self.set_ddb("geometry.heads", &geometry.heads.to_string());
+        self.set_ddb("geometry.sectors", &geometry.sectors.to_string());
     }
 
     /// Removes an entry of the disk database.

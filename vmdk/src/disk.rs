@@ -2,6 +2,8 @@
 
 mod write;
 
+pub(crate) use write::new_content_id;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,6 +76,16 @@ impl Disk {
     /// The descriptor of the last link.
     pub fn descriptor(&self) -> &Descriptor {
         &self.links[0].descriptor
+    }
+
+    /// The path of the last link, as it was opened.
+    pub fn path(&self) -> &Path {
+        &self.links[0].path
+    }
+
+    /// The paths of all links, from the last to the base.
+    pub fn link_paths(&self) -> impl Iterator<Item = &Path> {
+        self.links.iter().map(|link| link.path.as_path())
     }
 
     /// Fills a buffer from a sector on.

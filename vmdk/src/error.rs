@@ -156,4 +156,32 @@ pub enum Error {
         /// The extent.
         path: PathBuf,
     },
+    /// A grain of a stream was written again after others had followed it.
+    #[error("{} is filled front to back: sector {sector} cannot be written again", path.display())]
+    WrittenOnce {
+        /// The extent.
+        path: PathBuf,
+        /// The sector, counted in the extent.
+        sector: u64,
+    },
+    /// The disk would become smaller.
+    #[error("{} has {capacity_sectors} sectors and cannot have {wanted_sectors}", path.display())]
+    Smaller {
+        /// The descriptor.
+        path: PathBuf,
+        /// Its size.
+        capacity_sectors: u64,
+        /// The size asked for.
+        wanted_sectors: u64,
+    },
+    /// The operation is not for this kind of disk.
+    #[error("{} is a {kind} disk and cannot be {action}", path.display())]
+    WrongKind {
+        /// The descriptor.
+        path: PathBuf,
+        /// Its kind, as the format names it.
+        kind: String,
+        /// What was tried, as a participle.
+        action: &'static str,
+    },
 }

@@ -7,6 +7,7 @@ mod sparse;
 use std::path::Path;
 
 pub(crate) use flat::FlatExtent;
+pub(crate) use grain_table::{Entry, GrainTable};
 pub(crate) use sparse::SparseExtent;
 
 use crate::link::Piece;
@@ -64,7 +65,7 @@ impl OpenExtent {
     pub(crate) fn takes_data(&self) -> bool {
         match self {
             Self::Flat(_) => true,
-            Self::Sparse(sparse) => !sparse.is_compressed(),
+            Self::Sparse(sparse) => sparse.takes_data(),
             Self::Zero => false,
         }
     }

@@ -29,6 +29,14 @@ impl Adapter {
         }
     }
 
+    /// The controller of this word.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let named = [Self::Ide, Self::BusLogic, Self::LsiLogic];
+        named
+            .into_iter()
+            .find(|adapter| adapter.as_str().eq_ignore_ascii_case(name))
+    }
+
     /// The geometry a disk of this size has ("Virtual Disk Format 5.0", The Disk Database).
     pub(crate) fn geometry(self, capacity_sectors: u64) -> Geometry {
         const GIB_SECTORS: u64 = 1 << 21;

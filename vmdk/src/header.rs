@@ -10,6 +10,8 @@ pub(crate) const MAGIC: [u8; 4] = *b"KDMV";
 /// Table entries a grain table has in every extent VMware makes.
 pub(crate) const ENTRIES_PER_TABLE: u32 = 512;
 
+/// Where the byte for an unclean end stands.
+pub(crate) const UNCLEAN_AT: usize = 72;
 const NEWLINE_TEST: [u8; 4] = *b"\n \r\n";
 const FLAG_NEWLINE_TEST: u32 = 1;
 const FLAG_REDUNDANT_TABLES: u32 = 1 << 1;
@@ -18,12 +20,16 @@ const FLAG_COMPRESSED: u32 = 1 << 16;
 const FLAG_MARKERS: u32 = 1 << 17;
 const COMPRESSION_DEFLATE: u16 = 1;
 /// The directory offset that says: see the footer.
-const DIRECTORY_IN_FOOTER: u64 = u64::MAX;
+pub(crate) const DIRECTORY_IN_FOOTER: u64 = u64::MAX;
 /// Grains are 64 KiB in practice; the limit bounds a buffer.
 const GRAIN_SECTORS_LIMIT: u64 = 1 << 15;
 
 /// Where the parts of a sparse extent are.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the format"
+)]
 pub(crate) struct Header {
     pub(crate) capacity_sectors: u64,
     pub(crate) grain_sectors: u64,
@@ -39,6 +45,10 @@ pub(crate) struct Header {
     pub(crate) zeroed_grains: bool,
     /// Grains are compressed and carry markers.
     pub(crate) compressed: bool,
+    /// The directory is behind the grains, so that no grain can be added.
+    pub(crate) footer: bool,
+    /// Whoever wrote the extent last did not close it.
+    pub(crate) unclean: bool,
 }
 
 impl Header {
@@ -50,6 +60,7 @@ impl Header {
             Self {
                 descriptor_sector: header.descriptor_sector,
                 descriptor_sectors: header.descriptor_sectors,
+                footer: true,
                 ..Self::read_footer(file)?
             }
         } else {
@@ -104,6 +115,8 @@ impl Header {
             overhead_sectors: u64_at(bytes, 64),
             zeroed_grains: flags & FLAG_ZEROED_GRAINS != 0,
             compressed,
+            footer: false,
+            unclean: bytes[UNCLEAN_AT] != 0,
         })
     }
 
@@ -132,7 +145,7 @@ impl Header {
         Ok(())
     }
 
-    /// The header as it stands in the file, for an extent that is not compressed.
+    /// The header as it stands in the file, with its directory in front.
     pub(crate) fn to_bytes(&self) -> [u8; HEADER_BYTES] {
         let mut flags = FLAG_NEWLINE_TEST;
         if self.redundant_directory_sector != 0 {
@@ -141,8 +154,15 @@ impl Header {
         if self.zeroed_grains {
             flags |= FLAG_ZEROED_GRAINS;
         }
-        // Version 2 is the first that knows zeroed grains.
-        let version = if self.zeroed_grains { 2_u32 } else { 1 };
+        if self.compressed {
+            flags |= FLAG_COMPRESSED | FLAG_MARKERS;
+        }
+        // Version 2 is the first that knows zeroed grains, version 3 is that of streams.
+        let version: u32 = match (self.compressed, self.zeroed_grains) {
+            (true, _) => 3,
+            (false, true) => 2,
+            (false, false) => 1,
+        };
         let mut bytes = [0; HEADER_BYTES];
         bytes[..4].copy_from_slice(&MAGIC);
         bytes[4..8].copy_from_slice(&version.to_le_bytes());
@@ -155,7 +175,11 @@ impl Header {
         bytes[48..56].copy_from_slice(&self.redundant_directory_sector.to_le_bytes());
         bytes[56..64].copy_from_slice(&self.directory_sector.to_le_bytes());
         bytes[64..72].copy_from_slice(&self.overhead_sectors.to_le_bytes());
+        bytes[UNCLEAN_AT] = u8::from(self.unclean);
         bytes[73..77].copy_from_slice(&NEWLINE_TEST);
+        if self.compressed {
+            bytes[77..79].copy_from_slice(&COMPRESSION_DEFLATE.to_le_bytes());
+        }
         bytes
     }
 
@@ -210,13 +234,16 @@ mod tests {
             overhead_sectors: 128,
             zeroed_grains: true,
             compressed: false,
+            footer: false,
+            unclean: false,
         }
     }
 
     /// Reads a header back from a file of 64 KiB after changing bytes of it.
     fn read_changed(changes: &[(usize, &[u8])]) -> Result<Header, Error> {
         let folder = tempfile::tempdir().unwrap();
-        let file = BackingFile::create(&folder.path().join("x.vmdk"), 1 << 16).unwrap();
+        let file = BackingFile::create(&folder.path().join("x.vmdk")).unwrap();
+        file.set_length(1 << 16).unwrap();
         let mut bytes = header().to_bytes();
         for (at, new) in changes {
             bytes[*at..at + new.len()].copy_from_slice(new);

@@ -9,16 +9,17 @@
 //!
 //! - It reads `monolithicFlat`, `vmfs`, `twoGbMaxExtentFlat`, `monolithicSparse`,
 //!   `twoGbMaxExtentSparse` and `streamOptimized` disks and extents of zeros.
-//! - It creates flat disks ([`create_vmfs_flat`]), sparse disks
-//!   ([`create_monolithic_sparse`]) and children ([`create_child`]), writes to
-//!   them and unmaps, and gives a child another parent ([`set_parent`]).
+//! - It makes disks of every [`DiskKind`] ([`create`]) and sparse children over them
+//!   ([`create_child`], [`Disk::create_child`]), writes to them and unmaps, and gives a child
+//!   another parent ([`set_parent`]).
+//! - It makes disks larger ([`grow`]), renames them ([`rename`]) and removes them ([`unlink`]).
 //! - It checks names, sizes and content ids. Damage is an error, never a panic
 //!   and never silent zeros.
 //!
 //! # What it does not do
 //!
 //! - It does not read `vmfsSparse` (COWD) and `seSparse` links or raw devices.
-//! - It does not write compressed extents.
+//! - It does not write compressed extents whose directory is behind their grains.
 //! - It does not lock. One disk has one writer at a time; the caller sees to that.
 //!   Nothing of the tables is cached, so a reader in another process sees a grain
 //!   as soon as its table entry is written.
@@ -56,20 +57,32 @@ mod disk;
 mod error;
 mod extent;
 mod extent_cache;
+mod extent_name;
+mod files;
 mod geometry;
+mod grow;
 mod header;
+mod kind;
 mod link;
+mod new_files;
+mod packed_grain;
+mod progress;
+mod rebuild;
 mod run;
 
 pub use create::{
-    CreateOptions, create_child, create_monolithic_sparse, create_vmfs_flat, set_parent,
+    CreateOptions, create, create_child, create_monolithic_sparse, create_vmfs_flat, set_parent,
 };
 pub use descriptor::{
     CreateType, Descriptor, DescriptorError, Extent, ExtentAccess, ExtentKind, NO_PARENT,
 };
 pub use disk::{Disk, OpenOptions};
 pub use error::Error;
+pub use files::{rename, unlink};
 pub use geometry::Adapter;
+pub use grow::grow;
+pub use kind::DiskKind;
+pub use progress::Progress;
 pub use run::SectorRun;
 
 /// Bytes in one sector, the unit of every position in a VMDK.

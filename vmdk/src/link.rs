@@ -180,6 +180,23 @@ impl Link {
             })
     }
 
+    /// Puts another descriptor in place of this one. After an error the old one holds.
+    pub(crate) fn replace_descriptor(&mut self, descriptor: Descriptor) -> Result<(), Error> {
+        // What cannot be read back, such as too many keys, is not written.
+        Descriptor::parse(&descriptor.to_text()).map_err(|source| Error::Descriptor {
+            path: self.path.clone(),
+            source,
+        })?;
+        let old = std::mem::replace(&mut self.descriptor, descriptor);
+        self.save_descriptor()
+            .inspect_err(|_| self.descriptor = old)
+    }
+
+    /// Whether the descriptor is inside the only extent.
+    pub(crate) fn is_embedded(&self) -> bool {
+        matches!(self.home, Home::Embedded { .. })
+    }
+
     /// Writes the descriptor back to where it came from.
     pub(crate) fn save_descriptor(&self) -> Result<(), Error> {
         let text = self.descriptor.to_text();

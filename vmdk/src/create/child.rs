@@ -4,16 +4,18 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use super::{checked, sparse};
+use super::create_from;
 use crate::backing_file::io_error;
+use crate::extent_name::checked;
 use crate::link::{Link, folder_of};
-use crate::{CreateType, Descriptor, Disk, Error, NO_PARENT, OpenOptions};
+use crate::{Descriptor, Disk, DiskKind, Error, NO_PARENT, OpenOptions};
 
-/// Makes a child over a parent: a sparse file with the descriptor inside that holds nothing yet,
+/// Makes a child over a parent: one sparse file with the descriptor inside that holds nothing yet,
 /// so it reads as its parent does. The disk of child and parents is open for writing.
 ///
 /// The child has the parent's size and disk database. It names its parent from its own folder.
-/// From then on the parent must not be written.
+/// From then on the parent must not be written. [`Disk::create_child`] makes children of an open
+/// disk and of other kinds.
 ///
 /// # Errors
 ///
@@ -22,18 +24,52 @@ use crate::{CreateType, Descriptor, Disk, Error, NO_PARENT, OpenOptions};
 /// - [`Error::Full`] if the parent's disk database does not fit,
 /// - [`Error::Io`] if the child exists already or cannot be made. Nothing is left behind then.
 pub fn create_child(parent_descriptor: &Path, child_path: &Path) -> Result<Disk, Error> {
-    let parent = Disk::open(parent_descriptor, OpenOptions::default())?;
-    let mut descriptor = parent.descriptor().clone();
-    descriptor.create_type = CreateType::MonolithicSparse;
+    let mut parent = Disk::open(parent_descriptor, OpenOptions::default())?;
+    parent.create_child(child_path, DiskKind::MonolithicSparse)
+}
+
+impl Disk {
+    /// Makes a child over this disk, of one sparse file or of several. The child is open for
+    /// writing. What was written through this handle is brought to the medium first; what is written
+    /// to it from then on makes the child unusable.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Unsupported`] if the kind is not a sparse one,
+    /// - and as [`create_child`].
+    pub fn create_child(&mut self, child_path: &Path, kind: DiskKind) -> Result<Disk, Error> {
+        if !kind.is_sparse() {
+            return Err(Error::Unsupported {
+                path: child_path.to_owned(),
+                kind: format!("a child of the kind {}", kind.create_type()),
+            });
+        }
+        self.flush()?;
+        let descriptor = child_descriptor(self.descriptor(), self.path(), child_path, kind)?;
+        let child = create_from(child_path, kind, self.capacity_sectors(), descriptor)?;
+        self.forget_content_id();
+        Ok(child)
+    }
+}
+
+/// The descriptor of a child over a parent, without extents.
+fn child_descriptor(
+    parent: &Descriptor,
+    parent_path: &Path,
+    child_path: &Path,
+    kind: DiskKind,
+) -> Result<Descriptor, Error> {
+    let mut descriptor = parent.clone();
+    descriptor.create_type = kind.create_type();
     descriptor.extents.clear();
     // What else the head says, such as the change tracking file, is about the parent alone.
     descriptor.other.clear();
     descriptor.remove_ddb("thinProvisioned");
     // The content is the parent's until the first write, and so is the content id.
-    descriptor.parent_cid = usable_cid(&descriptor, parent_descriptor)?;
-    let hint = relative(folder_of(child_path), parent_descriptor)?;
+    descriptor.parent_cid = usable_cid(&descriptor, parent_path)?;
+    let hint = relative(folder_of(child_path), parent_path)?;
     descriptor.parent_file_name_hint = Some(hint);
-    sparse::create(child_path, parent.capacity_sectors(), descriptor)
+    Ok(descriptor)
 }
 
 /// Gives a child another parent, by name and content id. This is for a child whose old parent was
@@ -75,7 +111,7 @@ fn usable_cid(parent: &Descriptor, path: &Path) -> Result<u32, Error> {
 }
 
 /// The way from a folder to a file.
-fn relative(folder: &Path, file: &Path) -> Result<String, Error> {
+pub(crate) fn relative(folder: &Path, file: &Path) -> Result<String, Error> {
     let canonical =
         |path: &Path| fs::canonicalize(path).map_err(|source| io_error("open", path, source));
     let folder = canonical(folder)?;

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use super::Disk;
 use crate::extent::{Fill, OpenExtent};
+use crate::extent_name::checked;
 use crate::link::Piece;
 use crate::{Error, ExtentAccess, NO_PARENT, SECTOR_BYTES, SectorRun};
 
@@ -77,6 +78,35 @@ impl Disk {
         Ok(())
     }
 
+    /// Sets an entry of the disk database of the last link. The content id stays.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::ReadOnly`] if the disk was not opened for writing,
+    /// - [`Error::Text`] if key or value cannot stand in a descriptor,
+    /// - [`Error::Full`] or [`Error::Descriptor`] if the descriptor has no room for it,
+    /// - [`Error::Io`] if it cannot be written. The entry has its old value then.
+    pub fn set_metadata(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        let link = &mut self.links[0];
+        if !self.options.write {
+            let path = link.path.clone();
+            return Err(Error::ReadOnly { path });
+        }
+        let bad_key = key.is_empty() || key.contains('=') || key.trim() != key;
+        if bad_key || value.trim() != value {
+            let value = format!("{key}={value}");
+            return Err(Error::Text { value });
+        }
+        let mut descriptor = link.descriptor.clone();
+        descriptor.set_ddb(checked(key)?, checked(value)?);
+        link.replace_descriptor(descriptor)
+    }
+
+    /// Lets the next write change the content id again: a child was made over the present one.
+    pub(crate) fn forget_content_id(&mut self) {
+        self.content_id_changed = false;
+    }
+
     /// Checks that a range can be written, notes it for the next flush and changes the content id
     /// before any data changes.
     fn prepare_change(
@@ -123,7 +153,7 @@ impl Disk {
 }
 
 /// A content id unlike the last one. It need not be secret, only differ from one write to the next.
-fn new_content_id(last: u32) -> u32 {
+pub(crate) fn new_content_id(last: u32) -> u32 {
     loop {
         // The keys of the hasher are random, and the process makes new ones each time.
         let cid = RandomState::new().build_hasher().finish() as u32;

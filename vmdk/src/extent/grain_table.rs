@@ -11,7 +11,7 @@ const ZEROED: u32 = 1;
 
 /// What a table says of a grain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     /// The extent does not hold the grain.
     Missing,
     /// The grain is zeros and has no place.
@@ -20,16 +20,27 @@ pub(super) enum Entry {
     At(u32),
 }
 
+impl Entry {
+    /// The entry as it stands in a table.
+    fn value(self) -> u32 {
+        match self {
+            Self::Missing => 0,
+            Self::Zeroed => ZEROED,
+            Self::At(sector) => sector,
+        }
+    }
+}
+
 /// Access to the tables of an open extent. Nothing is cached: another process may write them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct GrainTable<'a> {
-    pub(super) file: &'a BackingFile,
-    pub(super) header: &'a Header,
+pub(crate) struct GrainTable<'a> {
+    pub(crate) file: &'a BackingFile,
+    pub(crate) header: &'a Header,
 }
 
 impl GrainTable<'_> {
     /// The entries from a grain on: at least one, at most `limit`, none past the end of its table.
-    pub(super) fn entries(self, grain: u64, limit: u64) -> Result<Vec<Entry>, Error> {
+    pub(crate) fn entries(self, grain: u64, limit: u64) -> Result<Vec<Entry>, Error> {
         let per_table = u64::from(self.header.entries_per_table);
         let (table, first) = (grain / per_table, grain % per_table);
         let count = limit.clamp(1, per_table - first) as usize;
@@ -46,14 +57,23 @@ impl GrainTable<'_> {
     }
 
     /// Enters a grain in both tables, the redundant one first.
-    pub(super) fn set(self, grain: u64, entry: Entry) -> Result<(), Error> {
+    pub(crate) fn set(self, grain: u64, entry: Entry) -> Result<(), Error> {
+        self.write_entries(grain, &entry.value().to_le_bytes())
+    }
+
+    /// Enters the grains of one table from a grain on, in both tables.
+    pub(crate) fn set_all(self, grain: u64, entries: &[Entry]) -> Result<(), Error> {
+        let bytes: Vec<u8> = entries
+            .iter()
+            .flat_map(|entry| entry.value().to_le_bytes())
+            .collect();
+        self.write_entries(grain, &bytes)
+    }
+
+    /// Writes entries of one table, the redundant copy first.
+    fn write_entries(self, grain: u64, bytes: &[u8]) -> Result<(), Error> {
         let per_table = u64::from(self.header.entries_per_table);
         let (table, index) = (grain / per_table, grain % per_table);
-        let value = match entry {
-            Entry::Missing => 0,
-            Entry::Zeroed => ZEROED,
-            Entry::At(sector) => sector,
-        };
         let directories = [
             self.header.redundant_directory_sector,
             self.header.directory_sector,
@@ -65,7 +85,7 @@ impl GrainTable<'_> {
                 kind: "writing to a sparse extent without all its grain tables".to_owned(),
             })?;
             let offset_bytes = table_sector * SECTOR_BYTES + index * ENTRY_BYTES;
-            self.file.write_at(offset_bytes, &value.to_le_bytes())?;
+            self.file.write_at(offset_bytes, bytes)?;
         }
         Ok(())
     }

@@ -1,17 +1,14 @@
 //! An extent kept in grains, each entered in a table once it is written.
 
-use std::path::Path;
+mod packed;
 
-use flate2::{Decompress, FlushDecompress, Status};
+use std::path::Path;
 
 use super::Fill;
 use super::grain_table::{Entry, GrainTable};
 use crate::backing_file::BackingFile;
 use crate::header::Header;
 use crate::{Error, SECTOR_BYTES, SectorRun, run};
-
-/// Bytes of the marker before a compressed grain: its first sector and its length.
-const GRAIN_MARKER_BYTES: usize = 12;
 
 /// A hosted sparse extent, plain or compressed.
 #[derive(Debug)]
@@ -48,8 +45,37 @@ impl SparseExtent {
         })
     }
 
-    pub(super) fn is_compressed(&self) -> bool {
-        self.header.compressed
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Whether grains can be added: not where the directory is behind them.
+    pub(super) fn takes_data(&self) -> bool {
+        !self.header.footer
+    }
+
+    /// The entries from a grain on: at least one, at most `limit`, none past the end of its table.
+    pub(crate) fn entries(&self, grain: u64, limit: u64) -> Result<Vec<Entry>, Error> {
+        self.table().entries(grain, limit)
+    }
+
+    /// Reads a grain that the extent holds at a place, with zeros behind the end of the extent.
+    pub(crate) fn read_grain(&self, grain: u64, entry: Entry, buf: &mut [u8]) -> Result<(), Error> {
+        let used_bytes = (self.used_sectors(grain) * SECTOR_BYTES) as usize;
+        let (used, rest) = buf.split_at_mut(used_bytes);
+        rest.fill(0);
+        match entry {
+            Entry::At(at) if self.header.compressed => {
+                let (whole, _) = self.inflate(grain, at)?;
+                used.copy_from_slice(&whole[..used_bytes]);
+                Ok(())
+            }
+            Entry::At(at) => self.file.read_at(u64::from(at) * SECTOR_BYTES, used),
+            Entry::Missing | Entry::Zeroed => {
+                used.fill(0);
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn read(
@@ -69,7 +95,11 @@ impl SparseExtent {
             match part.entry {
                 Entry::Missing => run::push(missing, part.run()),
                 Entry::Zeroed => buf.fill(0),
-                Entry::At(at) if self.header.compressed => self.inflate(part, at, buf)?,
+                Entry::At(at) if self.header.compressed => {
+                    let (grain, _) = self.inflate(part.grain, at)?;
+                    let within_bytes = self.within_bytes(part);
+                    buf.copy_from_slice(&grain[within_bytes..within_bytes + buf.len()]);
+                }
                 Entry::At(at) => self.file.read_at(self.data_bytes(part, at), buf)?,
             }
             Ok(())
@@ -169,7 +199,15 @@ impl SparseExtent {
         (u64::from(at) + part.sector % self.header.grain_sectors) * SECTOR_BYTES
     }
 
+    /// Where a part begins in its grain.
+    fn within_bytes(&self, part: GrainPart) -> usize {
+        (part.sector % self.header.grain_sectors * SECTOR_BYTES) as usize
+    }
+
     fn write_part(&self, part: GrainPart, data: &[u8], fill: &mut Fill<'_>) -> Result<(), Error> {
+        if self.header.compressed {
+            return self.write_packed(part, data, fill);
+        }
         if let Entry::At(at) = part.entry {
             let end_bytes = u64::from(at) * SECTOR_BYTES + self.header.grain_bytes() as u64;
             if end_bytes > self.file.length_bytes()? {
@@ -180,14 +218,7 @@ impl SparseExtent {
             }
             return self.file.write_at(self.data_bytes(part, at), data);
         }
-        let mut bytes = vec![0; self.header.grain_bytes()];
-        if part.entry == Entry::Missing && !self.is_whole(part) {
-            let used_bytes = (self.used_sectors(part.grain) * SECTOR_BYTES) as usize;
-            let start_sector = part.grain * self.header.grain_sectors;
-            fill(start_sector, &mut bytes[..used_bytes])?;
-        }
-        let within_bytes = (part.sector % self.header.grain_sectors * SECTOR_BYTES) as usize;
-        bytes[within_bytes..within_bytes + data.len()].copy_from_slice(data);
+        let bytes = self.whole_grain(part, data, fill)?;
         // The grain is complete in the file before a table shows it.
         let at = self.append(&bytes)?;
         self.table().set(part.grain, Entry::At(at))
@@ -208,41 +239,22 @@ impl SparseExtent {
         Ok(sector)
     }
 
-    /// Reads a part of a compressed grain.
-    fn inflate(&self, part: GrainPart, at: u32, buf: &mut [u8]) -> Result<(), Error> {
-        let damaged = |what: &str| {
-            let grain = part.grain;
-            self.file
-                .corrupt(format!("compressed grain {grain} {what}"))
-        };
-        let offset_bytes = u64::from(at) * SECTOR_BYTES;
-        let mut marker = [0; GRAIN_MARKER_BYTES];
-        self.file.read_at(offset_bytes, &mut marker)?;
-        let start_sector = u64::from_le_bytes(std::array::from_fn(|n| marker[n]));
-        let length_bytes = u32::from_le_bytes(std::array::from_fn(|n| marker[8 + n])) as usize;
-        if start_sector != part.grain * self.header.grain_sectors {
-            return Err(damaged("belongs to another place"));
+    /// A grain that is not held, with new data in it and what lies under it around.
+    fn whole_grain(
+        &self,
+        part: GrainPart,
+        data: &[u8],
+        fill: &mut Fill<'_>,
+    ) -> Result<Vec<u8>, Error> {
+        let mut bytes = vec![0; self.header.grain_bytes()];
+        if part.entry == Entry::Missing && !self.is_whole(part) {
+            let used_bytes = (self.used_sectors(part.grain) * SECTOR_BYTES) as usize;
+            let start_sector = part.grain * self.header.grain_sectors;
+            fill(start_sector, &mut bytes[..used_bytes])?;
         }
-        let grain_bytes = self.header.grain_bytes();
-        // Deflate adds a little to data it cannot compress, never this much.
-        if length_bytes == 0 || length_bytes > 2 * grain_bytes {
-            return Err(damaged("has an impossible length"));
-        }
-        let mut packed = vec![0; length_bytes];
-        let data_bytes = offset_bytes + GRAIN_MARKER_BYTES as u64;
-        self.file.read_at(data_bytes, &mut packed)?;
-        let mut grain = vec![0; grain_bytes];
-        let mut inflate = Decompress::new(true);
-        let status = inflate
-            .decompress(&packed, &mut grain, FlushDecompress::Finish)
-            .map_err(|_| damaged("cannot be unpacked"))?;
-        let used_bytes = self.used_sectors(part.grain) * SECTOR_BYTES;
-        if status != Status::StreamEnd || inflate.total_out() < used_bytes {
-            return Err(damaged("is incomplete"));
-        }
-        let within_bytes = (part.sector % self.header.grain_sectors * SECTOR_BYTES) as usize;
-        buf.copy_from_slice(&grain[within_bytes..within_bytes + buf.len()]);
-        Ok(())
+        let within_bytes = self.within_bytes(part);
+        bytes[within_bytes..within_bytes + data.len()].copy_from_slice(data);
+        Ok(bytes)
     }
 }
 

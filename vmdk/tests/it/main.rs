@@ -7,7 +7,9 @@
 
 mod chain;
 mod damage;
+mod files;
 mod history;
+mod kinds;
 mod qemu;
 mod scratch;
 mod stream;

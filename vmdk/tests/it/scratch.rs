@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use vmdk::{CreateOptions, Disk, Error, OpenOptions};
+use vmdk::{CreateOptions, Disk, DiskKind, Error, OpenOptions};
 
 pub(crate) const READ: OpenOptions = OpenOptions {
     write: false,
@@ -36,6 +36,20 @@ impl Scratch {
 
     pub(crate) fn sparse(&self, name: &str, sectors: u64) -> Disk {
         vmdk::create_monolithic_sparse(&self.path(name), &CreateOptions::new(sectors)).unwrap()
+    }
+
+    pub(crate) fn create(&self, name: &str, kind: DiskKind, sectors: u64) -> Disk {
+        vmdk::create(&self.path(name), kind, &CreateOptions::new(sectors)).unwrap()
+    }
+
+    /// The files in the folder, sorted.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let files = fs::read_dir(self.0.path()).unwrap();
+        let mut files: Vec<String> = files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort_unstable();
+        files
     }
 
     pub(crate) fn child(&self, parent: &str, name: &str) -> Disk {

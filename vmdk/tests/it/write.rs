@@ -187,6 +187,7 @@ fn a_new_disk_says_what_it_was_made_with() {
         adapter: Adapter::Ide,
         uuid: Some("60 00 C2 9e 01".to_owned()),
         thin: true,
+        hardware_version: 13,
     };
     let disk = vmdk::create_vmfs_flat(&scratch.path("my disk.vmdk"), &options).unwrap();
     let ddb = |key| disk.descriptor().ddb(key);
@@ -194,6 +195,7 @@ fn a_new_disk_says_what_it_was_made_with() {
     assert_eq!(ddb("geometry.cylinders"), Some("16383"));
     assert_eq!(ddb("uuid"), Some("60 00 C2 9e 01"));
     assert_eq!(ddb("thinProvisioned"), Some("1"));
+    assert_eq!(ddb("virtualHWVersion"), Some("13"));
     let text = fs::read_to_string(scratch.path("my disk.vmdk")).unwrap();
     let line = "\nRW 41943047 VMFS \"my disk-flat.vmdk\"\n";
     assert!(text.contains(line), "{text}");
