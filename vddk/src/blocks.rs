@@ -2,10 +2,13 @@
 
 use vddk_sys::{
     Function, Symbols, VIXDISKLIB_MAX_CHUNK_NUMBER, VIXDISKLIB_MIN_CHUNK_SIZE, VixDiskLibBlock,
-    VixDiskLibBlockList, VixDiskLibHandle,
+    VixDiskLibBlockList, VixDiskLibHandleStruct,
 };
 
-use crate::{Disk, Error, SectorRange, control::check};
+use crate::{
+    Disk, Error, SectorRange,
+    control::{Raw, check},
+};
 
 const CHUNK_SECTORS: u64 = VIXDISKLIB_MIN_CHUNK_SIZE as u64;
 
@@ -42,16 +45,17 @@ pub(crate) fn query(disk: &Disk) -> Result<AllocatedMap, Error> {
     let capacity_sectors = disk.info().capacity_sectors;
     let askable = capacity_sectors / CHUNK_SECTORS * CHUNK_SECTORS;
     let mut map = AllocatedMap { ranges: Vec::new() };
+    let idle = disk.idle()?;
     let mut at = 0;
     while at < askable {
         let question = SectorRange {
             start_sector: at,
             sectors: QUERY_SECTORS.min(askable - at),
         };
-        let path = disk.path().to_owned();
-        let runs = disk.at_rest("VixDiskLib_QueryAllocatedBlocks", move |symbols, handle| {
-            ask(symbols, handle, &path, question)
-        })?;
+        let runs = idle.run(
+            "VixDiskLib_QueryAllocatedBlocks",
+            move |symbols, handle, path| ask(symbols, handle, path, question),
+        )??;
         for run in runs {
             map.push(run);
         }
@@ -83,7 +87,7 @@ impl Drop for Owned<'_> {
 /// One question. The answer is checked before anything of it is used.
 fn ask(
     symbols: &Symbols,
-    handle: VixDiskLibHandle,
+    handle: Raw<VixDiskLibHandleStruct>,
     path: &str,
     question: SectorRange,
 ) -> Result<Vec<SectorRange>, Error> {
@@ -95,7 +99,7 @@ fn ask(
     // handle alone); the library stores a list in `list` on success.
     let result = unsafe {
         symbols.VixDiskLib_QueryAllocatedBlocks(
-            handle,
+            handle.0,
             question.start_sector,
             question.sectors,
             CHUNK_SECTORS,

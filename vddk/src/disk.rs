@@ -14,7 +14,7 @@ use vddk_sys::{
     Symbols, VIXDISKLIB_FLAG_OPEN_COMPRESSION_FASTLZ, VIXDISKLIB_FLAG_OPEN_COMPRESSION_SKIPZ,
     VIXDISKLIB_FLAG_OPEN_COMPRESSION_ZLIB, VIXDISKLIB_FLAG_OPEN_READ_ONLY,
     VIXDISKLIB_FLAG_OPEN_SINGLE_LINK, VIXDISKLIB_FLAG_OPEN_UNBUFFERED, VixDiskLibConnectParam,
-    VixDiskLibHandle, VixDiskLibHandleStruct,
+    VixDiskLibHandleStruct,
 };
 
 use crate::{
@@ -355,26 +355,6 @@ impl Disk {
         blocks::query(self)
     }
 
-    /// Makes a call on the control thread while the disk's worker leaves the handle alone.
-    pub(crate) fn at_rest<R: Send + 'static>(
-        &self,
-        function: &'static str,
-        call: impl FnOnce(&'static Symbols, VixDiskLibHandle) -> Result<R, Error> + Send + 'static,
-    ) -> Result<R, Error> {
-        let _held = self.worker()?.hold()?;
-        let handle = self.handle;
-        let control = &self.shared.connection.library.control;
-        let result = control.run(function, move |symbols| {
-            let handle = handle;
-            call(symbols, handle.0)
-        });
-        if let Err(Error::Stuck { .. }) = &result {
-            // The call may still use the handle, so the worker must not.
-            self.shared.poison(Failure::TimedOut);
-        }
-        result?
-    }
-
     /// Waits for what is in flight and closes the disk (`VixDiskLib_Wait`, `VixDiskLib_Close`).
     ///
     /// # Errors
@@ -385,11 +365,11 @@ impl Disk {
     }
 
     /// Lets everything in flight end and lends the handle to the control thread's calls.
-    pub(crate) fn idle(&mut self) -> Result<Idle<'_>, Error> {
-        self.worker()?.drain()?;
+    pub(crate) fn idle(&self) -> Result<Idle<'_>, Error> {
         Ok(Idle {
             handle: self.handle,
             shared: &self.shared,
+            _held: self.worker()?.hold()?,
         })
     }
 

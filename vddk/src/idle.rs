@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use vddk_sys::{Symbols, VixDiskLibHandleStruct};
 
-use crate::{Error, control::Raw, disk::Shared};
+use crate::{Error, control::Raw, disk::Shared, request::Failure, worker::Held};
 
 /// The handle of an open disk with nothing in flight.
 ///
-/// It is lent by `Disk::idle`, which drained the worker and borrows the disk mutably: as long as this
-/// lives nobody can begin a read, so the control thread is the one thread that uses the handle
-/// (VDDK API reference, 7.1).
+/// As long as this lives the disk's worker leaves the handle alone, keep-alive reads included, so the
+/// control thread is the one thread that uses it (VDDK API reference, 7.1).
 #[derive(Debug)]
 pub(crate) struct Idle<'a> {
     pub(crate) handle: Raw<VixDiskLibHandleStruct>,
     pub(crate) shared: &'a Shared,
+    pub(crate) _held: Held,
 }
 
 impl Idle<'_> {
@@ -38,7 +38,7 @@ impl Idle<'_> {
         });
         if matches!(done, Err(Error::Stuck { .. })) && Arc::strong_count(&using) > 1 {
             // The control thread may use the handle at any time: nobody else may any more.
-            self.shared.poison();
+            self.shared.poison(Failure::TimedOut);
         }
         done
     }

@@ -24,7 +24,7 @@ impl Disk {
     /// # Errors
     /// [`Error::MissingFunction`], [`Error::Call`], [`Error::UnusableAnswer`].
     #[doc(alias = "VixDiskLib_GetMetadataKeys")]
-    pub fn metadata_keys(&mut self) -> Result<Vec<String>, Error> {
+    pub fn metadata_keys(&self) -> Result<Vec<String>, Error> {
         keys(&self.idle()?)
     }
 
@@ -36,7 +36,7 @@ impl Disk {
     /// # Errors
     /// [`Error::Argument`] for a key with a NUL byte, else as [`Disk::metadata_keys`].
     #[doc(alias = "VixDiskLib_ReadMetadata")]
-    pub fn metadata(&mut self, key: &str) -> Result<Option<String>, Error> {
+    pub fn metadata(&self, key: &str) -> Result<Option<String>, Error> {
         value(&self.idle()?, key)
     }
 }

@@ -16,7 +16,7 @@ fn every_key_of_a_remote_disk_has_a_value() {
         let connection = library
             .connect(&kit.params(), &Kit::connect_options(&snapshot))
             .unwrap();
-        let mut disk = connection.open(&path, &OpenOptions::default()).unwrap();
+        let disk = connection.open(&path, &OpenOptions::default()).unwrap();
         // In flight when the keys are asked for: it is let end first.
         let read = disk.read(0, SectorBuf::new(128).unwrap()).unwrap();
         let keys = disk.metadata_keys().unwrap();
@@ -53,7 +53,7 @@ fn a_length_that_grows_is_asked_for_again_and_an_error_is_told() {
             let connection = library
                 .connect(&kit.params(), &Kit::connect_options(&snapshot))
                 .unwrap();
-            let mut disk = connection.open(&path, &OpenOptions::default()).unwrap();
+            let disk = connection.open(&path, &OpenOptions::default()).unwrap();
 
             kit.fault(fault(2, 1, 24));
             let adapter = disk.metadata("adapterType").unwrap();
@@ -84,7 +84,7 @@ fn a_library_without_metadata_says_so() {
         let connection = library
             .connect(&kit.params(), &Kit::connect_options(&snapshot))
             .unwrap();
-        let mut disk = connection.open(&path, &OpenOptions::default()).unwrap();
+        let disk = connection.open(&path, &OpenOptions::default()).unwrap();
         let error = disk.metadata_keys().unwrap_err();
         assert!(matches!(
             error,
@@ -118,7 +118,7 @@ fn a_question_that_is_never_answered_gives_the_disk_up() {
             let connection = library
                 .connect(&kit.params(), &Kit::connect_options(&snapshot))
                 .unwrap();
-            let mut disk = connection.open(&path, &OpenOptions::default()).unwrap();
+            let disk = connection.open(&path, &OpenOptions::default()).unwrap();
             let error = disk.metadata_keys().unwrap_err();
             assert!(matches!(error, Error::Stuck { .. }), "{error}");
             // The control thread is still in the library with the handle: no worker may use it.
