@@ -45,6 +45,9 @@ pub mod bindings {
     include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 }
 
+/// The C header that the committed bindings were made from, in our own words.
+pub const HEADER: &str = include_str!("../include/vixDiskLib.h");
+
 pub mod loader;
 pub mod symbols;
 

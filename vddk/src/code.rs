@@ -2,7 +2,11 @@
 //!
 //! One table holds everything said of a code (VDDK API reference, 3.2).
 
+mod table;
+
 use std::fmt;
+
+use table::{Entry, entry};
 
 /// The code part of a result: its low 16 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,137 +38,34 @@ pub enum Kind {
     NotSupported,
     /// Keys of an encrypted disk.
     Encryption,
+    /// A code of another VIX interface, which VixDiskLib is not known to answer: guests, VMware
+    /// Tools, screens, hosted products, mounting.
+    Foreign,
 }
 
-struct Entry {
-    code: u16,
-    name: &'static str,
-    kind: Kind,
-    retryable: bool,
-    explanation: &'static str,
-}
-
-macro_rules! codes {
-    ($( $code:literal $name:ident $kind:ident $retry:ident $explanation:literal; )*) => {
-        const TABLE: &[Entry] = &[
-            $( Entry {
-                code: $code,
-                name: concat!("VIX_", stringify!($name)),
-                kind: Kind::$kind,
-                retryable: codes!(@ $retry),
-                explanation: $explanation,
-            }, )*
-        ];
-    };
-    (@ retry) => { true };
-    (@ final) => { false };
-}
-
-// Sorted by code: looked up by bisection. An empty explanation says the name says it all.
-codes! {
-    1 E_FAIL Unknown final "VDDK gives no reason. Usual causes when a disk is opened: a wrong thumbprint, a host in maintenance mode, an independent disk, a running VM without snapshot, a missing privilege";
-    2 E_OUT_OF_MEMORY Resources retry "no memory, or the NFC buffers of the ESXi host are used up; run fewer streams on that host";
-    3 E_INVALID_ARG Argument final "an argument is wrong; for allocated blocks: a range that is unaligned or leaves the disk";
-    4 E_FILE_NOT_FOUND NotFound final "the disk file is not there; it must be the name that the snapshot's own configuration shows";
-    5 E_OBJECT_IS_BUSY Busy retry "";
-    6 E_NOT_SUPPORTED NotSupported final "";
-    7 E_FILE_ERROR Disk final "";
-    8 E_DISK_FULL Resources final "the datastore or local disk is full";
-    9 E_INCORRECT_FILE_TYPE Disk final "";
-    10 E_CANCELLED Unknown final "";
-    11 E_FILE_READ_ONLY Permission final "the disk or its connection was opened read-only";
-    12 E_FILE_ALREADY_EXISTS Argument final "";
-    13 E_FILE_ACCESS_ERROR Permission final "no right to the file, no snapshot given for a running VM, HotAdd slots full, or (before 7.0.3.3 and 8.0.2) any network trouble such as TCP 902 blocked";
-    14 E_REQUIRES_LARGE_FILES Disk final "";
-    15 E_FILE_ALREADY_LOCKED Busy retry "another program has the disk open, or it is the running disk of a VM";
-    16 E_VMDB Unknown final "";
-    20 E_NOT_SUPPORTED_ON_REMOTE_OBJECT NotSupported final "this works on local disks only";
-    21 E_FILE_TOO_BIG Disk final "";
-    22 E_FILE_NAME_INVALID Argument final "";
-    23 E_ALREADY_EXISTS Argument final "";
-    24 E_BUFFER_TOOSMALL Argument final "";
-    25 E_OBJECT_NOT_FOUND NotFound final "";
-    26 E_HOST_NOT_CONNECTED Network retry "the ESXi host is not connected to vCenter";
-    27 E_INVALID_UTF8_STRING Argument final "";
-    29 E_UNFINISHED_JOB Busy final "";
-    30 E_NEED_KEY Encryption final "";
-    31 E_OPERATION_ALREADY_IN_PROGRESS Busy retry "";
-    32 E_LICENSE Permission final "";
-    34 E_VM_HOST_DISCONNECTED Network retry "";
-    35 E_AUTHENTICATION_FAIL Authentication final "user name or password is wrong";
-    36 E_HOST_CONNECTION_LOST Network retry "";
-    41 E_DUPLICATE_NAME Argument final "";
-    44 E_ARGUMENT_TOO_BIG Argument final "";
-    1000 E_INVALID_HANDLE Argument final "";
-    1001 E_NOT_SUPPORTED_ON_HANDLE_TYPE NotSupported final "";
-    1002 E_TOO_MANY_HANDLES Resources final "";
-    3014 E_HOST_USER_PERMISSIONS Permission final "the account lacks a privilege; PrepareForAccess needs Global.DisableMethods and Global.EnableMethods on vCenter and hosts";
-    4000 E_VM_NOT_FOUND NotFound final "no VM with that moref on this server; vCenter and ESXi number the same VM differently";
-    13003 E_SNAPSHOT_NOTFOUND NotFound final "no such snapshot; its id must come from the server that is connected";
-    13010 E_SNAPSHOT_LOCKED Busy final "";
-    13014 E_SNAPSHOT_DISKLOCKED Busy final "";
-    13016 E_SNAPSHOT_INDEPENDENTDISK NotSupported final "independent disks are left out of snapshots";
-    14003 E_HOST_DISK_INVALID_VALUE Disk final "";
-    14004 E_HOST_DISK_SECTORSIZE Disk final "";
-    14005 E_HOST_FILE_ERROR_EOF Disk final "";
-    14006 E_HOST_NETBLKDEV_HANDSHAKE Network retry "";
-    14007 E_HOST_SOCKET_CREATION_ERROR Network retry "";
-    14008 E_HOST_SERVER_NOT_FOUND Network retry "the ESXi host's name, as vCenter knows it, does not resolve here";
-    14009 E_HOST_NETWORK_CONN_REFUSED Network retry "the ESXi host refuses the connection; is TCP 902 open from here to every host?";
-    14010 E_HOST_TCP_SOCKET_ERROR Network retry "";
-    14011 E_HOST_TCP_CONN_LOST Network retry "the connection broke; the disk must be opened again";
-    14012 E_HOST_NBD_HASHFILE_VOLUME Disk final "";
-    14013 E_HOST_NBD_HASHFILE_INIT Disk final "";
-    14014 E_HOST_SERVER_SHUTDOWN Network retry "the ESXi host is going down";
-    14015 E_HOST_SERVER_NOT_AVAILABLE Network retry "the ESXi host is not available";
-    16000 E_DISK_INVAL Argument final "";
-    16001 E_DISK_NOINIT Argument final "";
-    16002 E_DISK_NOIO Disk final "";
-    16003 E_DISK_PARTIALCHAIN Disk final "";
-    16006 E_DISK_NEEDSREPAIR Disk final "";
-    16007 E_DISK_OUTOFRANGE Argument final "the range leaves the disk";
-    16008 E_DISK_CID_MISMATCH Disk final "the parent of a redo log was changed";
-    16009 E_DISK_CANTSHRINK NotSupported final "";
-    16010 E_DISK_PARTMISMATCH Disk final "";
-    16011 E_DISK_UNSUPPORTEDDISKVERSION NotSupported final "";
-    16012 E_DISK_OPENPARENT Disk final "";
-    16013 E_DISK_NOTSUPPORTED NotSupported final "";
-    16014 E_DISK_NEEDKEY Encryption final "";
-    16015 E_DISK_NOKEYOVERRIDE Encryption final "";
-    16016 E_DISK_NOTENCRYPTED Encryption final "";
-    16017 E_DISK_NOKEY Encryption final "";
-    16018 E_DISK_INVALIDPARTITIONTABLE Disk final "";
-    16019 E_DISK_NOTNORMAL Disk final "";
-    16020 E_DISK_NOTENCDESC Encryption final "";
-    16022 E_DISK_NEEDVMFS NotSupported final "";
-    16024 E_DISK_RAWTOOBIG Disk final "";
-    16027 E_DISK_TOOMANYOPENFILES Resources retry "";
-    16028 E_DISK_TOOMANYREDO Resources final "";
-    16029 E_DISK_RAWTOOSMALL Disk final "";
-    16030 E_DISK_INVALIDCHAIN Disk final "";
-    16052 E_DISK_KEY_NOTFOUND NotFound final "";
-    16053 E_DISK_SUBSYSTEM_INIT_FAIL NotSupported final "a part of VDDK could not be loaded; is its lib64 in LD_LIBRARY_PATH?";
-    16054 E_DISK_INVALID_CONNECTION Network retry "";
-    16061 E_DISK_ENCODING Disk final "";
-    16062 E_DISK_CANTREPAIR Disk final "";
-    16063 E_DISK_INVALIDDISK Disk final "";
-    16064 E_DISK_NOLICENSE Permission final "a licence or, more often, a privilege is missing on vCenter";
-    16065 E_DISK_NODEVICE NotFound final "SAN or HotAdd cannot see the device from here; another transport may";
-    16066 E_DISK_UNSUPPORTEDDEVICE NotSupported final "SAN or HotAdd cannot use the device; another transport may";
-    16067 E_DISK_CAPACITY_MISMATCH Disk final "";
-    16068 E_DISK_PARENT_NOTALLOWED Argument final "";
-    16069 E_DISK_ATTACH_ROOTLINK Argument final "";
-    18000 E_CANNOT_CONNECT_TO_HOST Network retry "server or host cannot be reached";
-    18001 E_NOT_FOR_REMOTE_HOST NotSupported final "";
-    18002 E_INVALID_HOSTNAME_SPECIFICATION Argument final "";
-    25000 ASYNC Unknown final "the request was accepted";
-    26000 E_ASYNC_MIXEDMODE_UNSUPPORTED Argument final "synchronous and asynchronous reads on one handle";
-    30006 E_NET_HTTP_COULDNT_RESOLVE_HOST Network retry "the server's name does not resolve";
-    30007 E_NET_HTTP_COULDNT_CONNECT Network retry "the server cannot be reached";
-    30022 E_NET_HTTP_HTTP_RETURNED_ERROR Network final "";
-    30028 E_NET_HTTP_OPERATION_TIMEDOUT Network retry "";
-    30035 E_NET_HTTP_SSL_CONNECT_ERROR Network final "";
-    30047 E_NET_HTTP_TOO_MANY_REDIRECTS Network final "";
+/// What may help after a failed call.
+///
+/// The vendor publishes no such list. This one is read from its guide and release notes, and from
+/// what other programs try again (VDDK API reference, 3.2). Writes may have been half done, so they
+/// are to be repeated in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Retry {
+    /// Nothing, before something is changed.
+    No,
+    /// A second try tells: the code has passing causes and lasting ones.
+    Perhaps,
+    /// The same call after a pause: something else is at work, or the host is away.
+    Later,
+    /// The same after a pause, with fewer streams on that host.
+    FewerStreams,
+    /// The disk, closed and opened again: every further call on this handle fails. Where the
+    /// connection is gone too, [`Retry::Reconnect`].
+    Reopen,
+    /// A new connection, and the disk opened on it.
+    Reconnect,
+    /// Another transport: this one does not reach the disk.
+    OtherTransport,
 }
 
 impl Code {
@@ -174,10 +75,7 @@ impl Code {
     }
 
     fn entry(self) -> Option<&'static Entry> {
-        TABLE
-            .binary_search_by_key(&self.0, |entry| entry.code)
-            .ok()
-            .map(|index| &TABLE[index])
+        entry(self.0)
     }
 
     /// VMware's name, for instance `VIX_E_FILE_NOT_FOUND`.
@@ -190,18 +88,30 @@ impl Code {
         self.entry().map_or(Kind::Unknown, |entry| entry.kind)
     }
 
-    /// True where trying again, perhaps with a fresh disk or connection, may help.
-    ///
-    /// The vendor publishes no such list; this one is read from its guide and release notes.
-    pub fn is_retryable(self) -> bool {
-        self.entry().is_some_and(|entry| entry.retryable)
+    /// What may help.
+    pub fn retry(self) -> Retry {
+        self.entry().map_or(Retry::No, |entry| entry.retry)
     }
 
-    /// Usual causes and remedies, where more is known than the name says.
-    pub fn explain(self) -> Option<&'static str> {
-        self.entry()
-            .map(|entry| entry.explanation)
-            .filter(|text| !text.is_empty())
+    /// True where trying again in the same way, perhaps with a fresh disk or connection, may help.
+    ///
+    /// [`Code::retry`] tells how.
+    pub fn is_retryable(self) -> bool {
+        match self.retry() {
+            Retry::Later | Retry::FewerStreams | Retry::Reopen | Retry::Reconnect => true,
+            Retry::No | Retry::Perhaps | Retry::OtherTransport => false,
+        }
+    }
+
+    /// Usual cause and remedy, in one sentence without final period: of the code, or where nothing
+    /// is known of it, of its kind.
+    pub fn explain(self) -> &'static str {
+        let own = self.entry().map_or("", |entry| entry.explanation);
+        if own.is_empty() {
+            self.kind().advice()
+        } else {
+            own
+        }
     }
 }
 
@@ -222,35 +132,98 @@ impl fmt::Display for Code {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Kind, TABLE};
+    use std::collections::BTreeMap;
+
+    use super::{Code, Kind, Retry, table::TABLE};
 
     #[test]
     fn the_table_is_sorted_so_that_bisection_finds_everything() {
         assert!(TABLE.windows(2).all(|pair| pair[0].code < pair[1].code));
     }
 
+    /// Every constant that the header gives a code, read from it: name and number.
+    fn codes_of_the_header() -> BTreeMap<String, u16> {
+        let lines = vddk_sys::HEADER.lines().map(str::trim);
+        lines
+            .filter(|line| line.starts_with("VIX_"))
+            .map(|line| {
+                let (name, rest) = line.split_once(" = ").expect("an enumerator has a number");
+                let digits = rest.trim_end_matches(|c: char| !c.is_ascii_digit());
+                let digits = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+                (name.to_owned(), digits.parse().expect("a code has 16 bits"))
+            })
+            .collect()
+    }
+
     #[test]
-    fn names_agree_with_the_bindings() {
-        let pairs = [
-            (vddk_sys::VIX_E_FAIL, "VIX_E_FAIL"),
-            (vddk_sys::VIX_E_VM_NOT_FOUND, "VIX_E_VM_NOT_FOUND"),
-            (vddk_sys::VIX_E_DISK_OUTOFRANGE, "VIX_E_DISK_OUTOFRANGE"),
-            (vddk_sys::VIX_ASYNC, "VIX_ASYNC"),
+    fn every_code_of_the_header_has_an_entry_and_no_other() {
+        let header = codes_of_the_header();
+        assert!(header.len() > 270, "{} codes read", header.len());
+        let table: BTreeMap<_, _> = TABLE
+            .iter()
+            .map(|entry| (entry.name.to_owned(), entry.code))
+            .collect();
+        assert_eq!(table, header);
+    }
+
+    #[test]
+    fn the_header_is_read_as_the_compiler_reads_it() {
+        let header = codes_of_the_header();
+        for (name, code) in [
+            ("VIX_OK", vddk_sys::VIX_OK),
+            ("VIX_ASYNC", vddk_sys::VIX_ASYNC),
+            ("VIX_E_BUFFER_TOOSMALL", vddk_sys::VIX_E_BUFFER_TOOSMALL),
             (
-                vddk_sys::VIX_E_NET_HTTP_TOO_MANY_REDIRECTS,
-                "VIX_E_NET_HTTP_TOO_MANY_REDIRECTS",
+                "VIX_E_SNAPSHOT_RRSUSPEND",
+                vddk_sys::VIX_E_SNAPSHOT_RRSUSPEND,
             ),
-        ];
-        for (code, name) in pairs {
-            assert_eq!(Code::of(u64::from(code)).name(), Some(name));
+            ("VIX_E_NET_HTTP_GENERIC", vddk_sys::VIX_E_NET_HTTP_GENERIC),
+        ] {
+            assert_eq!(u32::from(header[name]), code, "{name}");
         }
+    }
+
+    #[test]
+    fn every_code_is_explained_known_or_not() {
+        for code in (0..=u16::MAX).map(Code) {
+            let text = code.explain();
+            assert!(text.len() > 15, "{code}: {text}");
+            assert!(!text.ends_with('.'), "{code}: {text}");
+        }
+        assert_ne!(Code(16_065).explain(), Kind::NotFound.advice());
+        assert_eq!(Code(17_008).explain(), Kind::Encryption.advice());
+        assert_eq!(Code(9_999).explain(), Kind::Unknown.advice());
     }
 
     #[test]
     fn the_upper_bits_do_not_change_the_code() {
         let code = Code::of(0xDEAD_0000_0000 + 35);
         assert_eq!((code, code.kind()), (Code(35), Kind::Authentication));
-        assert!(!code.is_retryable() && Code(14_009).is_retryable());
         assert_eq!(Code(9_999).name(), None);
+    }
+
+    #[test]
+    fn what_may_help_is_what_the_reference_says() {
+        let retry = |code| Code(code).retry();
+        assert_eq!(retry(2), Retry::FewerStreams);
+        assert_eq!(retry(13), Retry::Perhaps);
+        assert_eq!(
+            [5, 15, 26, 31, 14_014, 14_015, 16_027].map(retry),
+            [Retry::Later; 7]
+        );
+        let reopen = [14_006, 14_007, 14_008, 14_009, 14_010, 14_011];
+        assert_eq!(reopen.map(retry), [Retry::Reopen; 6]);
+        let reconnect = [34, 36, 16_054, 18_000, 30_006, 30_007, 30_028];
+        assert_eq!(reconnect.map(retry), [Retry::Reconnect; 7]);
+        assert_eq!([16_065, 16_066].map(retry), [Retry::OtherTransport; 2]);
+        let others = TABLE.iter().filter(|entry| entry.retry == Retry::No);
+        assert_eq!(others.count(), TABLE.len() - 24);
+        assert!(Code(14_011).is_retryable());
+        assert!(
+            ![13, 16_065, 35, 9_999]
+                .map(Code)
+                .iter()
+                .any(|code| code.is_retryable())
+        );
     }
 }

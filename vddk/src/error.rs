@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{Code, ConfigError, Kind};
+use crate::{Code, ConfigError, Kind, Retry};
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +102,11 @@ impl Error {
         self.code().map(Code::kind)
     }
 
+    /// What may help, where a call failed; [`Retry::No`] for every other error.
+    pub fn retry(&self) -> Retry {
+        self.code().map_or(Retry::No, Code::retry)
+    }
+
     /// True where trying again may help.
     pub fn is_retryable(&self) -> bool {
         self.code().is_some_and(Code::is_retryable)
@@ -110,7 +115,7 @@ impl Error {
     /// Usual causes and remedies, where they are known.
     pub fn explain(&self) -> Option<String> {
         match self {
-            Self::Call(call) => call.explain(),
+            Self::Call(call) => Some(call.explain()),
             _ => None,
         }
     }
@@ -160,13 +165,13 @@ impl CallError {
         self.object.as_deref()
     }
 
-    fn explain(&self) -> Option<String> {
+    fn explain(&self) -> String {
         match &self.thumbprints {
-            Some(pair) => Some(format!(
+            Some(pair) => format!(
                 "the certificate's thumbprint is {}, but {} was expected",
                 pair.actual, pair.expected
-            )),
-            None => self.code().explain().map(str::to_owned),
+            ),
+            None => self.code().explain().to_owned(),
         }
     }
 }

@@ -89,7 +89,7 @@ mod writable;
 pub use access::Access;
 pub use blocks::AllocatedMap;
 pub use buffer::SectorBuf;
-pub use code::{Code, Kind};
+pub use code::{Code, Kind, Retry};
 pub use config::{Config, ConfigBuilder, ConfigError, ConfigSource};
 pub use connection::{ConnectOptions, Connection};
 pub use disk::{Compression, Disk, KeepAlive, OpenOptions, ReadMode};
