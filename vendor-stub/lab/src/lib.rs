@@ -60,6 +60,7 @@
 mod access;
 mod certificate;
 mod consolidate;
+mod datastore;
 mod datastore_path;
 mod error;
 mod faults;
@@ -68,6 +69,7 @@ mod hold;
 mod image;
 mod journal;
 mod kit;
+mod machine;
 mod made;
 mod provision;
 mod query;
@@ -81,17 +83,16 @@ mod tracking;
 mod vm;
 mod vmx;
 
+pub use datastore::{Datastore, DatastoreKind, DatastoreSpec};
 pub use error::{Error, Kind};
 pub use faults::{Fault, Faults, Lie};
 pub use hold::DiskHold;
 pub use journal::{Entry, Journal};
 pub use kit::{KitSpec, library_major};
+pub use machine::Machine;
 pub use query::{Area, ChangedAreas, ChangedAreasError};
 pub use root::Lab;
-pub use site::{
-    ComputeResource, Datacenter, Datastore, DatastoreKind, DatastoreSpec, Folder, Host,
-    ResourcePool, Site, SiteSpec, User,
-};
+pub use site::{ComputeResource, Datacenter, Folder, Host, ResourcePool, Site, SiteSpec, User};
 pub use snapshot::{Snapshot, SnapshotSpec};
 pub use tracking::GRAIN_BYTES;
 pub use vm::{

@@ -6,7 +6,7 @@ use vmdk::OpenOptions;
 
 use crate::tracking::map::Map;
 use crate::tracking::{GRAIN_BYTES, change_id, grains_touched};
-use crate::{DatastoreKind, Disk, Error, Kind, Lab, Link, LinkTracking, PowerState, Site};
+use crate::{Disk, Error, Kind, Lab, Link, LinkTracking, PowerState, Site};
 
 /// The change id that asks for the allocated areas.
 const ALLOCATED: &str = "*";
@@ -130,10 +130,9 @@ impl Lab {
         link: &Link,
     ) -> Result<ChangedAreas, ChangedAreasError> {
         let site = self.load_site()?;
-        let kind = site
+        let on_vmfs = site
             .datastore(&disk.datastore)
-            .map(|datastore| datastore.kind);
-        let on_vmfs = matches!(kind, Some(DatastoreKind::Vmfs | DatastoreKind::Local));
+            .is_some_and(|datastore| datastore.kind.is_vmfs());
         if !on_vmfs || link.tracking.is_none() {
             return Ok(page.whole());
         }

@@ -4,29 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Kind, random};
-
-/// What kind of storage a datastore simulates. It decides what the change id `*` answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DatastoreKind {
-    /// VMFS: `*` answers the allocated areas.
-    Vmfs,
-    /// NFS: `*` answers the whole disk.
-    Nfs,
-    /// vSAN: `*` answers the whole disk.
-    Vsan,
-    /// VMFS on a disk of the host; behaves as VMFS.
-    Local,
-}
-
-/// A datastore to make.
-#[derive(Clone, Debug)]
-pub struct DatastoreSpec {
-    /// Its name, also the name of its folder.
-    pub name: String,
-    /// What it simulates.
-    pub kind: DatastoreKind,
-}
+use crate::{Datastore, DatastoreKind, DatastoreSpec, Error, Kind, Machine, random};
 
 /// A site to make.
 #[derive(Clone)]
@@ -46,6 +24,22 @@ pub struct SiteSpec {
     pub datastores: Vec<DatastoreSpec>,
     /// API version of the vCenter.
     pub api_version: String,
+    /// The server is an ESXi host and no vCenter.
+    pub bare_host: bool,
+    /// How a host treats the NFC link of a client that died. `None`: it frees the link at once.
+    /// Otherwise it notices nothing: the disk stays locked, unless the client had set NFC
+    /// time-outs, for as long as those say times this number. So 1.0 is what VMware documents,
+    /// and tests that do not want to wait take less.
+    pub nfc_time_scale: Option<f64>,
+}
+
+impl SiteSpec {
+    /// The same site with these datastores.
+    #[must_use]
+    pub fn with_datastores(mut self, datastores: impl IntoIterator<Item = DatastoreSpec>) -> Self {
+        self.datastores = datastores.into_iter().collect();
+        self
+    }
 }
 
 impl Default for SiteSpec {
@@ -56,11 +50,10 @@ impl Default for SiteSpec {
             page_extents: 2000,
             page_span_bytes: None,
             session_idle_secs: 1800,
-            datastores: vec![DatastoreSpec {
-                name: "datastore1".into(),
-                kind: DatastoreKind::Vmfs,
-            }],
+            datastores: vec![DatastoreSpec::new("datastore1", DatastoreKind::Vmfs)],
             api_version: "8.0.2.0".into(),
+            bare_host: false,
+            nfc_time_scale: None,
         }
     }
 }
@@ -132,17 +125,6 @@ pub struct ResourcePool {
     pub name: String,
 }
 
-/// A datastore.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Datastore {
-    /// `datastore-17` and on.
-    pub moref: String,
-    /// Its name, also the name of its folder.
-    pub name: String,
-    /// What it simulates.
-    pub kind: DatastoreKind,
-}
-
 /// An inventory folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Folder {
@@ -185,6 +167,15 @@ pub struct Site {
     pub page_span_bytes: Option<u64>,
     /// Idle sessions end after this time.
     pub session_idle_secs: u64,
+    /// The server is an ESXi host and no vCenter.
+    #[serde(default)]
+    pub bare_host: bool,
+    /// The machine that the library runs on.
+    #[serde(default)]
+    pub machine: Machine,
+    /// As in [`SiteSpec`].
+    #[serde(default)]
+    pub nfc_time_scale: Option<f64>,
     pub(crate) next_vm: u32,
     pub(crate) next_snapshot: u32,
     pub(crate) next_folder: u32,
@@ -219,6 +210,7 @@ impl Site {
                 moref: format!("datastore-{number}"),
                 name: datastore.name,
                 kind: datastore.kind,
+                lun: datastore.lun,
             })
             .collect();
         Ok(Self {
@@ -258,6 +250,9 @@ impl Site {
             page_extents: spec.page_extents,
             page_span_bytes: spec.page_span_bytes,
             session_idle_secs: spec.session_idle_secs,
+            bare_host: spec.bare_host,
+            machine: Machine::Physical,
+            nfc_time_scale: spec.nfc_time_scale,
             next_vm: 1021,
             next_snapshot: 2044,
             next_folder: 101,
@@ -280,8 +275,15 @@ impl Site {
         if spec.page_span_bytes == Some(0) {
             return refuse("page_span_bytes", "a page must examine something");
         }
+        if spec
+            .nfc_time_scale
+            .is_some_and(|scale| !scale.is_finite() || scale < 0.0)
+        {
+            return refuse("nfc_time_scale", "no number from 0 on");
+        }
         for (position, datastore) in spec.datastores.iter().enumerate() {
             crate::datastore_path::check_name(&datastore.name)?;
+            datastore.check()?;
             if spec.datastores[..position]
                 .iter()
                 .any(|other| other.name == datastore.name)

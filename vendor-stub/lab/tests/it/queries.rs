@@ -207,10 +207,7 @@ fn star_answers_the_whole_disk_elsewhere_and_without_tracking() {
         }],
     };
     for kind in [DatastoreKind::Nfs, DatastoreKind::Vsan] {
-        let datastores = vec![DatastoreSpec {
-            name: "d".into(),
-            kind,
-        }];
+        let datastores = vec![DatastoreSpec::new("d", kind)];
         let fixture = Fixture::tracked(
             SiteSpec {
                 datastores,

@@ -48,10 +48,7 @@ fn a_lab_is_created_once_and_opened_again() {
 #[test]
 fn specifications_of_a_site_are_checked() {
     let folder = tempfile::tempdir().unwrap();
-    let datastore = |name: &str| DatastoreSpec {
-        name: name.into(),
-        kind: DatastoreKind::Nfs,
-    };
+    let datastore = |name: &str| DatastoreSpec::new(name, DatastoreKind::Nfs);
     let two = vec![datastore("a"), datastore("a")];
     let bad = [
         SiteSpec {
@@ -341,10 +338,7 @@ fn images_are_copied_and_holes_stay_holes() {
 #[test]
 fn a_disk_may_lie_on_another_datastore() {
     let folder = tempfile::tempdir().unwrap();
-    let datastores = ["one", "two"].map(|name| DatastoreSpec {
-        name: name.into(),
-        kind: DatastoreKind::Vmfs,
-    });
+    let datastores = ["one", "two"].map(|name| DatastoreSpec::new(name, DatastoreKind::Vmfs));
     let lab = Lab::create(
         folder.path(),
         SiteSpec {

@@ -59,7 +59,7 @@ fn summary(site: &Site, found: &Datastore, vms: &[&Vm]) -> DataObject {
             Value::long(CAPACITY_BYTES.saturating_sub(used)),
         )
         .with("accessible", Value::boolean(true))
-        .with("multipleHostAccess", Value::boolean(false))
+        .with("multipleHostAccess", Value::boolean(found.kind.is_shared()))
         .text("type", type_name(found.kind))
         .text("maintenanceMode", "normal")
 }
@@ -85,6 +85,7 @@ fn type_name(kind: DatastoreKind) -> &'static str {
         DatastoreKind::Vmfs | DatastoreKind::Local => "VMFS",
         DatastoreKind::Nfs => "NFS",
         DatastoreKind::Vsan => "vsan",
+        DatastoreKind::Vvol => "VVOL",
     }
 }
 
