@@ -1,13 +1,18 @@
-//! `clients`: programs of other people against the stand-in vCenter.
+//! `clients`: programs of other people against the stand-ins.
 
+mod debian;
 mod govc;
+mod ground;
+mod nbdkit;
+mod process;
 mod pyvmomi;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use ground::Ground;
 use lab::{DiskSpec, SiteSpec, VmSpec};
 
 use crate::folder::Folder;
@@ -21,14 +26,17 @@ const CAPACITY_BYTES: u64 = (64 << 20) + 3 * 512;
 /// Small, so that a few writes make several pages.
 const PAGE_EXTENTS: usize = 50;
 
-/// Run programs of other people against the stand-in vCenter.
+/// Run programs of other people against the stand-in vCenter and the stand-in VixDiskLib.
 ///
-/// Tools that are missing are fetched into the target folder where pip and go can do that.
+/// Tools that are missing are fetched into the target folder where pip, go and apt can do that.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Clients {
     /// Fail when a tool cannot be had, in place of skipping it
     #[arg(long)]
     strict: bool,
+    /// Run this one only; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(NAMES))]
+    only: Vec<String>,
 }
 
 /// How the run of one client ended.
@@ -61,20 +69,19 @@ impl Clients {
     /// When a client finds something wrong, or a tool is missing and `--strict` is given.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let tools = workspace::target()?.join("clients");
-        let folder = Folder::claim(&tools.join("stage"))?;
-        let stage = set_stage(&folder)?;
+        let wanted = |name: &str| self.only.is_empty() || self.only.iter().any(|one| one == name);
         let mut tally = Tally::default();
-        for (name, client) in CLIENTS {
-            line(&format!("{name}:"));
-            match client(&stage, &tools).with_context(|| format!("{name} is not content"))? {
-                Outcome::Passed => {
-                    line(&format!("{name}: passed"));
-                    tally.run += 1;
-                }
-                Outcome::Skipped(why) => {
-                    skipped(&format!("{name}: {why}"));
-                    tally.missing.push(name);
-                }
+        if NAMES[..SOAP.len()].iter().any(|name| wanted(name)) {
+            let folder = Folder::claim(&tools.join("stage"))?;
+            let stage = set_stage(&folder)?;
+            for (name, client) in SOAP.iter().filter(|(name, _)| wanted(name)) {
+                tally.note(name, || client(&stage, &tools))?;
+            }
+        }
+        if NAMES[SOAP.len()..].iter().any(|name| wanted(name)) {
+            let ground = Ground::prepare(&tools)?;
+            for (name, client) in LIBRARY.iter().filter(|(name, _)| wanted(name)) {
+                tally.note(name, || client(&ground))?;
             }
         }
         line(&format!("clients: {tally}"));
@@ -85,9 +92,37 @@ impl Clients {
     }
 }
 
-type Client = fn(&Stage, &std::path::Path) -> anyhow::Result<Outcome>;
+impl Tally {
+    /// Runs a client and counts it.
+    fn note(
+        &mut self,
+        name: &'static str,
+        client: impl FnOnce() -> anyhow::Result<Outcome>,
+    ) -> anyhow::Result<()> {
+        line(&format!("{name}:"));
+        match client().with_context(|| format!("{name} is not content"))? {
+            Outcome::Passed => {
+                line(&format!("{name}: passed"));
+                self.run += 1;
+            }
+            Outcome::Skipped(why) => {
+                skipped(&format!("{name}: {why}"));
+                self.missing.push(name);
+            }
+        }
+        Ok(())
+    }
+}
 
-const CLIENTS: [(&str, Client); 2] = [("pyVmomi", pyvmomi::run), ("govc", govc::run)];
+type SoapClient = fn(&Stage, &Path) -> anyhow::Result<Outcome>;
+type LibraryClient = fn(&Ground) -> anyhow::Result<Outcome>;
+
+/// The clients that talk to the stand-in vCenter.
+const SOAP: [(&str, SoapClient); 2] = [("pyVmomi", pyvmomi::run), ("govc", govc::run)];
+/// The clients that load the stand-in VixDiskLib.
+const LIBRARY: [(&str, LibraryClient); 1] = [("nbdkit", nbdkit::run)];
+/// The names of both, in order.
+const NAMES: [&str; 3] = [SOAP[0].0, SOAP[1].0, LIBRARY[0].0];
 
 fn set_stage(folder: &Folder) -> anyhow::Result<Stage> {
     let site = SiteSpec {

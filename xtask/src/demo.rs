@@ -5,8 +5,8 @@
 //! exception: a VMDK given by `--image` is unpacked by the crate that the lab uses too, so
 //! `qemu-img` judges the unpacked copy where it is installed, and the demo says so when it is not.
 
-mod compare;
-mod content;
+pub(crate) mod compare;
+pub(crate) mod content;
 mod filesystem;
 mod guest;
 mod image;

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use lab::SnapshotSpec;
 
+use super::process::{Said, hear};
 use super::{Outcome, VM, certificate, moref};
 use crate::output::line;
 use crate::stage::Stage;
@@ -71,13 +72,13 @@ pub(super) fn run(stage: &Stage, tools: &Path) -> anyhow::Result<Outcome> {
     for (arguments, must) in COMMANDS {
         let shown = arguments.join(" ");
         let mut command = command(&govc, stage, password);
-        let (succeeded, text) = said(command.args(arguments))?;
+        let Said { success, text, .. } = hear(command.args(arguments))?;
         match must {
-            Must::Print(expected) if succeeded && text.contains(expected) => {
+            Must::Print(expected) if success && text.contains(expected) => {
                 line(&format!("  govc {shown}: ok"));
             }
             Must::Print(expected) => bail!("govc {shown} did not print {expected:?} but:\n{text}"),
-            Must::NotYet(why) if !succeeded => line(&format!("  govc {shown}: not yet, it {why}")),
+            Must::NotYet(why) if !success => line(&format!("  govc {shown}: not yet, it {why}")),
             Must::NotYet(_) => bail!("govc {shown} works now: say so in the list of commands"),
         }
     }
@@ -86,25 +87,12 @@ pub(super) fn run(stage: &Stage, tools: &Path) -> anyhow::Result<Outcome> {
 }
 
 fn refused(command: &mut Command) -> anyhow::Result<()> {
-    let (succeeded, text) = said(command.arg("ls"))?;
-    if succeeded || !text.contains("incorrect user name or password") {
+    let Said { success, text, .. } = hear(command.arg("ls"))?;
+    if success || !text.contains("incorrect user name or password") {
         bail!("govc with a wrong password was not refused as it must be:\n{text}");
     }
     line("  govc ls with a wrong password: refused");
     Ok(())
-}
-
-/// Success, and everything that was printed.
-fn said(command: &mut Command) -> anyhow::Result<(bool, String)> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .context("failed to start govc")?;
-    let text = [output.stdout, output.stderr].concat();
-    Ok((
-        output.status.success(),
-        String::from_utf8_lossy(&text).into_owned(),
-    ))
 }
 
 fn command(govc: &Path, stage: &Stage, password: &str) -> Command {

@@ -13,7 +13,7 @@ const CHUNK_BYTES: u64 = 1 << 20;
 
 /// What a comparison found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Every byte is the same.
     Identical { compared_bytes: u64 },
     /// One file is longer.
@@ -29,7 +29,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    pub(super) fn is_identical(self) -> bool {
+    pub(crate) fn is_identical(self) -> bool {
         matches!(self, Self::Identical { .. })
     }
 }
@@ -64,7 +64,7 @@ impl fmt::Display for Verdict {
 /// # Errors
 ///
 /// When one of them cannot be read.
-pub(super) fn compare(expected: &Path, found: &Path) -> anyhow::Result<Verdict> {
+pub(crate) fn compare(expected: &Path, found: &Path) -> anyhow::Result<Verdict> {
     let open = |path: &Path| -> anyhow::Result<(File, u64)> {
         let file =
             File::open(path).with_context(|| format!("failed to open {}", path.display()))?;

@@ -13,10 +13,10 @@ const WORDS: [&str; 16] = [
 
 /// A source of bytes. Equal seeds give equal bytes.
 #[derive(Debug)]
-pub(super) struct Content(u64);
+pub(crate) struct Content(u64);
 
 impl Content {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         // The state must not be zero, and near seeds must lead far apart.
         Self((seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
@@ -30,7 +30,7 @@ impl Content {
     }
 
     /// Bytes that no compressor makes smaller.
-    pub(super) fn noise(&mut self, length_bytes: u64) -> Vec<u8> {
+    pub(crate) fn noise(&mut self, length_bytes: u64) -> Vec<u8> {
         let length = length_bytes as usize;
         let mut bytes = Vec::with_capacity(length + 8);
         while bytes.len() < length {
@@ -64,7 +64,7 @@ impl Content {
 /// # Errors
 ///
 /// When the file cannot be written.
-pub(super) fn write_image(path: &Path, capacity_bytes: u64) -> std::io::Result<()> {
+pub(crate) fn write_image(path: &Path, capacity_bytes: u64) -> std::io::Result<()> {
     let file = File::create_new(path)?;
     file.set_len(capacity_bytes)?;
     let repeated = Content::new(0).text(MIB);
