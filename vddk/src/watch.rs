@@ -77,6 +77,9 @@ impl List {
     }
 }
 
+/// Appointments with closed disks are swept out when there are so many.
+const CLOSED_FROM: usize = 32;
+
 /// A disk to look at, and when. It does not keep the disk open.
 struct Appointment {
     at: Instant,
@@ -136,6 +139,8 @@ struct Clock {
     due: BinaryHeap<Reverse<(Instant, u64)>>,
     appointments: std::collections::HashMap<u64, Appointment>,
     next: u64,
+    /// With how many appointments they are looked through.
+    sweep_at: usize,
 }
 
 impl Clock {
@@ -154,9 +159,23 @@ impl Clock {
     }
 
     fn add(&mut self, appointment: Appointment) {
+        self.forget_closed();
         self.due.push(Reverse((appointment.at, self.next)));
         self.appointments.insert(self.next, appointment);
         self.next += 1;
+    }
+
+    /// Takes out the appointments with disks that are gone, each time there are many more than
+    /// after the last time. Their deadlines may be far.
+    fn forget_closed(&mut self) {
+        if self.appointments.len() < self.sweep_at.max(CLOSED_FROM) {
+            return;
+        }
+        self.appointments
+            .retain(|_, one| one.disk.strong_count() > 0);
+        self.due
+            .retain(|Reverse((_, id))| self.appointments.contains_key(id));
+        self.sweep_at = self.appointments.len() * 2;
     }
 
     fn keep_first(&mut self) {
@@ -184,11 +203,11 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use std::{
-        sync::Arc,
+        sync::{Arc, Weak},
         time::{Duration, Instant},
     };
 
-    use super::{Begun, SWEEP_FROM};
+    use super::{Appointment, Begun, CLOSED_FROM, Clock, SWEEP_FROM};
     use crate::{
         SectorBuf,
         request::{Failure, Request},
@@ -229,5 +248,19 @@ mod tests {
             done.fail_now(Failure::Poisoned);
         }
         assert!(begun.lock().requests.len() <= SWEEP_FROM + 1);
+    }
+    #[test]
+    fn disks_that_are_closed_are_not_waited_for() {
+        let mut clock = Clock::default();
+        let far = Instant::now() + Duration::from_hours(1);
+        for _ in 0..10 * CLOSED_FROM {
+            clock.add(Appointment {
+                at: far,
+                begun: Arc::default(),
+                disk: Weak::new(),
+            });
+        }
+        assert!(clock.appointments.len() <= CLOSED_FROM);
+        assert_eq!(clock.due.len(), clock.appointments.len());
     }
 }

@@ -9,6 +9,7 @@ mod blocks;
 mod config;
 mod futures;
 mod giving_up;
+mod growth;
 mod keep_alive;
 mod kit;
 mod metadata;
