@@ -23,7 +23,6 @@ pub struct Access {
 pub(crate) struct AccessInner {
     library: Arc<LibraryInner>,
     raw: Arc<RawParams>,
-    server: String,
     vm: String,
     identity: CString,
     open: bool,
@@ -32,12 +31,12 @@ pub(crate) struct AccessInner {
 impl Access {
     pub(crate) fn prepare(
         library: &Library,
-        params: ConnectParams,
+        params: &ConnectParams,
         identity: &str,
     ) -> Result<Self, Error> {
-        let (vm, identity) = checked(&params, identity)?;
+        let (vm, identity) = checked(params, identity)?;
         let library = Arc::clone(&library.inner);
-        let raw = RawParams::remote(library.control.loaded().symbols(), &params)?;
+        let raw = RawParams::remote(library.control.loaded(), params)?;
         let (raw_there, identity_there, vm_there) =
             (Arc::clone(&raw), identity.clone(), vm.clone());
         library
@@ -55,12 +54,10 @@ impl Access {
                     result,
                 )
             })??;
-        let server = params.server;
         Ok(Self {
             inner: Arc::new(AccessInner {
                 library,
                 raw,
-                server,
                 vm,
                 identity,
                 open: true,
@@ -74,7 +71,7 @@ impl Access {
         identity: &str,
     ) -> Result<(), Error> {
         let (vm, identity) = checked(params, identity)?;
-        let raw = RawParams::remote(library.inner.control.loaded().symbols(), params)?;
+        let raw = RawParams::remote(library.inner.control.loaded(), params)?;
         end_access(&library.inner, raw, identity, vm)
     }
 
@@ -90,7 +87,6 @@ impl Access {
             &inner.library,
             Some(Arc::clone(inner)),
             Arc::clone(&inner.raw),
-            &inner.server,
             options,
         )
     }
@@ -148,8 +144,8 @@ fn end_access(
 }
 
 fn checked(params: &ConnectParams, identity: &str) -> Result<(String, CString), Error> {
-    let vm = params.vm_moref.clone().ok_or_else(|| Error::Argument {
-        what: "access without a VM in the parameters".to_owned(),
+    let vm = params.target.vm_name().ok_or_else(|| Error::Argument {
+        what: format!("access to {}, which is no VM", params.target),
     })?;
     if identity.is_empty() || identity.len() > IDENTITY_BYTES {
         return Err(Error::Argument {
@@ -162,7 +158,7 @@ fn checked(params: &ConnectParams, identity: &str) -> Result<(String, CString), 
     let identity = CString::new(identity).map_err(|_| Error::Argument {
         what: "an identity with a NUL byte".to_owned(),
     })?;
-    Ok((vm, identity))
+    Ok((vm.to_owned(), identity))
 }
 
 #[cfg(test)]

@@ -11,13 +11,15 @@ use std::{
 use vddk_sys::VixDiskLibConnectParam;
 
 use crate::{
-    Disk, Error, OpenOptions, TransportModes, WritableDisk,
+    Disk, DiskFacts, Error, Machine, OpenOptions, SeenParams, Target, TransportModes,
+    TransportPlan, TransportPolicy, WritableDisk,
     access::AccessInner,
     control::{Raw, check},
     disk::Wanted,
     given_up,
     library::LibraryInner,
-    params::RawParams,
+    params::{RawParams, seen_params},
+    target,
 };
 
 /// How to connect.
@@ -29,20 +31,67 @@ pub struct ConnectOptions {
     pub snapshot: Option<String>,
     /// Ways to reach the disks, most wanted first.
     pub transports: TransportModes,
+    /// What is acceptable besides them.
+    pub policy: TransportPolicy,
+    /// What is known of the disks. Without it SAN is never tried.
+    pub facts: DiskFacts,
+    /// What is known of this machine.
+    pub machine: Machine,
 }
 
 impl ConnectOptions {
-    /// For a backup: read-only, by snapshot.
+    /// For a backup: read-only, by snapshot; `nbdssl` where the transports do not work.
     pub fn read_only(snapshot: impl Into<String>, transports: TransportModes) -> Self {
         Self {
             read_only: true,
             snapshot: Some(snapshot.into()),
-            transports,
+            ..Self::writable(transports)
         }
+    }
+
+    /// For a restore: reading and writing, without a snapshot.
+    pub fn writable(transports: TransportModes) -> Self {
+        Self {
+            read_only: false,
+            snapshot: None,
+            transports,
+            policy: TransportPolicy::default(),
+            facts: DiskFacts::default(),
+            machine: Machine::observed(),
+        }
+    }
+
+    /// With another policy.
+    #[must_use]
+    pub fn with_policy(mut self, policy: TransportPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// With what is known of the disks.
+    #[must_use]
+    pub fn with_facts(mut self, facts: DiskFacts) -> Self {
+        self.facts = facts;
+        self
+    }
+
+    /// What the library will be told, and what is left out. Asking changes nothing: a program can
+    /// find out before it makes a snapshot.
+    ///
+    /// # Errors
+    /// [`Error::NoTransport`] when none of the wanted transports can be used.
+    pub fn plan(&self) -> Result<TransportPlan, Error> {
+        TransportPlan::new(
+            &self.transports,
+            self.policy,
+            self.read_only,
+            self.facts,
+            self.machine,
+        )
     }
 }
 
-/// A connection. It serves many disks of one VM.
+/// A connection. It serves many disks of one VM, or what else its [`Target`] names.
 #[derive(Debug)]
 pub struct Connection {
     inner: Arc<ConnectionInner>,
@@ -54,8 +103,8 @@ pub(crate) struct ConnectionInner {
     open: bool,
     /// A disk of it was given up: disconnecting would pull its handle from under a running read.
     abandoned: AtomicBool,
-    server: String,
     read_only: bool,
+    transports: TransportPlan,
     // Declared in the order in which they may be released.
     params: Arc<RawParams>,
     _access: Option<Arc<AccessInner>>,
@@ -71,18 +120,12 @@ impl Connection {
         library: &Arc<LibraryInner>,
         access: Option<Arc<AccessInner>>,
         params: Arc<RawParams>,
-        server: &str,
         options: &ConnectOptions,
     ) -> Result<Self, Error> {
-        let text = |text: &str| {
-            CString::new(text).map_err(|_| Error::Argument {
-                what: "a snapshot id with a NUL byte".to_owned(),
-            })
-        };
-        let snapshot = options.snapshot.as_deref().map(text).transpose()?;
-        let transports = text(&options.transports.to_string())?;
-        let (read_only, params_there, server_there) =
-            (options.read_only, Arc::clone(&params), server.to_owned());
+        let snapshot = snapshot_ref(params.target(), options)?;
+        let plan = options.plan()?;
+        let transports = c_text("transport list", &plan.list().to_string())?;
+        let (read_only, params_there) = (options.read_only, Arc::clone(&params));
         let raw = library
             .control
             .run("VixDiskLib_ConnectEx", move |symbols| {
@@ -103,7 +146,7 @@ impl Connection {
                 check(
                     symbols,
                     "VixDiskLib_ConnectEx",
-                    Some(&server_there),
+                    Some(params_there.server()),
                     None,
                     result,
                 )?;
@@ -115,8 +158,8 @@ impl Connection {
                 raw,
                 open: true,
                 abandoned: AtomicBool::new(false),
-                server: server.to_owned(),
                 read_only: options.read_only,
+                transports: plan,
                 params,
                 _access: access,
                 library: Arc::clone(library),
@@ -132,9 +175,11 @@ impl Connection {
     /// # Errors
     /// [`Error::Call`]. Here the transport is chosen and the thumbprint checked: a mismatch is
     /// error 1, and [`Error::thumbprint_mismatch`] has both values where the log told them.
+    /// [`Error::OtherTransport`] when the chosen transport is not acceptable, and
+    /// [`Error::Argument`] on a connection to a first-class disk, which has no path.
     #[doc(alias = "VixDiskLib_Open")]
     pub fn open(&self, path: &str, options: &OpenOptions) -> Result<Disk, Error> {
-        self.open_as(Some(path), path, false, options)
+        self.open_as(Some(path), false, options)
     }
 
     /// Opens a disk for writing (`VixDiskLib_Open`).
@@ -146,24 +191,80 @@ impl Connection {
     /// As [`Connection::open`]; [`Error::Argument`] on a connection that is read-only.
     #[doc(alias = "VixDiskLib_Open")]
     pub fn open_writable(&self, path: &str, options: &OpenOptions) -> Result<WritableDisk, Error> {
-        if self.inner.read_only {
-            return Err(Error::Argument {
-                what: format!("opening {path} for writing on a read-only connection"),
-            });
-        }
-        self.open_as(Some(path), path, true, options)
+        self.open_as(Some(path), true, options)
             .map(WritableDisk::new)
     }
 
-    pub(crate) fn open_as(
+    /// Opens the first-class disk that the connection was made for (`VixDiskLib_Open` without a
+    /// path).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the connection is for something else, else as
+    /// [`open`](Self::open).
+    #[doc(alias = "VixDiskLib_Open")]
+    pub fn open_first_class_disk(&self, options: &OpenOptions) -> Result<Disk, Error> {
+        self.open_as(None, false, options)
+    }
+
+    /// The same for writing.
+    ///
+    /// # Errors
+    /// As [`open_first_class_disk`](Self::open_first_class_disk); [`Error::Argument`] on a
+    /// connection that is read-only.
+    #[doc(alias = "VixDiskLib_Open")]
+    pub fn open_first_class_disk_writable(
+        &self,
+        options: &OpenOptions,
+    ) -> Result<WritableDisk, Error> {
+        self.open_as(None, true, options).map(WritableDisk::new)
+    }
+
+    /// Opens what a path names, or without one the first-class disk of the connection. A disk that
+    /// comes by a transport which is not acceptable is closed again.
+    fn open_as(
         &self,
         path: Option<&str>,
-        name: &str,
         write: bool,
         options: &OpenOptions,
     ) -> Result<Disk, Error> {
+        let inner = &self.inner;
+        let name = target::disk_name(inner.params.target(), path)?;
+        if write && inner.read_only {
+            return Err(Error::Argument {
+                what: format!("opening {name} for writing on a read-only connection"),
+            });
+        }
         let wanted = Wanted { name, path, write };
-        Disk::open(&self.inner, self.inner.raw, wanted, options)
+        let disk = Disk::open(inner, inner.raw, wanted, options)?;
+        match inner.transports.judge(name, disk.transport_mode()) {
+            Ok(()) => Ok(disk),
+            Err(error) => {
+                if let Err(close) = disk.close() {
+                    tracing::warn!(error = %close, "disk was not closed");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What the library says of the connection (`VixDiskLib_GetConnectParams`).
+    ///
+    /// # Errors
+    /// [`Error::MissingFunction`], [`Error::Call`].
+    #[doc(alias = "VixDiskLib_GetConnectParams")]
+    pub fn params(&self) -> Result<SeenParams, Error> {
+        let inner = Arc::clone(&self.inner);
+        self.inner
+            .library
+            .control
+            .run("VixDiskLib_GetConnectParams", move |symbols| {
+                seen_params(symbols, inner.raw.0, inner.params.server())
+            })?
+    }
+
+    /// Which transports the library was given, and which wanted ones it was not.
+    pub fn transports(&self) -> &TransportPlan {
+        &self.inner.transports
     }
 
     /// Logs out (`VixDiskLib_Disconnect`).
@@ -177,7 +278,7 @@ impl Connection {
             Ok(mut inner) => inner.close_inner(),
             // The thread that gave a disk up may still hold it.
             Err(inner) if inner.abandoned.load(Ordering::Acquire) => Err(Error::Poisoned {
-                object: inner.server.clone(),
+                object: inner.params.server().to_owned(),
             }),
             Err(_) => Err(Error::Argument {
                 what: "disconnecting while a disk is open".to_owned(),
@@ -187,6 +288,11 @@ impl Connection {
 }
 
 impl ConnectionInner {
+    /// How the disks may come.
+    pub(crate) fn transports(&self) -> &TransportPlan {
+        &self.transports
+    }
+
     /// Leaves the connection open for ever.
     pub(crate) fn abandon(&self) {
         if !self.abandoned.swap(true, Ordering::AcqRel) {
@@ -204,10 +310,10 @@ impl ConnectionInner {
         }
         if self.abandoned.load(Ordering::Acquire) {
             return Err(Error::Poisoned {
-                object: self.server.clone(),
+                object: self.params.server().to_owned(),
             });
         }
-        let (raw, server) = (self.raw, self.server.clone());
+        let (raw, params) = (self.raw, Arc::clone(&self.params));
         self.library
             .control
             .run("VixDiskLib_Disconnect", move |symbols| {
@@ -218,12 +324,42 @@ impl ConnectionInner {
                 check(
                     symbols,
                     "VixDiskLib_Disconnect",
-                    Some(&server),
+                    Some(params.server()),
                     None,
                     result,
                 )
             })?
     }
+}
+
+/// The snapshot for `ConnectEx`, where one is named and the target can have one.
+fn snapshot_ref(
+    target: Option<&Target>,
+    options: &ConnectOptions,
+) -> Result<Option<CString>, Error> {
+    let refused = |what: String| Err(Error::Argument { what });
+    let Some(snapshot) = options.snapshot.as_deref() else {
+        return match target {
+            Some(Target::Server) => refused("connecting without naming a VM or disk".to_owned()),
+            _ => Ok(None),
+        };
+    };
+    match target {
+        Some(Target::Vm { .. } | Target::VmPath { .. }) if !snapshot.is_empty() => {
+            c_text("snapshot id", snapshot).map(Some)
+        }
+        Some(Target::Vm { .. } | Target::VmPath { .. }) => {
+            refused("an empty text as snapshot id".to_owned())
+        }
+        Some(other) => refused(format!("a snapshot of a VM, for {other}")),
+        None => refused("a snapshot of local files".to_owned()),
+    }
+}
+
+fn c_text(what: &str, text: &str) -> Result<CString, Error> {
+    CString::new(text).map_err(|_| Error::Argument {
+        what: format!("a {what} with a NUL byte"),
+    })
 }
 
 /// A connection on its way to its owner. One that does not arrive is ended, on the control thread.

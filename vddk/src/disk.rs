@@ -18,7 +18,8 @@ use vddk_sys::{
 };
 
 use crate::{
-    AllocatedMap, DiskInfo, Error, Pending, SECTOR_BYTES, SectorBuf, TransportMode,
+    AllocatedMap, DiskInfo, Error, Pending, SECTOR_BYTES, SectorBuf, TransportFallback,
+    TransportMode,
     answer::Taker,
     blocks, callback,
     connection::ConnectionInner,
@@ -280,7 +281,14 @@ impl Disk {
         self.transport
     }
 
-    /// The path it was opened by.
+    /// What to tell when the disk does not come by the transport that was wanted most; `None` when
+    /// it does, or when the policy is [`TransportPolicy::Allow`](crate::TransportPolicy).
+    pub fn transport_fallback(&self) -> Option<TransportFallback> {
+        let plan = self.shared.connection.transports();
+        plan.fallback(self.transport)
+    }
+
+    /// The path it was opened by, or the id of a first-class disk.
     pub fn path(&self) -> &str {
         &self.shared.path
     }

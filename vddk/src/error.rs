@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{Code, ConfigError, Kind, Retry};
+use crate::{
+    Code, ConfigError, Dropped, Kind, Retry, TransportMode, TransportModes,
+    transport::write_dropped,
+};
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,32 @@ pub enum Error {
         function: &'static str,
         /// The release that brought it.
         since: &'static str,
+    },
+    /// The loaded library is older than something that was asked of it; it was not called.
+    #[error("this VixDiskLib cannot {what}: that came with VDDK {since}")]
+    TooOld {
+        /// What was asked for.
+        what: &'static str,
+        /// The release that brought it.
+        since: &'static str,
+    },
+    /// None of the wanted transports can be used; the library was not asked.
+    #[error("no wanted transport can be used: {wanted}{}", Reasons(.dropped))]
+    NoTransport {
+        /// What was wanted.
+        wanted: TransportModes,
+        /// Why each cannot be used.
+        dropped: Vec<Dropped>,
+    },
+    /// The library chose a transport that is not acceptable; the disk was closed again.
+    #[error("{object} came by {got}, but only {allowed} is acceptable")]
+    OtherTransport {
+        /// The disk.
+        object: String,
+        /// What is acceptable.
+        allowed: TransportModes,
+        /// What the library chose.
+        got: TransportMode,
     },
     /// An argument was refused before the library saw it.
     #[error("not allowed: {what}")]
@@ -116,6 +145,8 @@ impl Error {
     pub fn explain(&self) -> Option<String> {
         match self {
             Self::Call(call) => Some(call.explain()),
+            Self::NoTransport { wanted, .. } => Some(conditions(wanted)),
+            Self::OtherTransport { allowed, .. } => Some(conditions(allowed)),
             _ => None,
         }
     }
@@ -126,6 +157,24 @@ impl Error {
             Self::Call(call) => call.thumbprints.as_ref(),
             _ => None,
         }
+    }
+}
+
+/// What each of the transports needs.
+fn conditions(modes: &TransportModes) -> String {
+    let needs = modes
+        .modes()
+        .iter()
+        .map(|mode| format!("{mode} needs: {}", mode.conditions()));
+    needs.collect::<Vec<_>>().join("; ")
+}
+
+/// Shows why transports were left out.
+struct Reasons<'a>(&'a [Dropped]);
+
+impl fmt::Display for Reasons<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_dropped(f, self.0)
     }
 }
 

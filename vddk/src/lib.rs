@@ -48,7 +48,7 @@
 //!     .user("backup@vsphere.local", Secret::new("password".to_owned()))
 //!     .vm_moref("vm-16")
 //!     .build()?;
-//! let access = library.prepare_for_access(params, "my-backup 42")?;
+//! let access = library.prepare_for_access(&params, "my-backup 42")?;
 //! let connection = access.connect(&ConnectOptions::read_only("snapshot-47", "nbdssl".parse()?))?;
 //! let disk = connection.open("[datastore1] vm/vm.vmdk", &OpenOptions::default())?;
 //! let buf = disk.read(0, vddk::SectorBuf::new(128)?)?.wait()?;
@@ -81,6 +81,7 @@ mod params;
 mod pending;
 mod request;
 mod secret;
+mod target;
 mod transport;
 mod watch;
 mod worker;
@@ -96,10 +97,14 @@ pub use disk::{Compression, Disk, KeepAlive, OpenOptions, ReadMode};
 pub use error::{CallError, Error, ThumbprintMismatch};
 pub use info::DiskInfo;
 pub use library::{Cleanup, Library, LibraryOptions};
-pub use params::{ConnectParams, ConnectParamsBuilder};
+pub use params::{ConnectParams, ConnectParamsBuilder, SeenParams};
 pub use pending::Pending;
 pub use secret::Secret;
-pub use transport::{TransportMode, TransportModes};
+pub use target::Target;
+pub use transport::{
+    DiskFacts, Dropped, Impossible, Machine, Storage, TransportFallback, TransportMode,
+    TransportModes, TransportPlan, TransportPolicy,
+};
 pub use vddk_sys::{LoadError, SYMBOLS, Symbol, Tried, loader::library_folder};
 pub use writable::WritableDisk;
 

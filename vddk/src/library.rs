@@ -13,7 +13,8 @@ use std::{
 use vddk_sys::Symbol;
 
 use crate::{
-    Access, ConnectOptions, ConnectParams, Connection, Error, TransportMode, callback,
+    Access, ConnectOptions, ConnectParams, Connection, Error, TransportMode, TransportPolicy,
+    callback,
     config::{Config, ConfigSource, Prepared},
     control::{Control, check},
     info,
@@ -195,7 +196,7 @@ impl Library {
     #[doc(alias = "VixDiskLib_PrepareForAccess")]
     pub fn prepare_for_access(
         &self,
-        params: ConnectParams,
+        params: &ConnectParams,
         identity: &str,
     ) -> Result<Access, Error> {
         Access::prepare(self, params, identity)
@@ -220,8 +221,8 @@ impl Library {
         params: &ConnectParams,
         options: &ConnectOptions,
     ) -> Result<Connection, Error> {
-        let raw = RawParams::remote(self.inner.control.loaded().symbols(), params)?;
-        Connection::open_to(&self.inner, None, raw, &params.server, options)
+        let raw = RawParams::remote(self.inner.control.loaded(), params)?;
+        Connection::open_to(&self.inner, None, raw, options)
     }
 
     /// A connection for VMDK files of this machine.
@@ -233,10 +234,10 @@ impl Library {
         let raw = RawParams::local(self.inner.control.loaded().symbols())?;
         let options = ConnectOptions {
             read_only,
-            snapshot: None,
-            transports: TransportMode::File.into(),
-        };
-        Connection::open_to(&self.inner, None, raw, "local", &options)
+            ..ConnectOptions::writable(TransportMode::File.into())
+        }
+        .with_policy(TransportPolicy::Require);
+        Connection::open_to(&self.inner, None, raw, &options)
     }
 
     /// Removes what earlier crashed runs left for that server, above all disks still attached to
@@ -248,7 +249,7 @@ impl Library {
     /// [`Error::MissingFunction`], [`Error::Call`].
     #[doc(alias = "VixDiskLib_Cleanup")]
     pub fn cleanup(&self, params: &ConnectParams) -> Result<Cleanup, Error> {
-        let raw = RawParams::remote(self.inner.control.loaded().symbols(), params)?;
+        let raw = RawParams::remote(self.inner.control.loaded(), params)?;
         let server = params.server.clone();
         self.inner
             .control

@@ -1,8 +1,18 @@
 //! Ways to reach a disk, and an ordered list of them.
 
+mod facts;
+mod impossible;
+mod machine;
+mod plan;
+
 use std::{fmt, str::FromStr};
 
 use crate::Error;
+pub use facts::{DiskFacts, Storage};
+pub use impossible::{Dropped, Impossible};
+pub use machine::Machine;
+pub(crate) use plan::write_dropped;
+pub use plan::{TransportFallback, TransportPlan, TransportPolicy};
 
 /// A way to reach a disk (VDDK API reference, 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +43,28 @@ impl TransportMode {
             Self::HotAdd => "hotadd",
             Self::NbdSsl => "nbdssl",
             Self::Nbd => "nbd",
+        }
+    }
+
+    /// What it needs and what it cannot do, of which only a part can be checked beforehand (VDDK
+    /// API reference, 4.2, 4.3, 4.6 and 4.7).
+    pub fn conditions(self) -> &'static str {
+        match self {
+            Self::File => "a VMDK of the local file system",
+            Self::San => {
+                "a physical machine that sees the LUN by Fibre Channel or iSCSI, and a disk on shared VMFS that is \
+                 not encrypted; root; a snapshot for a running VM; writes go to base disks only, with change \
+                 tracking off, and are slower than the network for thin disks"
+            }
+            Self::HotAdd => {
+                "this program runs in a VM of the same vCenter that sees the datastore and has a free slot on a SCSI \
+                 controller; root; SCSI disks, no raw devices; a snapshot; an encrypted disk needs an encrypted VM \
+                 here too"
+            }
+            Self::NbdSsl => {
+                "TCP 443 to the server and TCP 902 to every ESXi host, by the names that vCenter has for them"
+            }
+            Self::Nbd => "as nbdssl, without TLS; recent ESXi refuses it",
         }
     }
 }

@@ -134,6 +134,8 @@ impl From<vddk::Error> for Failure {
         let code = match &error {
             vddk::Error::Load(_)
             | vddk::Error::MissingFunction { .. }
+            | vddk::Error::TooOld { .. }
+            | vddk::Error::Config(_)
             | vddk::Error::OtherSettings
             | vddk::Error::Exited
             | vddk::Error::Stuck { .. }

@@ -362,7 +362,7 @@ impl Run<'_> {
         };
         self.record(effect.clone())?;
         let params = self.site.connect_params(&self.vm.moref())?;
-        match self.site.library.prepare_for_access(params, identity) {
+        match self.site.library.prepare_for_access(&params, identity) {
             Ok(access) => self.access = Some(access),
             Err(error) => {
                 let hint = error

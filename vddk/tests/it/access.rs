@@ -14,7 +14,7 @@ fn the_whole_order_leaves_nothing() {
         let kit = Kit::new();
         let library = kit.load();
         let access = library
-            .prepare_for_access(kit.params(), "cbt test 1")
+            .prepare_for_access(&kit.params(), "cbt test 1")
             .unwrap();
         assert_eq!(disabled(&kit), 1);
         let (snapshot, path) = kit.snapshot();
@@ -66,7 +66,7 @@ fn dropping_everything_in_the_wrong_order_still_ends_it_rightly() {
             let kit = Kit::new();
             let library = kit.load();
             let access = library
-                .prepare_for_access(kit.params(), "cbt test 2")
+                .prepare_for_access(&kit.params(), "cbt test 2")
                 .unwrap();
             let (snapshot, path) = kit.snapshot();
             let connection = access.connect(&Kit::connect_options(&snapshot)).unwrap();
@@ -109,7 +109,7 @@ fn closing_what_is_in_use_is_refused() {
         let kit = Kit::new();
         let library = kit.load();
         let access = library
-            .prepare_for_access(kit.params(), "cbt test 3")
+            .prepare_for_access(&kit.params(), "cbt test 3")
             .unwrap();
         let (snapshot, path) = kit.snapshot();
         let connection = access.connect(&Kit::connect_options(&snapshot)).unwrap();
@@ -131,11 +131,15 @@ fn a_dead_run_s_access_is_ended_by_its_identity() {
                 .disable_methods(&kit.vm, &["RelocateVM_Task"], "cbt test 4")
                 .unwrap();
             let library = kit.load();
-            assert!(library.prepare_for_access(kit.params(), "another").is_err());
+            assert!(
+                library
+                    .prepare_for_access(&kit.params(), "another")
+                    .is_err()
+            );
             library.end_access(&kit.params(), "cbt test 4").unwrap();
             assert_eq!(disabled(&kit), 0);
             library
-                .prepare_for_access(kit.params(), "another")
+                .prepare_for_access(&kit.params(), "another")
                 .unwrap()
                 .close()
                 .unwrap();
@@ -154,7 +158,7 @@ fn a_wrong_password_opens_nothing_and_is_never_printed() {
             let (snapshot, _) = kit.snapshot();
             let wrong = || kit.params_with(PASSWORD, &kit.lab.thumbprint_sha1().unwrap());
             // PrepareForAccess logs in by itself, and so does ConnectEx.
-            let prepared = library.prepare_for_access(wrong(), "cbt test 5");
+            let prepared = library.prepare_for_access(&wrong(), "cbt test 5");
             let connected = library.connect(&wrong(), &Kit::connect_options(&snapshot));
             for (call, error) in [
                 ("VixDiskLib_PrepareForAccess", prepared.unwrap_err()),
@@ -181,7 +185,7 @@ fn access_is_ended_after_a_connect_that_failed() {
             let kit = Kit::new();
             let library = kit.load();
             let access = library
-                .prepare_for_access(kit.params(), "cbt test 6")
+                .prepare_for_access(&kit.params(), "cbt test 6")
                 .unwrap();
             let error = access
                 .connect(&Kit::connect_options("snapshot-999999"))

@@ -80,7 +80,7 @@ fn a_call_that_does_not_return_gives_the_disk_up_and_nobody_waits_for_it() {
             });
             let library = kit.load();
             let access = library
-                .prepare_for_access(kit.params(), "cbt stuck")
+                .prepare_for_access(&kit.params(), "cbt stuck")
                 .unwrap();
             let (snapshot, path) = kit.snapshot();
             let connection = access.connect(&Kit::connect_options(&snapshot)).unwrap();

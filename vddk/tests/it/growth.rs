@@ -182,7 +182,7 @@ fn a_thousand_connections_to_a_server() {
             // Failures leave no more behind.
             assert!(
                 library
-                    .connect(&kit.params_with("wrong", ""), &options)
+                    .connect(&kit.params_with("wrong", "AA:BB"), &options)
                     .is_err()
             );
         });

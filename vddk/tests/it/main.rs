@@ -16,4 +16,6 @@ mod metadata;
 mod reads;
 mod refusals;
 mod sanitizer;
+mod targets;
+mod transports;
 mod writes;

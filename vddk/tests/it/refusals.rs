@@ -40,7 +40,7 @@ fn identities_and_paths_that_do_not_fit_are_refused_here() {
             let kit = Kit::new();
             let library = kit.load();
             for identity in ["", "a\0b", &"x".repeat(51)] {
-                let refused = library.prepare_for_access(kit.params(), identity);
+                let refused = library.prepare_for_access(&kit.params(), identity);
                 assert!(
                     matches!(refused, Err(Error::Argument { .. })),
                     "{identity:?}"

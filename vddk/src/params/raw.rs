@@ -1,0 +1,233 @@
+//! The C structure of a login.
+
+use std::{ffi::c_char, fmt, sync::Arc};
+
+use vddk_sys::{
+    Function, Loaded, Symbols, VixDiskLibConnectParams, VixDiskLibCredType, VixDiskLibCreds,
+    VixDiskLibDatastoreSpec, VixDiskLibSessionIdCreds, VixDiskLibSpec, VixDiskLibSpecType,
+    VixDiskLibUidPasswdCreds, VixDiskLibVStorageObjectSpec,
+};
+use zeroize::Zeroizing;
+
+use super::{ConnectParams, Login};
+use crate::{Error, Target};
+
+/// The C structure with the strings it points to. Strings wipe themselves.
+///
+/// It is kept until the connection is closed: VMware does not say how long the library looks at it,
+/// and the most careful client keeps it that long (VDDK API reference, 1.4).
+pub(crate) struct RawParams {
+    params: *mut VixDiskLibConnectParams,
+    /// The library that allocated the structure and must free it; else it is a box of ours.
+    allocator: Option<&'static Symbols>,
+    /// The server and what on it is wanted; `None` for local files.
+    remote: Option<(String, Target)>,
+    strings: Vec<Zeroizing<Vec<u8>>>,
+}
+
+// SAFETY: the structure and its strings are owned by this value and never changed after they were
+// made; the library only reads them during calls, which the control thread makes one after another.
+unsafe impl Send for RawParams {}
+// SAFETY: as above: shared references only lend a pointer to data that nobody changes.
+unsafe impl Sync for RawParams {}
+
+impl RawParams {
+    /// Fills the structure for a server.
+    ///
+    /// # Errors
+    /// [`Error::TooOld`] where the library does not know such a target: it would read other fields
+    /// than those that are filled.
+    pub(crate) fn remote(
+        loaded: &'static Loaded,
+        from: &ConnectParams,
+    ) -> Result<Arc<Self>, Error> {
+        known_to(loaded, &from.target)?;
+        let mut raw = Self::zeroed(loaded.symbols())?;
+        let server = raw.keep(&from.server);
+        let thumbprint = raw.keep_or_null(from.thumbprint.as_deref());
+        let vmx_spec = raw.keep_or_null(from.target.vmx_spec().as_deref());
+        let (kind, creds) = raw.creds(&from.login);
+        let (spec_type, spec) = raw.spec(&from.target);
+        // SAFETY: `params` is a valid, zeroed structure that only this function can reach so far.
+        let params = unsafe { &mut *raw.params };
+        params.vmxSpec = vmx_spec;
+        params.serverName = server;
+        params.thumbPrint = thumbprint;
+        params.credType = kind;
+        params.creds = creds;
+        params.port = u32::from(from.port);
+        params.nfcHostPort = u32::from(from.nfc_port);
+        params.spec = spec;
+        params.specType = spec_type;
+        raw.remote = Some((from.server.clone(), from.target.clone()));
+        Ok(Arc::new(raw))
+    }
+
+    /// What a login is for; `None` for local files.
+    pub(crate) fn target(&self) -> Option<&Target> {
+        self.remote.as_ref().map(|(_, target)| target)
+    }
+
+    /// The server's name, for messages.
+    pub(crate) fn server(&self) -> &str {
+        self.remote.as_ref().map_or("local", |(server, _)| server)
+    }
+
+    /// The member that a login fills; the rest of the union stays zero.
+    fn creds(&mut self, login: &Login) -> (VixDiskLibCredType, VixDiskLibCreds) {
+        let null = std::ptr::null_mut();
+        let mut creds = VixDiskLibCreds {
+            sessionId: VixDiskLibSessionIdCreds {
+                cookie: null,
+                userName: null,
+                key: null,
+            },
+        };
+        let kind = match login {
+            Login::Password { user, password } => {
+                creds.uid = VixDiskLibUidPasswdCreds {
+                    userName: self.keep(user),
+                    password: self.keep(password.expose()),
+                };
+                VixDiskLibCredType::VIXDISKLIB_CRED_UID
+            }
+            Login::Session { cookie, user, key } => {
+                creds.sessionId = VixDiskLibSessionIdCreds {
+                    cookie: self.keep(cookie.expose()),
+                    userName: self.keep(user),
+                    key: self.keep(key.expose()),
+                };
+                VixDiskLibCredType::VIXDISKLIB_CRED_SESSIONID
+            }
+        };
+        (kind, creds)
+    }
+
+    /// The member that a target fills, as above.
+    fn spec(&mut self, target: &Target) -> (VixDiskLibSpecType, VixDiskLibSpec) {
+        let null = std::ptr::null_mut();
+        let mut spec = VixDiskLibSpec {
+            vStorageObjSpec: VixDiskLibVStorageObjectSpec {
+                id: null,
+                datastoreMoRef: null,
+                ssId: null,
+            },
+        };
+        let kind = match target {
+            Target::FirstClassDisk {
+                id,
+                datastore_moref,
+                snapshot_id,
+            } => {
+                spec.vStorageObjSpec = VixDiskLibVStorageObjectSpec {
+                    id: self.keep(id),
+                    datastoreMoRef: self.keep(datastore_moref),
+                    ssId: self.keep_or_null(snapshot_id.as_deref()),
+                };
+                VixDiskLibSpecType::VIXDISKLIB_SPEC_VSTORAGE_OBJECT
+            }
+            Target::DatastoreFolder {
+                datastore_moref,
+                folder,
+            } => {
+                spec.dsSpec = VixDiskLibDatastoreSpec {
+                    datastoreMoRef: self.keep(datastore_moref),
+                    diskFolder: self.keep(folder),
+                };
+                VixDiskLibSpecType::VIXDISKLIB_SPEC_DATASTORE
+            }
+            _ => VixDiskLibSpecType::VIXDISKLIB_SPEC_VMX,
+        };
+        (kind, spec)
+    }
+
+    /// All zero, for local disks: an empty string in place of NULL is refused by the library.
+    pub(crate) fn local(symbols: &'static Symbols) -> Result<Arc<Self>, Error> {
+        Self::zeroed(symbols).map(Arc::new)
+    }
+
+    fn zeroed(symbols: &'static Symbols) -> Result<Self, Error> {
+        // SAFETY: takes nothing; works in any state (VDDK API reference, 1.3).
+        if let Ok(params) = unsafe { symbols.VixDiskLib_AllocateConnectParams() } {
+            if params.is_null() {
+                return Err(Error::Argument {
+                    what: "connect parameters: the library has no memory".to_owned(),
+                });
+            }
+            return Ok(Self {
+                params,
+                allocator: Some(symbols),
+                remote: None,
+                strings: Vec::new(),
+            });
+        }
+        // SAFETY: all-zero is a valid value: NULL pointers, zero numbers, and integer newtypes for
+        // which 0 is allowed.
+        let zeroed: VixDiskLibConnectParams = unsafe { std::mem::zeroed() };
+        Ok(Self {
+            params: Box::into_raw(Box::new(zeroed)),
+            allocator: None,
+            remote: None,
+            strings: Vec::new(),
+        })
+    }
+
+    /// Keeps a C copy of `text` and lends its pointer.
+    fn keep(&mut self, text: &str) -> *mut c_char {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() + 1));
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0);
+        let pointer = bytes.as_mut_ptr().cast();
+        // Moving the vector moves no bytes: the pointer stays right.
+        self.strings.push(bytes);
+        pointer
+    }
+
+    fn keep_or_null(&mut self, text: Option<&str>) -> *mut c_char {
+        text.map_or(std::ptr::null_mut(), |text| self.keep(text))
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const VixDiskLibConnectParams {
+        self.params
+    }
+}
+
+impl Drop for RawParams {
+    fn drop(&mut self) {
+        match self.allocator {
+            // SAFETY: the structure came from AllocateConnectParams of the same library, which
+            // stays loaded for ever, and is freed once; the strings in it stay ours.
+            Some(symbols) => unsafe { symbols.VixDiskLib_FreeConnectParams(self.params) },
+            // SAFETY: the pointer came from `Box::into_raw` and comes back once.
+            None => drop(unsafe { Box::from_raw(self.params) }),
+        }
+    }
+}
+
+impl fmt::Debug for RawParams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RawParams(***)")
+    }
+}
+
+/// Refuses a target that came with a later release than the loaded one.
+fn known_to(loaded: &Loaded, target: &Target) -> Result<(), Error> {
+    let major = loaded.major().unwrap_or(0);
+    // The spec union and AllocateConnectParams came together (VDDK API reference, 1.2 and 2.1).
+    let has_specs = major >= 7
+        || loaded
+            .symbols()
+            .has(Function::VixDiskLib_AllocateConnectParams);
+    match target {
+        Target::FirstClassDisk { .. } if !has_specs => Err(Error::TooOld {
+            what: "open first-class disks",
+            since: "6.7",
+        }),
+        // Up to 7.0 the same number meant "unknown". 8.0.0 cannot be told from 8.0.1.
+        Target::DatastoreFolder { .. } if major < 8 => Err(Error::TooOld {
+            what: "open disks of a datastore folder",
+            since: "8.0.1",
+        }),
+        _ => Ok(()),
+    }
+}
