@@ -10,7 +10,7 @@ pub use options::CreateOptions;
 
 pub(crate) use child::relative;
 pub(crate) use flat::add_flat_file;
-pub(crate) use sparse::{Layout, add_sparse_file};
+pub(crate) use sparse::{GRAIN_SECTORS, Layout, add_sparse_file};
 
 use std::path::Path;
 

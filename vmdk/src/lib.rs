@@ -12,7 +12,8 @@
 //! - It makes disks of every [`DiskKind`] ([`create`]) and sparse children over them
 //!   ([`create_child`], [`Disk::create_child`]), writes to them and unmaps, and gives a child
 //!   another parent ([`set_parent`]).
-//! - It makes disks larger ([`grow`]), renames them ([`rename`]) and removes them ([`unlink`]).
+//! - It copies disks from any kind to any other ([`copy`]), makes them larger ([`grow`]), renames
+//!   them ([`rename`]) and removes them ([`unlink`]).
 //! - It checks names, sizes and content ids. Damage is an error, never a panic
 //!   and never silent zeros.
 //!
@@ -51,6 +52,7 @@
 
 mod backing_file;
 mod chain;
+mod copy;
 mod create;
 mod descriptor;
 mod disk;
@@ -70,6 +72,7 @@ mod progress;
 mod rebuild;
 mod run;
 
+pub use copy::copy;
 pub use create::{
     CreateOptions, create, create_child, create_monolithic_sparse, create_vmfs_flat, set_parent,
 };
