@@ -1,8 +1,19 @@
-//! Making and changing disks: not offered yet. Each call is journalled and answers 6.
+//! Making and changing disks ("VDDK API reference", 1.9).
+
+mod copy;
+mod create;
+mod files;
+mod place;
+mod progress;
+mod spec;
+
+pub use copy::VixDiskLib_Clone;
+pub use create::{VixDiskLib_Create, VixDiskLib_CreateChild};
+pub use files::{VixDiskLib_Grow, VixDiskLib_Rename, VixDiskLib_Unlink};
 
 use std::ffi::{c_char, c_void};
 
-use vddk_sys::{self as sys, Bool, VixDiskLibConnection, VixDiskLibCreateParams};
+use vddk_sys::{self as sys, Bool, VixDiskLibConnection};
 use vddk_sys::{VixDiskLibDiskType, VixDiskLibHandle, VixDiskLibProgressFunc, VixError};
 
 use crate::boundary;
@@ -35,94 +46,6 @@ unsafe fn not_offered(name: &'static str, about: &[(&str, About)]) -> VixError {
     })
 }
 
-/// Would make a local disk. Not offered yet.
-///
-/// # Safety
-///
-/// `path` must be null or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn VixDiskLib_Create(
-    connection: VixDiskLibConnection,
-    path: *const c_char,
-    _params: *const VixDiskLibCreateParams,
-    _progress: VixDiskLibProgressFunc,
-    _progress_data: *mut c_void,
-) -> VixError {
-    let about = [
-        ("connection", About::Handle(connection.addr())),
-        ("path", About::Path(path)),
-    ];
-    // SAFETY: the caller promises it.
-    unsafe { not_offered("VixDiskLib_Create", &about) }
-}
-
-/// Would make a child of an open disk. Not offered yet.
-///
-/// # Safety
-///
-/// `path` must be null or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn VixDiskLib_CreateChild(
-    parent: VixDiskLibHandle,
-    path: *const c_char,
-    _disk_type: VixDiskLibDiskType,
-    _progress: VixDiskLibProgressFunc,
-    _progress_data: *mut c_void,
-) -> VixError {
-    let about = [
-        ("parent", About::Handle(parent.addr())),
-        ("path", About::Path(path)),
-    ];
-    // SAFETY: the caller promises it.
-    unsafe { not_offered("VixDiskLib_CreateChild", &about) }
-}
-
-/// Would copy a disk. Not offered yet.
-///
-/// # Safety
-///
-/// `path` must be null or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn VixDiskLib_Clone(
-    _destination: VixDiskLibConnection,
-    path: *const c_char,
-    connection: VixDiskLibConnection,
-    _source_path: *const c_char,
-    _params: *const VixDiskLibCreateParams,
-    _progress: VixDiskLibProgressFunc,
-    _progress_data: *mut c_void,
-    _overwrite: Bool,
-) -> VixError {
-    let about = [
-        ("path", About::Path(path)),
-        ("connection", About::Handle(connection.addr())),
-    ];
-    // SAFETY: the caller promises it.
-    unsafe { not_offered("VixDiskLib_Clone", &about) }
-}
-
-/// Would make a local disk larger. Not offered yet.
-///
-/// # Safety
-///
-/// `path` must be null or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn VixDiskLib_Grow(
-    connection: VixDiskLibConnection,
-    path: *const c_char,
-    _capacity_sectors: u64,
-    _update_geometry: Bool,
-    _progress: VixDiskLibProgressFunc,
-    _progress_data: *mut c_void,
-) -> VixError {
-    let about = [
-        ("connection", About::Handle(connection.addr())),
-        ("path", About::Path(path)),
-    ];
-    // SAFETY: the caller promises it.
-    unsafe { not_offered("VixDiskLib_Grow", &about) }
-}
-
 /// Would give back free space of a local disk. Not offered yet.
 ///
 /// # Safety
@@ -153,39 +76,6 @@ pub unsafe extern "C" fn VixDiskLib_Defragment(
     let about = [("handle", About::Handle(handle.addr()))];
     // SAFETY: no path is passed.
     unsafe { not_offered("VixDiskLib_Defragment", &about) }
-}
-
-/// Would rename a local disk. Not offered yet.
-///
-/// # Safety
-///
-/// `path` must be null or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn VixDiskLib_Rename(
-    path: *const c_char,
-    _destination: *const c_char,
-) -> VixError {
-    let about = [("path", About::Path(path))];
-    // SAFETY: the caller promises it.
-    unsafe { not_offered("VixDiskLib_Rename", &about) }
-}
-
-/// Would delete a local disk. Not offered yet.
-///
-/// # Safety
-///
-/// `path` must be null or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn VixDiskLib_Unlink(
-    connection: VixDiskLibConnection,
-    path: *const c_char,
-) -> VixError {
-    let about = [
-        ("connection", About::Handle(connection.addr())),
-        ("path", About::Path(path)),
-    ];
-    // SAFETY: the caller promises it.
-    unsafe { not_offered("VixDiskLib_Unlink", &about) }
 }
 
 /// Would put a child at the end of a chain. Not offered yet.

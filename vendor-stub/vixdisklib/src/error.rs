@@ -67,7 +67,11 @@ fn disk_code(error: &vmdk::Error) -> u32 {
         }
         Error::Unsupported { .. } => sys::VIX_E_DISK_UNSUPPORTEDDISKVERSION,
         Error::OutOfRange { .. } => sys::VIX_E_DISK_OUTOFRANGE,
-        Error::Unaligned { .. } => sys::VIX_E_INVALID_ARG,
+        Error::Unaligned { .. }
+        | Error::Capacity { .. }
+        | Error::Smaller { .. }
+        | Error::Text { .. } => sys::VIX_E_INVALID_ARG,
+        Error::WrongKind { .. } | Error::WrittenOnce { .. } => sys::VIX_E_DISK_NOTSUPPORTED,
         Error::ReadOnly { .. } => sys::VIX_E_FILE_READ_ONLY,
         Error::NoAccess { .. } => sys::VIX_E_FILE_ACCESS_ERROR,
         Error::ExtentName { .. } => sys::VIX_E_FILE_NAME_INVALID,
@@ -103,6 +107,8 @@ fn io_code(error: &io::Error) -> u32 {
         io::ErrorKind::NotFound => sys::VIX_E_FILE_NOT_FOUND,
         io::ErrorKind::PermissionDenied => sys::VIX_E_FILE_ACCESS_ERROR,
         io::ErrorKind::ReadOnlyFilesystem => sys::VIX_E_FILE_READ_ONLY,
+        io::ErrorKind::AlreadyExists => sys::VIX_E_FILE_ALREADY_EXISTS,
+        io::ErrorKind::FileTooLarge => sys::VIX_E_FILE_TOO_BIG,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => sys::VIX_E_DISK_FULL,
         _ => sys::VIX_E_FILE_ERROR,
     }

@@ -41,6 +41,11 @@ impl<T> Handles<T> {
         self.lock().objects.get(&number).map(Arc::clone)
     }
 
+    /// All open objects.
+    pub(crate) fn all(&self) -> Vec<Arc<T>> {
+        self.lock().objects.values().map(Arc::clone).collect()
+    }
+
     /// Takes an object out; its number is stale from now on.
     pub(crate) fn remove(&self, number: usize) -> Option<Arc<T>> {
         self.lock().objects.remove(&number)

@@ -30,6 +30,19 @@ impl Image {
         }
     }
 
+    /// Refuses what changes a disk that was opened for reading.
+    ///
+    /// # Errors
+    ///
+    /// 11.
+    pub(crate) fn check_writable(&self) -> Result<(), Failure> {
+        if self.read_only {
+            let message = "the disk is open for reading only";
+            return Err(Failure::new(sys::VIX_E_FILE_READ_ONLY, message));
+        }
+        Ok(())
+    }
+
     /// Checks a request and gives the length of its buffer in bytes.
     ///
     /// # Errors
@@ -43,9 +56,8 @@ impl Image {
         buffer: *const u8,
         write: bool,
     ) -> Result<usize, Failure> {
-        if write && self.read_only {
-            let message = "the disk is open for reading only";
-            return Err(Failure::new(sys::VIX_E_FILE_READ_ONLY, message));
+        if write {
+            self.check_writable()?;
         }
         let end = start_sector.checked_add(sectors);
         if end.is_none_or(|end| end > self.capacity_sectors) {
@@ -94,10 +106,11 @@ impl Image {
         Ok(work(&disk)?)
     }
 
-    fn change(
+    /// Uses the disk for something that changes it.
+    pub(crate) fn change<R>(
         &self,
-        work: impl FnOnce(&mut vmdk::Disk) -> Result<(), vmdk::Error>,
-    ) -> Result<(), Failure> {
+        work: impl FnOnce(&mut vmdk::Disk) -> Result<R, vmdk::Error>,
+    ) -> Result<R, Failure> {
         let mut disk = self.disk.write().unwrap_or_else(PoisonError::into_inner);
         Ok(work(&mut disk)?)
     }

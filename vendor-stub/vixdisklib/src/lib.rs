@@ -23,10 +23,18 @@
 //! rules and mixed modes fail with the real codes. Every handle and every object given out is
 //! known to a table, so a stale handle, a double free or a call too early is an error, not a crash.
 //!
+//! # Making and changing disks
+//!
+//! `Create`, `CreateChild`, `Grow`, `Rename` and `Unlink` work on files of this machine, by absolute
+//! path (22 otherwise); with a connection or disk of a server they answer 20. `Clone` copies a local
+//! disk or one of a server into a local one. A disk that this process has open, also as the parent
+//! of another, is left alone (15). Disk types of datastores (`VMFS_…`) answer 16022, for they cannot
+//! be local. Progress functions are called on the calling thread and what they return is ignored.
+//!
 //! # What it does not do yet
 //!
-//! Session logins, writing to disks of the lab, making and changing disks, and metadata writes
-//! answer [`VIX_E_NOT_SUPPORTED`](vddk_sys::VIX_E_NOT_SUPPORTED). They are journalled all the same.
+//! Session logins, writing to disks of the lab, `Shrink`, `Defragment`, `Attach`,
+//! `IsAttachPossible`, `SpaceNeededForClone` and `CheckRepair` answer [`VIX_E_NOT_SUPPORTED`](vddk_sys::VIX_E_NOT_SUPPORTED). They are journalled all the same.
 //!
 //! # Journal and faults
 //!

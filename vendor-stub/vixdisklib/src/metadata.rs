@@ -74,20 +74,30 @@ pub unsafe extern "C" fn VixDiskLib_GetMetadataKeys(
     })
 }
 
-/// Not offered yet.
+/// Sets a value of the disk database. It is in the descriptor when the call returns. Answers 11 if
+/// the disk is open for reading only.
 ///
 /// # Safety
 ///
-/// None needed.
+/// `key` and `value` must be null or valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn VixDiskLib_WriteMetadata(
     handle: VixDiskLibHandle,
-    _key: *const c_char,
-    _value: *const c_char,
+    key: *const c_char,
+    value: *const c_char,
 ) -> VixError {
     boundary::code("VixDiskLib_WriteMetadata", |call| {
         call.note("handle", handle.addr());
-        Err(Failure::new(sys::VIX_E_NOT_SUPPORTED, "not offered"))
+        // SAFETY: the caller promises it.
+        let key = unsafe { text::required(key, "key") }?;
+        call.note("key", key);
+        // SAFETY: the caller promises it.
+        let value = unsafe { text::required(value, "value") }?;
+        let disk = disk::get(handle)?;
+        call.note("path", disk.path.as_str());
+        disk.image.check_writable()?;
+        disk.image.change(|disk| disk.set_metadata(key, value))?;
+        Ok(sys::VIX_OK)
     })
 }
 

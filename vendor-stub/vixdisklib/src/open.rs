@@ -27,8 +27,8 @@ const KNOWN_FLAGS: u32 = sys::VIXDISKLIB_FLAG_OPEN_UNBUFFERED
     | sys::VIXDISKLIB_FLAG_OPEN_COMPRESSION_SKIPZ;
 
 /// What was opened.
-struct Opened {
-    disk: vmdk::Disk,
+pub(crate) struct Opened {
+    pub(crate) disk: vmdk::Disk,
     transport: &'static CStr,
     hold: Option<DiskHold>,
 }
@@ -87,6 +87,14 @@ pub unsafe extern "C" fn VixDiskLib_Open(
         say_opened(path, opened.transport);
         Ok(sys::VIX_OK)
     })
+}
+
+/// Opens a disk to copy it: a local one with all its links, or one of the connection's VM.
+pub(crate) fn for_reading(connection: &Connection, path: &str) -> Result<Opened, Failure> {
+    match &connection.target {
+        None => open_local(path, true, false),
+        Some(target) => open_managed(connection, target, path, true, false),
+    }
 }
 
 fn say_opened(path: &str, transport: &CStr) {

@@ -6,12 +6,14 @@
 
 mod asynchronous;
 mod before_start;
+mod changes;
 mod configuration;
 mod exports;
 mod faults;
 mod harness;
 mod loaded;
 mod local;
+mod local_disk;
 mod managed;
 mod queries;
 mod sanitizer;

@@ -151,19 +151,12 @@ fn what_is_not_offered_says_so_and_is_journalled() {
             };
         }
             all_answer_6! {
-                VixDiskLib_Create(connection, path, null(), None, none);
-                VixDiskLib_CreateChild(disk, path, disk_type, None, none);
-                VixDiskLib_Clone(connection, path, connection, path, null(), None, none, 0);
-                VixDiskLib_Grow(connection, path, 1, 0, None, none);
                 VixDiskLib_Shrink(disk, None, none);
                 VixDiskLib_Defragment(disk, None, none);
-                VixDiskLib_Rename(path, path);
-                VixDiskLib_Unlink(connection, path);
                 VixDiskLib_Attach(disk, disk);
                 VixDiskLib_IsAttachPossible(disk, disk);
                 VixDiskLib_SpaceNeededForClone(disk, disk_type, null_mut());
                 VixDiskLib_CheckRepair(connection, path, 0);
-                VixDiskLib_WriteMetadata(disk, c"key".as_ptr(), c"value".as_ptr());
                 VixDiskLib_GetConnectParams(connection, null_mut());
             }
             exit();
