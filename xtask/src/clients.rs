@@ -1,6 +1,7 @@
 //! `clients`: programs of other people against the stand-ins.
 
 mod debian;
+mod dummy;
 mod govc;
 mod ground;
 mod nbdkit;
@@ -119,10 +120,10 @@ type LibraryClient = fn(&Ground) -> anyhow::Result<Outcome>;
 
 /// The clients that talk to the stand-in vCenter.
 const SOAP: [(&str, SoapClient); 2] = [("pyVmomi", pyvmomi::run), ("govc", govc::run)];
-/// The clients that load the stand-in VixDiskLib.
-const LIBRARY: [(&str, LibraryClient); 1] = [("nbdkit", nbdkit::run)];
+/// The clients that load the stand-in VixDiskLib, and a library of others that `vddk` loads.
+const LIBRARY: [(&str, LibraryClient); 2] = [("nbdkit", nbdkit::run), ("nbdkit-dummy", dummy::run)];
 /// The names of both, in order.
-const NAMES: [&str; 3] = [SOAP[0].0, SOAP[1].0, LIBRARY[0].0];
+const NAMES: [&str; 4] = [SOAP[0].0, SOAP[1].0, LIBRARY[0].0, LIBRARY[1].0];
 
 fn set_stage(folder: &Folder) -> anyhow::Result<Stage> {
     let site = SiteSpec {

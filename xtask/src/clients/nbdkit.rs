@@ -18,7 +18,7 @@ use crate::output::line;
 
 /// A built nbdkit with its plugin.
 #[derive(Debug)]
-pub(super) struct Nbdkit {
+struct Nbdkit {
     /// The folder it was built in.
     built: PathBuf,
     /// The folder with its source.
@@ -56,6 +56,16 @@ fn needs() -> anyhow::Result<()> {
         process::need(program, package)?;
     }
     Ok(())
+}
+
+/// The dummy VixDiskLib of nbdkit's tests, built from the same source.
+///
+/// # Errors
+///
+/// When the source cannot be had or does not build.
+pub(super) fn dummy(tools: &Path) -> anyhow::Result<PathBuf> {
+    let nbdkit = build::have(tools)?;
+    Ok(nbdkit.built.join("tests/.libs/libvixDiskLib.so.6"))
 }
 
 impl Nbdkit {

@@ -46,7 +46,7 @@ const DONE: &str = "built-by-cargo-xtask";
 /// # Errors
 ///
 /// When the source cannot be had or does not build.
-pub(in crate::clients) fn have(tools: &Path) -> anyhow::Result<Nbdkit> {
+pub(super) fn have(tools: &Path) -> anyhow::Result<Nbdkit> {
     let source = debian::source(tools, "nbdkit")?;
     let nbdkit = Nbdkit {
         built: tools.join("debian/nbdkit/build"),
