@@ -81,17 +81,15 @@ fn functions(library: &Library) -> Checked {
 
 /// Connects with a login: the library must find the password where it looks for it.
 fn remote(library: &Library) -> Checked {
-    let params = || {
-        ConnectParams::builder()
-            .server("vcenter.example")
-            .user("user", Secret::new(PASSWORD.to_owned()))
-            .vm_moref("vm-16")
-            .build()
-    };
+    let params = ConnectParams::builder()
+        .server("vcenter.example")
+        .user("user", Secret::new(PASSWORD.to_owned()))
+        .vm_moref("vm-16")
+        .build()?;
     let options = ConnectOptions::read_only("snapshot-47", TransportMode::NbdSsl.into());
-    library.connect(&params()?, &options)?.close()?;
+    library.connect(&params, &options)?.close()?;
     println!("connected with a login, and the parameters were not given to the library to free");
-    must_be_missing(library.prepare_for_access(params()?, "bare library"))?;
+    must_be_missing(library.prepare_for_access(&params, "bare library"))?;
     println!("VixDiskLib_PrepareForAccess: said to be missing");
     Ok(())
 }
