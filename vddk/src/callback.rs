@@ -7,9 +7,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use vddk_sys::__va_list_tag;
+use vddk_sys::{__va_list_tag, Bool};
 
-use crate::{error::ThumbprintMismatch, request::Piece};
+use crate::{error::ThumbprintMismatch, progress::Reporter, request::Piece};
 
 /// Longest log line that is kept; the rest is cut.
 const LINE_BYTES: usize = 4096;
@@ -181,6 +181,20 @@ unsafe fn done(function: &'static str, data: *mut c_void, result: u64) {
         let piece = unsafe { Box::from_raw(data.cast::<Piece>()) };
         piece.complete(function, result);
     }));
+}
+
+/// How far a long call is. The library ignores the answer (VDDK API reference, 1.1).
+///
+/// # Safety
+/// `data` points to a [`Reporter`] that lives through the call that reports, and nobody has a mutable
+/// reference to it meanwhile.
+pub(crate) unsafe extern "C" fn progress(data: *mut c_void, percent: c_int) -> Bool {
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: see above.
+        let reporter = unsafe { &*data.cast::<Reporter>().cast_const() };
+        reporter.report(percent);
+    }));
+    1
 }
 
 #[cfg(test)]

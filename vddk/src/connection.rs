@@ -14,7 +14,7 @@ use crate::{
     Disk, DiskFacts, Error, Machine, OpenOptions, SeenParams, Target, TransportModes,
     TransportPlan, TransportPolicy, WritableDisk,
     access::AccessInner,
-    control::{Raw, check},
+    control::{Control, Raw, check},
     disk::Wanted,
     given_up,
     library::LibraryInner,
@@ -94,12 +94,12 @@ impl ConnectOptions {
 /// A connection. It serves many disks of one VM, or what else its [`Target`] names.
 #[derive(Debug)]
 pub struct Connection {
-    inner: Arc<ConnectionInner>,
+    pub(crate) inner: Arc<ConnectionInner>,
 }
 
 #[derive(Debug)]
 pub(crate) struct ConnectionInner {
-    raw: Raw<VixDiskLibConnectParam>,
+    pub(crate) raw: Raw<VixDiskLibConnectParam>,
     open: bool,
     /// A disk of it was given up: disconnecting would pull its handle from under a running read.
     abandoned: AtomicBool,
@@ -291,6 +291,26 @@ impl ConnectionInner {
     /// How the disks may come.
     pub(crate) fn transports(&self) -> &TransportPlan {
         &self.transports
+    }
+
+    /// True for a connection to the files of this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.params.is_local()
+    }
+
+    pub(crate) fn control(&self) -> &Control {
+        &self.library.control
+    }
+
+    /// Refuses what works on local disks only, where the connection is a remote one.
+    pub(crate) fn must_be_local(&self, function: &'static str) -> Result<(), Error> {
+        if self.is_local() {
+            return Ok(());
+        }
+        Err(Error::LocalOnly {
+            function,
+            server: self.params.server().to_owned(),
+        })
     }
 
     /// Leaves the connection open for ever.

@@ -15,6 +15,7 @@ use crate::{
     answer::{Waited, answer},
     callback::{self, Mark},
     error::CallError,
+    progress,
 };
 
 type Job = Box<dyn FnOnce(&'static Symbols) + Send>;
@@ -75,8 +76,8 @@ impl Control {
     ) -> Result<R, Error> {
         self.run_within(Some(self.limit), function, call)
     }
+
     /// As [`Control::run`], for calls that move data and may rightly take hours.
-    #[expect(dead_code, reason = "no call that moves data is wrapped yet")]
     pub(crate) fn run_long<R: Send + 'static>(
         &self,
         function: &'static str,
@@ -91,6 +92,10 @@ impl Control {
         function: &'static str,
         call: impl FnOnce(&'static Symbols) -> R + Send + 'static,
     ) -> Result<R, Error> {
+        if let Some(function) = progress::running() {
+            // The library is further up this stack, and calling it from its callbacks is forbidden.
+            return Err(Error::Stuck { function });
+        }
         if self.is_here() {
             // A value that was dropped late undoes itself: we are where that must happen.
             return Ok(call(self.loaded.symbols()));

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    ffi::{CStr, CString},
+    ffi::CStr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,6 +24,7 @@ use crate::{
     blocks, callback,
     connection::ConnectionInner,
     control::{Control, Raw, check},
+    disk_path,
     idle::Idle,
     info,
     request::{Answer, FailedWrite, Failure, Request},
@@ -146,6 +147,10 @@ impl Shared {
         &self.connection.library.control
     }
 
+    pub(crate) fn connection(&self) -> &ConnectionInner {
+        &self.connection
+    }
+
     pub(crate) fn is_poisoned(&self) -> bool {
         self.poisoned.load(Ordering::Acquire)
     }
@@ -220,11 +225,8 @@ impl Disk {
         let mut pace = pace_of(options)?;
         let c_path = wanted
             .path
-            .map(CString::new)
-            .transpose()
-            .map_err(|_| Error::Argument {
-                what: "a disk path with a NUL byte".to_owned(),
-            })?;
+            .map(|path| disk_path::on(connection, path))
+            .transpose()?;
         let major = connection.library.control.loaded().major();
         let flags = options.flags(wanted.write);
         let name = wanted.name.to_owned();

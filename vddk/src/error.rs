@@ -68,6 +68,14 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// The function works on disks of this machine only, and the connection is a remote one.
+    #[error("{function} works on local disks only, not on those of {server}")]
+    LocalOnly {
+        /// The C function, which was not called.
+        function: &'static str,
+        /// The server of the connection.
+        server: String,
+    },
     /// The library is in use in this process with other settings.
     #[error("VixDiskLib is loaded in this process with other settings")]
     OtherSettings,

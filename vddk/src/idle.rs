@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use vddk_sys::{Symbols, VixDiskLibHandleStruct};
 
-use crate::{Error, control::Raw, disk::Shared, request::Failure, worker::Held};
+use crate::{
+    Error, Progress, control::Raw, disk::Shared, progress::Report, request::Failure, worker::Held,
+};
 
 /// The handle of an open disk with nothing in flight.
 ///
@@ -41,5 +43,31 @@ impl Idle<'_> {
             self.shared.poison(Failure::TimedOut);
         }
         done
+    }
+
+    /// As [`Idle::run`], for what moves data and may rightly take hours: there is no limit. `call` is
+    /// also given what the library wants to report progress to.
+    pub(crate) fn run_reporting<R: Send + 'static>(
+        &self,
+        function: &'static str,
+        progress: Progress,
+        call: impl FnOnce(
+            &'static Symbols,
+            Raw<VixDiskLibHandleStruct>,
+            Report,
+            &str,
+        ) -> Result<R, Error>
+        + Send
+        + 'static,
+    ) -> Result<R, Error> {
+        let (handle, path) = (self.handle, self.shared.path.clone());
+        progress.run(self.shared.control(), function, move |symbols, report| {
+            call(symbols, handle, report, &path)
+        })
+    }
+
+    /// Refuses what works on local disks only, where the disk is a remote one.
+    pub(crate) fn must_be_local(&self, function: &'static str) -> Result<(), Error> {
+        self.shared.connection().must_be_local(function)
     }
 }

@@ -1,13 +1,14 @@
 //! The disk database: keys and values that a disk carries beside its sectors.
 
-use std::ffi::{CString, c_char};
+use std::ffi::c_char;
 
 use vddk_sys::{MissingFunction, Symbols, VIX_E_BUFFER_TOOSMALL, VIX_E_DISK_KEY_NOTFOUND, VIX_OK};
 
-use crate::{Code, Disk, Error, control::check, idle::Idle};
+use crate::{Code, Disk, Error, WritableDisk, control::check, disk_path, idle::Idle};
 
 const KEYS: &str = "VixDiskLib_GetMetadataKeys";
 const READ: &str = "VixDiskLib_ReadMetadata";
+const WRITE: &str = "VixDiskLib_WriteMetadata";
 
 /// No disk database is longer. A length above is no length.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -41,6 +42,28 @@ impl Disk {
     }
 }
 
+impl WritableDisk {
+    /// Sets a key of the disk database (`VixDiskLib_WriteMetadata`). Servers may refuse it for their
+    /// disks.
+    ///
+    /// Everything in flight ends first.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a NUL byte, [`Error::MissingFunction`], [`Error::Call`].
+    #[doc(alias = "VixDiskLib_WriteMetadata")]
+    pub fn set_metadata(&self, key: &str, value: &str) -> Result<(), Error> {
+        let key = disk_path::text(key, "a metadata key")?;
+        let value = disk_path::text(value, "a metadata value")?;
+        self.idle()?.run(WRITE, move |symbols, handle, path| {
+            // SAFETY: the handle is open and at rest; both texts live through the call.
+            let result = unsafe {
+                symbols.VixDiskLib_WriteMetadata(handle.0, key.as_ptr(), value.as_ptr())
+            }?;
+            check(symbols, WRITE, Some(path), None, result)
+        })?
+    }
+}
+
 fn keys(disk: &Idle<'_>) -> Result<Vec<String>, Error> {
     let bytes = disk.run(KEYS, |symbols, handle, path| {
         // SAFETY: the handle is open and idle; buffer and length belong together, as `measured`
@@ -54,7 +77,7 @@ fn keys(disk: &Idle<'_>) -> Result<Vec<String>, Error> {
 }
 
 fn value(disk: &Idle<'_>, key: &str) -> Result<Option<String>, Error> {
-    let c_key = c_text(key, "a metadata key")?;
+    let c_key = disk_path::text(key, "a metadata key")?;
     let bytes = disk.run(READ, move |symbols, handle, path| {
         // SAFETY: the handle is open and idle, the key lives through the call; buffer and length
         // belong together, as `measured` promises, and the last pointer is one to a number.
@@ -162,12 +185,6 @@ fn listed(mut bytes: &[u8]) -> Vec<String> {
         bytes = rest;
     }
     all
-}
-
-fn c_text(text: &str, what: &str) -> Result<CString, Error> {
-    CString::new(text).map_err(|_| Error::Argument {
-        what: format!("{what} with a NUL byte"),
-    })
 }
 
 #[cfg(test)]

@@ -187,6 +187,11 @@ impl RawParams {
         text.map_or(std::ptr::null_mut(), |text| self.keep(text))
     }
 
+    /// True for the files of this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.remote.is_none()
+    }
+
     pub(crate) fn as_ptr(&self) -> *const VixDiskLibConnectParams {
         self.params
     }

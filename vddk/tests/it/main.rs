@@ -6,6 +6,7 @@
 
 mod access;
 mod blocks;
+mod changing;
 mod config;
 mod futures;
 mod giving_up;
