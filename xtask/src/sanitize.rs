@@ -73,6 +73,8 @@ impl Sanitize {
         let status = instrumented()?
             .args(["test", "--no-fail-fast", "--target", TARGET])
             .args(PACKAGES.iter().flat_map(|name| ["-p", name]))
+            // Runs nothing, so there is nothing to find in it.
+            .args(["--", "--skip", "compile_fail::"])
             .status()
             .context("failed to start cargo")?;
         ensure!(

@@ -7,6 +7,7 @@
 mod access;
 mod blocks;
 mod changing;
+mod compile_fail;
 mod config;
 mod futures;
 mod giving_up;

@@ -1,0 +1,9 @@
+use vddk::{Error, Pending};
+
+fn wrong(read: Pending) -> Result<(), Error> {
+    read.wait()?;
+    read.wait()?;
+    Ok(())
+}
+
+fn main() {}

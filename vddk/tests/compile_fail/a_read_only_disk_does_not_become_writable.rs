@@ -1,0 +1,7 @@
+use vddk::{Disk, WritableDisk};
+
+fn wrong(disk: Disk) -> WritableDisk {
+    WritableDisk { disk }
+}
+
+fn main() {}

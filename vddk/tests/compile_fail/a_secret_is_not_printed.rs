@@ -1,0 +1,7 @@
+use vddk::Secret;
+
+fn wrong(secret: &Secret) -> String {
+    format!("{secret}")
+}
+
+fn main() {}
