@@ -28,7 +28,7 @@ impl Lab {
     /// # Errors
     ///
     /// [`Error::NotFound`] without such a snapshot. [`Error::Locked`] while a reader holds a link
-    /// that was to be merged: the snapshot is gone then, its files stay, and
+    /// that was to be merged, or while HotAdd has it attached to another VM: the snapshot is gone then, its files stay, and
     /// `consolidation_needed` is set until [`Lab::consolidate`] succeeds.
     pub fn remove_snapshot(&self, snapshot: &str, remove_children: bool) -> Result<(), Error> {
         let lock = self.lock()?;
@@ -58,7 +58,13 @@ impl Lab {
     /// Merges what can be merged. The VM is stored after each step, so a crash loses nothing.
     fn merge_links(&self, lock: &LabLock, vm: &mut Vm) -> Result<(), Error> {
         let mut held: Vec<Pair> = Vec::new();
+        // Disks attached by HotAdd, also those of dead processes, are in the way.
+        let attached = self.attached_files()?;
         while let Some((link, child)) = next_pair(vm, &held) {
+            if attached.contains(&link) || attached.contains(&child) {
+                held.push((link, child));
+                continue;
+            }
             let (link_path, child_path) = (self.path_of(&link)?, self.path_of(&child)?);
             // Both rights are kept until the merge is done.
             let rights = (
@@ -147,10 +153,14 @@ fn take_from_tree(vm: &mut Vm, snapshot: &str, with_children: bool) {
     }
 }
 
-/// All chains of a VM: those of its running state and those of its snapshots.
+/// All chains of a VM: those of its running state and those of its snapshots. What HotAdd
+/// attached is another VM's.
 fn chains(vm: &Vm) -> impl Iterator<Item = &Vec<Link>> {
     let frozen = vm.snapshots.iter().flat_map(|snapshot| &snapshot.disks);
-    vm.disks.iter().chain(frozen).map(|disk| &disk.chain)
+    let disks = vm.disks.iter().chain(frozen);
+    disks
+        .filter(|disk| disk.attached.is_none())
+        .map(|disk| &disk.chain)
 }
 
 fn disks_mut(vm: &mut Vm) -> impl Iterator<Item = &mut Disk> {

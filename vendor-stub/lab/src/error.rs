@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::HotAddRefusal;
+
 /// The kind of thing that was not found or exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -94,6 +96,12 @@ pub enum Error {
     Locked {
         /// Datastore path of the held link.
         file: String,
+    },
+    /// Somebody else has the disk open in a way that excludes this one.
+    #[error("disk {} is in use", path.display())]
+    InUse {
+        /// The link.
+        path: PathBuf,
     },
     /// User or password are wrong.
     #[error("wrong user name or password")]
@@ -193,6 +201,12 @@ pub enum Error {
     /// The system gave no random numbers.
     #[error("no random numbers from the system")]
     Random,
+    /// The disk cannot be attached to the proxy.
+    #[error("HotAdd is impossible: {reason}")]
+    HotAdd {
+        /// Why.
+        reason: HotAddRefusal,
+    },
     /// The sequence numbers of a disk are used up.
     #[error("sequence numbers of disk {device_key} used up")]
     SequenceExhausted {

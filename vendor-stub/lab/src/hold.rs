@@ -1,4 +1,5 @@
-//! Read holds: a reader says which links it has open, so that nobody merges them away.
+//! Holds: whoever has a disk open says which links it uses, so that nobody merges them away and
+//! nobody else writes to them.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -9,11 +10,12 @@ use crate::random::hex;
 use crate::state::{open_lock_file, remove_if_there};
 use crate::{Error, Lab};
 
-/// A hold on a disk and all links below it. Ends when dropped, also with its process.
+/// A hold on a disk and all links below it, for reading or for writing. Ends when dropped, also
+/// with its process.
 #[derive(Debug)]
 #[must_use = "the hold ends when it is dropped"]
 pub struct DiskHold {
-    /// Open files with a shared lock each.
+    /// Open files with a lock each: the last link's is exclusive for a writer, else shared.
     files: Vec<File>,
 }
 
@@ -21,6 +23,13 @@ impl Drop for DiskHold {
     fn drop(&mut self) {
         self.files.iter().for_each(give_back);
     }
+}
+
+/// What a link is held for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    Read,
+    Write,
 }
 
 /// The right to change a link, taken only for a moment and under the lock of the lab.
@@ -45,31 +54,56 @@ fn give_back(file: &File) {
 
 impl Lab {
     /// Takes a read hold on the descriptor at `path` and on the links below it. While it lives,
-    /// in whatever process, removing a snapshot cannot merge those links. Take it before the disk
-    /// is opened: a link may be gone the moment before.
+    /// in whatever process, removing a snapshot cannot merge those links, and nobody writes to
+    /// them. Take it before the disk is opened: a link may be gone the moment before.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the file does not exist or the lock files cannot be made.
+    /// [`Error::InUse`] while somebody writes to one of the links, [`Error::Io`] when the file
+    /// does not exist or the lock files cannot be made.
     pub fn disk_lock(&self, path: &Path) -> Result<DiskHold, Error> {
-        // Under the lock nobody merges, so shared locks are there for the taking.
+        self.hold(path, Use::Read)
+    }
+
+    /// As [`Lab::disk_lock`], for writing to the last link: nobody else has it open then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::disk_lock`]; [`Error::InUse`] also while somebody reads the last link.
+    pub fn disk_write_lock(&self, path: &Path) -> Result<DiskHold, Error> {
+        self.hold(path, Use::Write)
+    }
+
+    fn hold(&self, path: &Path, purpose: Use) -> Result<DiskHold, Error> {
+        // Under the lock nobody merges.
         let _lock = self.lock_shared()?;
         let path = fs::canonicalize(path).map_err(Error::io("find", path))?;
-        let files = self
-            .links_up_to(&path)?
-            .iter()
-            .map(|link| {
-                let hold = self.hold_file(link);
-                let file = open_lock_file(&hold)?;
-                file.lock_shared().map_err(Error::io("lock", hold))?;
-                Ok(file)
-            })
-            .collect::<Result<_, Error>>()?;
-        Ok(DiskHold { files })
+        let links = self.links_up_to(&path)?;
+        let dead = self.dead_links()?;
+        let mut hold = DiskHold { files: Vec::new() };
+        for link in &links {
+            let mine = if *link == path { purpose } else { Use::Read };
+            let in_use = || Error::InUse { path: link.clone() };
+            if dead.iter().any(|dead| dead.excludes(link, mine)) {
+                return Err(in_use());
+            }
+            let name = self.hold_file(link);
+            let file = open_lock_file(&name)?;
+            let taken = match mine {
+                Use::Read => file.try_lock_shared(),
+                Use::Write => file.try_lock(),
+            };
+            match taken {
+                Ok(()) => hold.files.push(file),
+                Err(TryLockError::WouldBlock) => return Err(in_use()),
+                Err(TryLockError::Error(error)) => return Err(Error::io("lock", name)(error)),
+            }
+        }
+        Ok(hold)
     }
 
     /// The chain of links that ends with a file; only the file itself when no VM refers to it.
-    fn links_up_to(&self, path: &Path) -> Result<Vec<PathBuf>, Error> {
+    pub(crate) fn links_up_to(&self, path: &Path) -> Result<Vec<PathBuf>, Error> {
         for vm in self.load_vms()? {
             let frozen = vm.snapshots.iter().flat_map(|snapshot| &snapshot.disks);
             for disk in vm.disks.iter().chain(frozen) {
@@ -83,9 +117,13 @@ impl Lab {
         Ok(vec![path.into()])
     }
 
-    /// Takes the right to change a link; `None` while a reader holds it. The lock of the lab is
+    /// Takes the right to change a link; `None` while somebody holds it. The lock of the lab is
     /// held by the caller.
     pub(crate) fn try_merging(&self, link: &Path) -> Result<Option<Merging>, Error> {
+        let dead = self.dead_links()?;
+        if dead.iter().any(|dead| dead.excludes(link, Use::Write)) {
+            return Ok(None);
+        }
         let hold = self.hold_file(link);
         let file = open_lock_file(&hold)?;
         match file.try_lock() {

@@ -12,7 +12,7 @@
 //! LAB/kit/                 the library as a client installs it, with standin.toml
 //! LAB/journal.jsonl        every call the stand-ins served
 //! LAB/faults.toml          what shall go wrong, and when
-//! LAB/lock, journal.lock, holds/, fault-markers/
+//! LAB/lock, journal.lock, holds/, nfc-links/, fault-markers/
 //! ```
 //!
 //! # What it does for you
@@ -58,6 +58,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod attachment;
 mod certificate;
 mod consolidate;
 mod datastore;
@@ -66,11 +67,13 @@ mod error;
 mod faults;
 mod guest;
 mod hold;
+mod hot_add;
 mod image;
 mod journal;
 mod kit;
 mod machine;
 mod made;
+mod nfc_link;
 mod provision;
 mod query;
 mod random;
@@ -83,16 +86,20 @@ mod tracking;
 mod vm;
 mod vmx;
 
+pub use attachment::Attachment;
 pub use datastore::{Datastore, DatastoreKind, DatastoreSpec};
 pub use error::{Error, Kind};
 pub use faults::{Fault, Faults, Lie};
 pub use hold::DiskHold;
+pub use hot_add::{CleanedUp, HotAddRefusal, HotAddSpec, HotAdded};
 pub use journal::{Entry, Journal};
 pub use kit::{KitSpec, library_major};
 pub use machine::Machine;
+pub use nfc_link::NfcLink;
 pub use query::{Area, ChangedAreas, ChangedAreasError};
 pub use root::Lab;
 pub use site::{ComputeResource, Datacenter, Folder, Host, ResourcePool, Site, SiteSpec, User};
+pub use slot::Bus;
 pub use snapshot::{Snapshot, SnapshotSpec};
 pub use tracking::GRAIN_BYTES;
 pub use vm::{

@@ -58,7 +58,7 @@ impl Lab {
         let disks = spec
             .disks
             .iter()
-            .zip(Slot::all())
+            .zip(slots(&spec)?)
             .enumerate()
             .map(|(index, (disk, slot))| {
                 self.make_disk(&site, &spec.name, index, &slot, disk, &mut made)
@@ -137,6 +137,9 @@ impl Lab {
                 tracking: None,
             }],
             change_id: None,
+            encrypted: spec.encrypted,
+            raw_mapping: spec.raw_mapping,
+            attached: None,
         })
     }
 
@@ -171,6 +174,29 @@ impl Lab {
 
 fn refuse<T>(what: &'static str, reason: String) -> Result<T, Error> {
     Err(Error::InvalidSpec { what, reason })
+}
+
+/// The slots of the disks of a VM.
+fn slots(spec: &VmSpec) -> Result<Vec<Slot>, Error> {
+    if let Some(number) = spec.scsi_controllers.iter().find(|number| **number > 3) {
+        return refuse(
+            "scsi_controllers",
+            format!("{number} is not within 0 and 3"),
+        );
+    }
+    let mut taken: Vec<Slot> = Vec::new();
+    for disk in &spec.disks {
+        let wanted = disk.controller.map(i32::from);
+        let free = Slot::all(disk.bus).find(|slot| {
+            let number = disk.bus.number(slot.controller_key);
+            wanted.is_none_or(|wanted| wanted == number) && !taken.contains(slot)
+        });
+        match free {
+            Some(slot) => taken.push(slot),
+            None => return refuse("disk controller", "no free unit there".into()),
+        }
+    }
+    Ok(taken)
 }
 
 /// The datastore VMs go to.
@@ -275,6 +301,7 @@ fn describe(
         change_tracking: Tracking::default(),
         change_tracking_supported: spec.change_tracking_supported,
         disks,
+        scsi_controllers: spec.scsi_controllers,
         snapshots: Vec::new(),
         current_snapshot: None,
         disabled_methods: Vec::new(),

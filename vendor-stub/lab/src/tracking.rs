@@ -66,23 +66,72 @@ impl Lab {
         })
     }
 
-    /// Sets the power state. Powering on is a stun cycle.
+    /// Sets the power state. Powering on is a stun cycle, and tracking whose map was lost starts
+    /// again then, with another UUID.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] without such a VM, [`Error::Disk`], [`Error::Io`].
+    /// [`Error::NotFound`] without such a VM, [`Error::InUse`] when it is powered on while
+    /// somebody has a disk of it open, [`Error::Disk`], [`Error::Io`].
     pub fn set_power_state(&self, vm: &str, state: PowerState) -> Result<(), Error> {
         let lock = self.lock()?;
         let mut vm = self.load_vm(vm)?;
         let mut made = Made::default();
         let mut dropped = Vec::new();
         if state == PowerState::PoweredOn && vm.power_state != PowerState::PoweredOn {
+            self.refuse_held(&vm)?;
+            self.restart_lost_tracking(&mut vm, &mut made)?;
             dropped = self.stun_cycle(&mut vm, &mut made)?;
         }
         vm.power_state = state;
         self.store_vm(&lock, &vm)?;
         made.keep();
         dropped.iter().try_for_each(|path| remove_if_there(path))
+    }
+
+    /// Fails while somebody has the running link of a disk open.
+    fn refuse_held(&self, vm: &Vm) -> Result<(), Error> {
+        for link in vm.disks.iter().filter_map(Disk::top) {
+            let path = self.path_of(&link.file)?;
+            if self.try_merging(&path)?.is_none() {
+                return Err(Error::InUse { path });
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the maps of a VM, as a clean-up of HotAdd may do by mistake ("vSphere Web Services
+    /// API" section 5.5). Queries then answer with a file fault, until a power cycle.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] without such a VM, [`Error::Io`].
+    pub fn lose_tracking(&self, vm: &str) -> Result<(), Error> {
+        let _lock = self.lock()?;
+        let vm = self.load_vm(vm)?;
+        let frozen = vm.snapshots.iter().flat_map(|snapshot| &snapshot.disks);
+        vm.disks
+            .iter()
+            .chain(frozen)
+            .flat_map(|disk| &disk.chain)
+            .filter_map(|link| link.tracking.as_ref())
+            .try_for_each(|tracking| remove_if_there(&self.path_of(&tracking.ctk_file)?))
+    }
+
+    /// Starts the tracking of disks again whose map is gone.
+    fn restart_lost_tracking(&self, vm: &mut Vm, made: &mut Made) -> Result<(), Error> {
+        for disk in &mut vm.disks {
+            let Some(link) = disk.chain.last_mut() else {
+                continue;
+            };
+            if let Some(tracking) = &link.tracking
+                && !self.path_of(&tracking.ctk_file)?.exists()
+            {
+                link.tracking = None;
+                self.start_tracking(disk, made)?;
+            }
+        }
+        Ok(())
     }
 
     /// Lets a pending switch take effect. Returns the maps to remove once the VM is stored.
@@ -151,8 +200,11 @@ impl Lab {
         }
         let ctk_file = ctk_of(child_file)?;
         let (from, to) = (self.path_of(&parent.ctk_file)?, self.path_of(&ctk_file)?);
-        made.add(&to);
-        fs::copy(&from, &to).map_err(Error::io("copy", from))?;
+        // A map that was lost stays lost.
+        if from.exists() {
+            made.add(&to);
+            fs::copy(&from, &to).map_err(Error::io("copy", from))?;
+        }
         Ok(LinkTracking {
             uuid: parent.uuid.clone(),
             sequence: parent.sequence + 1,
@@ -170,11 +222,11 @@ impl Lab {
         let Some(tracking) = disk.top().and_then(|link| link.tracking.as_ref()) else {
             return Ok(());
         };
-        let map = Map::open(
-            &self.path_of(&tracking.ctk_file)?,
-            disk.capacity_bytes,
-            &tracking.uuid,
-        )?;
+        let path = self.path_of(&tracking.ctk_file)?;
+        if !path.exists() {
+            return Ok(());
+        }
+        let map = Map::open(&path, disk.capacity_bytes, &tracking.uuid)?;
         map.mark(
             grains_touched(offset_bytes, length_bytes),
             tracking.sequence,

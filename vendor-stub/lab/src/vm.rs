@@ -1,10 +1,11 @@
 //! A VM, its disks, and the links they are made of.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Kind, Snapshot};
+use crate::{Attachment, Bus, Error, Kind, Snapshot};
 
 /// Is the VM on?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,14 @@ pub struct DiskSpec {
     pub datastore: Option<String>,
     /// One of the modes of `VirtualDiskMode`, such as `persistent` or `independent_persistent`.
     pub mode: String,
+    /// What it is plugged into.
+    pub bus: Bus,
+    /// The number of its controller on the bus; `None` = the first with a free unit.
+    pub controller: Option<u8>,
+    /// Is it encrypted? The lab keeps its data in the clear all the same.
+    pub encrypted: bool,
+    /// Is it a raw device mapping? The lab keeps its data in a file all the same.
+    pub raw_mapping: bool,
 }
 
 impl Default for DiskSpec {
@@ -49,6 +58,10 @@ impl Default for DiskSpec {
             image: None,
             datastore: None,
             mode: "persistent".into(),
+            bus: Bus::Scsi,
+            controller: None,
+            encrypted: false,
+            raw_mapping: false,
         }
     }
 }
@@ -60,6 +73,8 @@ pub struct VmSpec {
     pub name: String,
     /// Its disks, at most 60.
     pub disks: Vec<DiskSpec>,
+    /// Numbers of SCSI controllers it has besides those that its disks need, from 0 to 3.
+    pub scsi_controllers: Vec<u8>,
     /// Is it running?
     pub powered_on: bool,
     /// Hardware version, the NN of `vmx-NN`.
@@ -77,6 +92,7 @@ impl Default for VmSpec {
         Self {
             name: String::new(),
             disks: Vec::new(),
+            scsi_controllers: Vec::new(),
             powered_on: true,
             hardware_version: 19,
             folder: None,
@@ -134,9 +150,9 @@ pub struct Disk {
     pub device_key: i32,
     /// `Hard disk 1` and on.
     pub label: String,
-    /// Key of its SCSI controller, 1000 to 1003.
+    /// Key of its controller: 1000 to 1003 for SCSI, else as [`Bus`] has it.
     pub controller_key: i32,
-    /// Unit on that controller; never 7, which is the controller's own.
+    /// Unit on that controller; never 7 on SCSI, which is the controller's own.
     pub unit_number: i32,
     /// Capacity, a multiple of 512.
     pub capacity_bytes: u64,
@@ -150,9 +166,23 @@ pub struct Disk {
     pub chain: Vec<Link>,
     /// Change id; only in a snapshot, and only when the disk was tracked.
     pub change_id: Option<String>,
+    /// Is it encrypted?
+    #[serde(default)]
+    pub encrypted: bool,
+    /// Is it a raw device mapping?
+    #[serde(default)]
+    pub raw_mapping: bool,
+    /// Where it belongs, when it is another VM's disk that HotAdd attached.
+    #[serde(default)]
+    pub attached: Option<Attachment>,
 }
 
 impl Disk {
+    /// What the disk is plugged into.
+    pub fn bus(&self) -> Bus {
+        Bus::of_controller(self.controller_key).unwrap_or_default()
+    }
+
     /// May the disk be part of a snapshot?
     pub fn is_independent(&self) -> bool {
         self.mode.starts_with("independent")
@@ -201,6 +231,9 @@ pub struct Vm {
     pub change_tracking_supported: bool,
     /// Its disks in the running state.
     pub disks: Vec<Disk>,
+    /// Numbers of SCSI controllers it has besides those that its disks need.
+    #[serde(default)]
+    pub scsi_controllers: Vec<u8>,
     /// Its snapshots, oldest first; `parent` makes the tree.
     pub snapshots: Vec<Snapshot>,
     /// The snapshot the running state stands on.
@@ -215,6 +248,19 @@ impl Vm {
     /// The disk with that device key, in the running state.
     pub fn disk(&self, device_key: i32) -> Option<&Disk> {
         self.disks.iter().find(|disk| disk.device_key == device_key)
+    }
+
+    /// The numbers of its SCSI controllers.
+    pub fn scsi_bus_numbers(&self) -> BTreeSet<i32> {
+        let used = self.disks.iter().filter(|disk| disk.bus() == Bus::Scsi);
+        used.map(|disk| Bus::Scsi.number(disk.controller_key))
+            .chain(self.scsi_controllers.iter().copied().map(i32::from))
+            .collect()
+    }
+
+    /// Is one of its disks encrypted?
+    pub fn is_encrypted(&self) -> bool {
+        self.disks.iter().any(|disk| disk.encrypted)
     }
 
     /// The snapshot of that moref.

@@ -17,7 +17,9 @@ pub(crate) fn text(vm: &Vm) -> String {
         ("vc.uuid".into(), ddb_uuid(&vm.instance_uuid)),
     ];
     for disk in &vm.disks {
-        let place = format!("scsi{}:{}", disk.controller_key - 1000, disk.unit_number);
+        let bus = disk.bus();
+        let number = bus.number(disk.controller_key);
+        let place = format!("{}{number}:{}", bus.word(), disk.unit_number);
         let file = disk
             .chain
             .first()

@@ -94,7 +94,7 @@ fn lab_code(error: &lab::Error) -> u32 {
         } => sys::VIX_E_SNAPSHOT_NOTFOUND,
         Error::NotFound { .. } => sys::VIX_E_FILE_NOT_FOUND,
         Error::InvalidLogin => sys::VIX_E_AUTHENTICATION_FAIL,
-        Error::Locked { .. } => sys::VIX_E_FILE_ALREADY_LOCKED,
+        Error::Locked { .. } | Error::InUse { .. } => sys::VIX_E_FILE_ALREADY_LOCKED,
         Error::InvalidName { .. } => sys::VIX_E_FILE_NAME_INVALID,
         Error::Disk { source, .. } => disk_code(source),
         Error::Io { source, .. } => io_code(source),

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod holds;
+mod hot_add;
 mod machine;
 mod model;
 mod queries;
