@@ -28,6 +28,8 @@ pub(super) struct Ground {
     pub(super) stage: Stage,
     /// Where tools are kept between runs.
     pub(super) tools: PathBuf,
+    /// The stand-in library as it was built.
+    pub(super) library: PathBuf,
     /// The kit: the folder with `lib64`.
     pub(super) kit: PathBuf,
     /// The VM's id.
@@ -81,6 +83,7 @@ impl Ground {
             folder,
             stage,
             tools: tools.to_path_buf(),
+            library,
             kit,
             vm,
             snapshot: snapshot.moref,

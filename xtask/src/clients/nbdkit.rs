@@ -5,6 +5,7 @@
 mod build;
 mod loading;
 mod local;
+mod making;
 mod managed;
 mod own_tests;
 
@@ -41,6 +42,7 @@ pub(super) fn run(ground: &Ground) -> anyhow::Result<Outcome> {
     loading::check(&nbdkit, ground)?;
     own_tests::check(&nbdkit, ground)?;
     local::check(&nbdkit, ground)?;
+    making::check(&nbdkit, ground)?;
     managed::check(&nbdkit, ground)?;
     Ok(Outcome::Passed)
 }
@@ -69,12 +71,16 @@ pub(super) fn dummy(tools: &Path) -> anyhow::Result<PathBuf> {
 }
 
 impl Nbdkit {
+    fn plugin(&self) -> PathBuf {
+        self.built.join("plugins/vddk/.libs/nbdkit-vddk-plugin.so")
+    }
+
     /// The server with the plugin and a kit, on a socket of its own.
     fn command(&self, kit: &Path) -> Command {
         let mut command = foreign(self.built.join("server/nbdkit"));
         command
             .args(["--exit-with-parent", "-U", "-"])
-            .arg(self.built.join("plugins/vddk/.libs/nbdkit-vddk-plugin.so"))
+            .arg(self.plugin())
             .arg(format!("libdir={}", kit.display()));
         command
     }

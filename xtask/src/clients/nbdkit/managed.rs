@@ -56,6 +56,14 @@ pub(super) fn check(nbdkit: &Nbdkit, ground: &Ground) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Reads the disk with another kit.
+pub(super) fn read(nbdkit: &Nbdkit, ground: &Ground, kit: &Path, out: &Path) -> anyhow::Result<()> {
+    let thumbprint = ground.stage.lab.thumbprint_sha1()?;
+    let options = options(ground, &ground.stage.password_file, &thumbprint);
+    nbdkit.serve(kit, &options, &format!("nbdcopy \"$uri\" {}", quoted(out)))?;
+    Ok(())
+}
+
 fn options(ground: &Ground, password_file: &Path, thumbprint: &str) -> Vec<String> {
     let address = ground.stage.vcenter.address();
     vec![
