@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod c_clients;
 mod cycle;
 mod disk_faults;
 mod interrupted;

@@ -18,8 +18,9 @@ use crate::text;
 use crate::transport;
 use crate::va_list::Arg;
 
-/// The interface versions a program may be written for.
-const OLDEST_INTERFACE: (u32, u32) = (5, 0);
+/// The interface versions a program may be written for: from that of the first release, which
+/// VMware's guide passes in its example to this day ("VDDK API reference", 1.3), to the newest.
+const OLDEST_INTERFACE: (u32, u32) = (1, 0);
 const NEWEST_INTERFACE: (u32, u32) = (9, 0);
 
 /// Starts the library, without a configuration file. See [`VixDiskLib_InitEx`].
@@ -48,7 +49,7 @@ pub unsafe extern "C" fn VixDiskLib_Init(
     })
 }
 
-/// Starts the library, once a process; one that failed may be repeated. Interface versions 5.0 to
+/// Starts the library, once a process; one that failed may be repeated. Interface versions 1.0 to
 /// 9.0 are accepted. The log functions may be null; the panic function is never called. A
 /// configuration file that cannot be read is no error.
 ///

@@ -80,11 +80,11 @@ fn calls_before_start_say_not_initialised() {
 }
 
 #[test]
-fn interface_versions_from_5_0_to_9_0_are_accepted_once() {
+fn interface_versions_from_1_0_to_9_0_are_accepted_once() {
     in_own_process(
-        "before_start::interface_versions_from_5_0_to_9_0_are_accepted_once",
+        "before_start::interface_versions_from_1_0_to_9_0_are_accepted_once",
         || {
-            for refused in [(9, 1), (10, 0), (4, 9), (1, 0)] {
+            for refused in [(9, 1), (10, 0), (0, 9), (0, 0)] {
                 assert_eq!(init(refused, None), 6, "{refused:?}");
             }
             let null = std::ptr::null();
@@ -114,7 +114,7 @@ fn init_without_config_file_accepts_the_oldest_interface() {
         || {
             let null = std::ptr::null();
             // SAFETY: null functions and strings are allowed.
-            assert_eq!(unsafe { VixDiskLib_Init(5, 0, None, None, None, null) }, 0);
+            assert_eq!(unsafe { VixDiskLib_Init(1, 0, None, None, None, null) }, 0);
             exit();
         },
     );
