@@ -383,6 +383,30 @@ impl Disk {
         })
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Ends the worker: from now on the control thread alone uses the handle.
+    pub(crate) fn retire(mut self) -> Result<Retired, Error> {
+        let worker = self.worker.take().ok_or(Error::ThreadEnded)?;
+        let drained = worker.drain();
+        drop(worker);
+        if self.shared.is_poisoned() {
+            return Err(self.shared.error(Failure::Poisoned));
+        }
+        let retired = Retired {
+            handle: Some(self.handle),
+            shared: Arc::clone(&self.shared),
+        };
+        drained.map(|()| retired)
+    }
+
+    /// The library made something else of the disk, with these facts.
+    pub(crate) fn has_changed(&mut self, info: DiskInfo) {
+        self.info = info;
+    }
+
     fn worker(&self) -> Result<&Worker, Error> {
         self.worker.as_ref().ok_or(Error::ThreadEnded)
     }
@@ -427,6 +451,39 @@ fn close_handle(shared: &Shared, handle: Raw<VixDiskLibHandleStruct>) -> Result<
             let result = unsafe { symbols.VixDiskLib_Close(handle.0) };
             check(symbols, "VixDiskLib_Close", Some(&path), None, result)
         })?
+}
+
+/// What is left of a disk without its worker. It is closed when dropped.
+#[derive(Debug)]
+pub(crate) struct Retired {
+    handle: Option<Raw<VixDiskLibHandleStruct>>,
+    shared: Arc<Shared>,
+}
+
+impl Retired {
+    pub(crate) fn handle(&self) -> Raw<VixDiskLibHandleStruct> {
+        self.handle.unwrap_or(Raw(std::ptr::null_mut()))
+    }
+
+    /// The handle is a part of another disk: it is never closed.
+    pub(crate) fn belongs_to_another(mut self) {
+        self.handle = None;
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        match self.handle.take() {
+            Some(handle) => close_handle(&self.shared, handle),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Retired {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "disk was not closed");
+        }
+    }
 }
 
 /// A handle on its way to its disk. One that does not arrive is closed, on the control thread.

@@ -39,8 +39,7 @@ impl Idle<'_> {
             made
         });
         if matches!(done, Err(Error::Stuck { .. })) && Arc::strong_count(&using) > 1 {
-            // The control thread may use the handle at any time: nobody else may any more.
-            self.shared.poison(Failure::TimedOut);
+            self.give_up();
         }
         done
     }
@@ -64,6 +63,11 @@ impl Idle<'_> {
         progress.run(self.shared.control(), function, move |symbols, report| {
             call(symbols, handle, report, &path)
         })
+    }
+
+    /// The control thread may use the handle at any time: nobody else may any more.
+    pub(crate) fn give_up(&self) {
+        self.shared.poison(Failure::TimedOut);
     }
 
     /// Refuses what works on local disks only, where the disk is a remote one.

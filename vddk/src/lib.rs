@@ -63,6 +63,7 @@
 
 mod access;
 mod answer;
+mod attach;
 mod blocks;
 mod buffer;
 mod callback;

@@ -18,6 +18,10 @@ impl WritableDisk {
         Self { disk }
     }
 
+    pub(crate) fn into_disk(self) -> Disk {
+        self.disk
+    }
+
     /// Begins to write the buffer's sectors from `start_sector` on.
     ///
     /// Blocks while as many requests wait as may be in flight. A failure comes from

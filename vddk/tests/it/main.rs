@@ -14,6 +14,7 @@ mod giving_up;
 mod growth;
 mod keep_alive;
 mod kit;
+mod local_disks;
 mod metadata;
 mod reads;
 mod refusals;
