@@ -9,7 +9,7 @@ use crate::backing_file::io_error;
 use crate::link::{Link, folder_of};
 
 /// More links than VMware allows (32), so that what it left behind can still be read.
-const MAX_LINKS: usize = 64;
+pub(crate) const MAX_LINKS: usize = 64;
 
 /// Loads the links of a disk, the last one first. Each parent must be the one its child was made over.
 pub(crate) fn load(path: &Path) -> Result<Vec<Link>, Error> {

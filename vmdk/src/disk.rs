@@ -1,5 +1,7 @@
 //! A disk: a chain of links, read as one.
 
+mod attach;
+mod maintain;
 mod write;
 
 pub(crate) use write::new_content_id;

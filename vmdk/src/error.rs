@@ -184,4 +184,26 @@ pub enum Error {
         /// What was tried, as a participle.
         action: &'static str,
     },
+    /// A link without a parent cannot be put at the end of a chain.
+    #[error("{} has no parent", path.display())]
+    RootLink {
+        /// The link.
+        path: PathBuf,
+    },
+    /// A link that is open with its parent has its place in a chain.
+    #[error("{} is open with its parent", path.display())]
+    ParentOpen {
+        /// The link.
+        path: PathBuf,
+    },
+    /// A link and the one it shall be put over have different sizes.
+    #[error("{} has {capacity_sectors} sectors, its parent {parent_sectors}", path.display())]
+    CapacityDiffers {
+        /// The link.
+        path: PathBuf,
+        /// Its size.
+        capacity_sectors: u64,
+        /// The size of the other.
+        parent_sectors: u64,
+    },
 }

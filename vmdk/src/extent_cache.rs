@@ -32,6 +32,12 @@ struct Slot {
 }
 
 impl ExtentCache {
+    /// Closes all extents that nobody uses at the moment, and forgets the others.
+    pub(crate) fn clear(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.open.clear();
+    }
+
     /// The extent, opened by `open` if it is not at hand.
     pub(crate) fn get(
         &self,

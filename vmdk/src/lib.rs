@@ -9,11 +9,13 @@
 //!
 //! - It reads `monolithicFlat`, `vmfs`, `twoGbMaxExtentFlat`, `monolithicSparse`,
 //!   `twoGbMaxExtentSparse` and `streamOptimized` disks and extents of zeros.
-//! - It makes disks of every [`DiskKind`] ([`create`]) and sparse children over them
+//! - It makes disks of every [`DiskKind`] ([`create`](create())) and sparse children over them
 //!   ([`create_child`], [`Disk::create_child`]), writes to them and unmaps, and gives a child
 //!   another parent ([`set_parent`]).
-//! - It copies disks from any kind to any other ([`copy`]), makes them larger ([`grow`]), renames
+//! - It copies disks from any kind to any other ([`copy`](copy())), makes them larger ([`grow`](grow())), renames
 //!   them ([`rename`]) and removes them ([`unlink`]).
+//! - It gives space back ([`Disk::shrink`]), puts grains in order ([`Disk::defragment`]), finds and
+//!   mends damage ([`check`](check())), and puts links together ([`Disk::attach`]).
 //! - It checks names, sizes and content ids. Damage is an error, never a panic
 //!   and never silent zeros.
 //!
@@ -52,6 +54,7 @@
 
 mod backing_file;
 mod chain;
+mod check;
 mod copy;
 mod create;
 mod descriptor;
@@ -72,6 +75,7 @@ mod progress;
 mod rebuild;
 mod run;
 
+pub use check::{CheckReport, Problem, ProblemKind, check};
 pub use copy::copy;
 pub use create::{
     CreateOptions, create, create_child, create_monolithic_sparse, create_vmfs_flat, set_parent,

@@ -18,7 +18,7 @@ const COWD_MAGIC: &[u8] = b"COWD";
 const SE_SPARSE_MAGIC: &[u8] = &[0xbe, 0xba, 0xfe, 0xca, 0, 0, 0, 0];
 
 /// A descriptor with its place in the file system.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) path: PathBuf,
     pub(crate) descriptor: Descriptor,
@@ -27,7 +27,7 @@ pub(crate) struct Link {
 }
 
 /// An extent with its place on the disk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Piece {
     pub(crate) start_sector: u64,
     pub(crate) sectors: u64,
@@ -38,7 +38,7 @@ pub(crate) struct Piece {
 }
 
 /// Where the text of the descriptor is kept.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Home {
     /// In a file of its own.
     Text,

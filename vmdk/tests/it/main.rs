@@ -6,10 +6,12 @@
 )]
 
 mod chain;
+mod check;
 mod damage;
 mod files;
 mod history;
 mod kinds;
+mod maintain;
 mod qemu;
 mod scratch;
 mod stream;
