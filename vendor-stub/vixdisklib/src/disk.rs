@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use vddk_sys::{self as sys, VixDiskLibHandle};
 
 use crate::async_io::Engine;
+use crate::change;
 use crate::error::Failure;
 use crate::handles::Handles;
 use crate::image::Image;
@@ -115,6 +116,7 @@ impl Disk {
 /// hold ends with the last reference.
 pub(crate) fn close(disk: &Disk) {
     disk.engine.stop();
+    change::close_parents(disk.handle);
     let moved = disk.tally.take();
     let calls = moved.iter().map(|(_, _, count, _)| count).sum();
     let bytes = moved.iter().map(|(_, _, _, bytes)| bytes).sum();

@@ -79,6 +79,9 @@ fn disk_code(error: &vmdk::Error) -> u32 {
         Error::ParentChanged { .. } => sys::VIX_E_DISK_CID_MISMATCH,
         Error::ParentNeeded { .. } => sys::VIX_E_DISK_PARTIALCHAIN,
         Error::Loop { .. } | Error::ChainTooLong { .. } => sys::VIX_E_DISK_INVALIDCHAIN,
+        Error::RootLink { .. } => sys::VIX_E_DISK_ATTACH_ROOTLINK,
+        Error::ParentOpen { .. } => sys::VIX_E_DISK_PARENT_NOTALLOWED,
+        Error::CapacityDiffers { .. } => sys::VIX_E_DISK_CAPACITY_MISMATCH,
         Error::Full { .. } => sys::VIX_E_DISK_FULL,
         _ => sys::VIX_E_FAIL,
     }

@@ -106,6 +106,15 @@ impl Image {
         Ok(work(&disk)?)
     }
 
+    /// Uses the disk inside the use of another.
+    pub(crate) fn with_inner<R>(
+        &self,
+        work: impl FnOnce(&vmdk::Disk) -> Result<R, vmdk::Error>,
+    ) -> Result<R, vmdk::Error> {
+        let disk = self.disk.read().unwrap_or_else(PoisonError::into_inner);
+        work(&disk)
+    }
+
     /// Uses the disk for something that changes it.
     pub(crate) fn change<R>(
         &self,

@@ -29,7 +29,9 @@
 //! path (22 otherwise); with a connection or disk of a server they answer 20. `Clone` copies a local
 //! disk or one of a server into a local one. A disk that this process has open, also as the parent
 //! of another, is left alone (15). Disk types of datastores (`VMFS_…`) answer 16022, for they cannot
-//! be local. Progress functions are called on the calling thread and what they return is ignored.
+//! be local. `Shrink` and `Defragment` work on an open local disk, `CheckRepair` on one that is not:
+//! 16006 if something is to be mended, 16062 if it cannot be. After `Attach` the child's handle
+//! stands for the chain and closing the parent's is ignored. Progress functions are called on the calling thread and what they return is ignored.
 //!
 //! # What it does not do yet
 //!

@@ -9,6 +9,7 @@ use vddk_sys::{self as sys, VixDiskLibConnection, VixDiskLibHandle, VixError};
 
 use crate::async_io::{self, Engine};
 use crate::boundary;
+use crate::change;
 use crate::connection::{self, Connection, Target};
 use crate::disk::{self, DISKS, Disk};
 use crate::error::Failure;
@@ -222,6 +223,11 @@ pub unsafe extern "C" fn VixDiskLib_Close(handle: VixDiskLibHandle) -> VixError 
     boundary::ending("VixDiskLib_Close", |call| {
         call.note("handle", handle.addr());
         async_io::refuse_in_callback()?;
+        if change::is_attached(handle.addr()) {
+            // It belongs to its child ("VDDK API reference", 1.9).
+            call.note("ignored", true);
+            return Ok(sys::VIX_OK);
+        }
         let Some(disk) = DISKS.remove(handle.addr()) else {
             let message = "the disk is not open";
             return Err(Failure::new(sys::VIX_E_INVALID_HANDLE, message));

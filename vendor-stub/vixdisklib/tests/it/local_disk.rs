@@ -167,3 +167,48 @@ pub(crate) fn read_metadata(disk: VixDiskLibHandle, key: &str) -> Result<String,
     let text = std::ffi::CStr::from_bytes_until_nul(&buffer).unwrap();
     Ok(text.to_str().unwrap().to_owned())
 }
+
+/// `Shrink` (true) or `Defragment`, with progress, which is checked if it goes well.
+pub(crate) fn rebuild(disk: VixDiskLibHandle, shrink: bool) -> u64 {
+    let mut told = Told::default();
+    let code = if shrink {
+        // SAFETY: the function and its data are valid during the call.
+        unsafe { VixDiskLib_Shrink(disk, Some(tell), told.data()) }
+    } else {
+        // SAFETY: the function and its data are valid during the call.
+        unsafe { VixDiskLib_Defragment(disk, Some(tell), told.data()) }
+    };
+    if code == 0 {
+        told.check();
+    }
+    code
+}
+
+/// `CheckRepair`.
+pub(crate) fn check_repair(connection: VixDiskLibConnection, path: &Path, repair: bool) -> u64 {
+    let path = c_path(path);
+    // SAFETY: the path is valid during the call.
+    unsafe { VixDiskLib_CheckRepair(connection, path.as_ptr(), i8::from(repair)) }
+}
+
+/// `Attach`.
+pub(crate) fn attach(parent: VixDiskLibHandle, child: VixDiskLibHandle) -> u64 {
+    // SAFETY: handles or anything else.
+    unsafe { VixDiskLib_Attach(parent, child) }
+}
+
+/// `IsAttachPossible`.
+pub(crate) fn is_attach_possible(parent: VixDiskLibHandle, child: VixDiskLibHandle) -> u64 {
+    // SAFETY: handles or anything else.
+    unsafe { VixDiskLib_IsAttachPossible(parent, child) }
+}
+
+/// `SpaceNeededForClone`.
+pub(crate) fn space_needed(disk: VixDiskLibHandle, disk_type: u32) -> Result<u64, u64> {
+    let mut bytes = 0;
+    // SAFETY: the out pointer is writable.
+    let code = unsafe {
+        VixDiskLib_SpaceNeededForClone(disk, VixDiskLibDiskType(disk_type), &raw mut bytes)
+    };
+    if code == 0 { Ok(bytes) } else { Err(code) }
+}

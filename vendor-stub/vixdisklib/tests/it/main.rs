@@ -14,6 +14,7 @@ mod harness;
 mod loaded;
 mod local;
 mod local_disk;
+mod maintenance;
 mod managed;
 mod queries;
 mod sanitizer;
