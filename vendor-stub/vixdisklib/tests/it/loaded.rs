@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::harness::*;
 
 /// The library that Cargo built beside this test.
-fn built() -> PathBuf {
+pub(crate) fn built() -> PathBuf {
     let program = std::env::current_exe().unwrap();
     program.with_file_name("libvixDiskLib.so")
 }

@@ -1,4 +1,4 @@
-//! The checklist of a stand-in library ("VDDK reference" 10.5), called function by function.
+//! What a stand-in library must do ("VDDK API reference", 10.5), called function by function.
 //!
 //! The library can be initialised once a process, so tests that do run in processes of their own.
 
@@ -7,6 +7,7 @@
 mod asynchronous;
 mod before_start;
 mod changes;
+mod checklist;
 mod configuration;
 mod exports;
 mod faults;

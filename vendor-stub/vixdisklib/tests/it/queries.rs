@@ -9,7 +9,7 @@ use vixDiskLib::*;
 use crate::harness::*;
 
 /// `QueryAllocatedBlocks` and `FreeBlockList`.
-fn allocated(
+pub(crate) fn allocated(
     disk: VixDiskLibHandle,
     start: u64,
     sectors: u64,
@@ -81,7 +81,9 @@ fn allocated_blocks_follow_every_rule() {
 }
 
 /// The sizing call and the copying call, as a backup program makes them.
-fn sized(mut call: impl FnMut(*mut c_char, usize, *mut usize) -> u64) -> Result<Vec<u8>, u64> {
+pub(crate) fn sized(
+    mut call: impl FnMut(*mut c_char, usize, *mut usize) -> u64,
+) -> Result<Vec<u8>, u64> {
     let mut needed = 0;
     let code = call(null_mut(), 0, &raw mut needed);
     if code != 24 {
