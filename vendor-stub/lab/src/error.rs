@@ -152,8 +152,8 @@ pub enum Error {
         /// Where and why.
         source: toml::de::Error,
     },
-    /// Faults that cannot be written as TOML.
-    #[error("faults cannot be written")]
+    /// Faults or performance that cannot be written as TOML.
+    #[error("settings cannot be written")]
     FaultsWrite {
         /// Why.
         source: toml::ser::Error,

@@ -1,8 +1,12 @@
 //! Faults: what shall go wrong, and when.
 
+mod fault;
+
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -10,63 +14,26 @@ use std::time::SystemTime;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+pub use fault::{BlocksLie, Crash, Fault, Lie, TextLie};
+
 use crate::random::hex;
 use crate::state::{read_if_there, remove_if_there, replace};
 use crate::{Error, Lab};
 
-/// How an answer of `QueryChangedDiskAreas` lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Lie {
-    /// The page has length 0.
-    StalledPage,
-    /// The page starts elsewhere than asked.
-    WrongStart,
-    /// An area leaves the page.
-    OutOfPage,
-    /// An area ends behind the disk.
-    BeyondCapacity,
-    /// The page is shorter than it should be, and the rest never comes.
-    EmptyEnd,
-    /// Two areas overlap.
-    Overlap,
-    /// An area is missing.
-    Omit,
-}
-
-/// One fault. What is `None` has its default or does not happen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fault {
-    /// SOAP method or VixDiskLib function.
-    pub call: String,
-    /// Fires first on this call of the process, from 1; default 1.
-    pub nth: Option<u64>,
-    /// For how many calls in a row; 0 = for ever; default 1.
-    pub count: Option<u64>,
-    /// Fires in one process only, and once.
-    pub once: Option<bool>,
-    /// Error code to return (VixDiskLib).
-    pub code: Option<u64>,
-    /// Type of the fault to return (SOAP).
-    pub fault: Option<String>,
-    /// Text that goes with it.
-    pub message: Option<String>,
-    /// Wait this long first, in milliseconds.
-    pub delay_ms: Option<u64>,
-    /// Answer with this HTTP status and a page of HTML.
-    pub http_status: Option<u16>,
-    /// Cut the answer after that many bytes.
-    pub truncate: Option<usize>,
-    /// Lie in this way.
-    pub lie: Option<Lie>,
-}
-
 /// The faults of a lab. All handles of a process share their counters.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Faults {
     lab: Lab,
+    file: PathBuf,
+    shared: Arc<Mutex<Counted>>,
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faults")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Lab {
@@ -76,7 +43,11 @@ impl Lab {
 
     /// The faults of this lab.
     pub fn faults(&self) -> Faults {
-        Faults { lab: self.clone() }
+        Faults {
+            lab: self.clone(),
+            file: self.faults_file(),
+            shared: shared(self.root()),
+        }
     }
 
     /// Replaces the faults of this lab. Counters start again, and faults that fired `once` may
@@ -111,9 +82,12 @@ impl Faults {
     ///
     /// [`Error::Toml`] and [`Error::InvalidFault`] for a bad file, [`Error::Io`].
     pub fn next(&self, call: &str) -> Result<Option<Fault>, Error> {
-        let shared = shared(self.lab.root());
-        let mut counted = locked(&shared);
-        counted.reload(&self.lab.faults_file())?;
+        let mut counted = locked(&self.shared);
+        counted.reload(&self.file)?;
+        if counted.faults.is_empty() {
+            // Counting starts with the next version of the file anyway.
+            return Ok(None);
+        }
         let count = {
             let count = counted.calls.entry(call.into()).or_default();
             *count += 1;
@@ -125,6 +99,29 @@ impl Faults {
             }
         }
         Ok(None)
+    }
+
+    /// Are there faults to look at? As cheap as a look at the file's time and length, for callers
+    /// that ask often.
+    ///
+    /// # Errors
+    ///
+    /// As [`Faults::next`].
+    pub fn any(&self) -> Result<bool, Error> {
+        let mut counted = locked(&self.shared);
+        counted.reload(&self.file)?;
+        Ok(!counted.faults.is_empty())
+    }
+
+    /// Is a fault that fired still one of the lab's faults?
+    ///
+    /// # Errors
+    ///
+    /// As [`Faults::next`].
+    pub fn stands(&self, fault: &Fault) -> Result<bool, Error> {
+        let mut counted = locked(&self.shared);
+        counted.reload(&self.file)?;
+        Ok(counted.faults.contains(fault))
     }
 
     /// May this process fire the fault? A fault that fires once leaves a marker.
@@ -147,16 +144,6 @@ impl Faults {
     }
 }
 
-impl Fault {
-    fn fires_on(&self, call_number: u64) -> bool {
-        let first = self.nth.unwrap_or(1);
-        match self.count.unwrap_or(1) {
-            0 => call_number >= first,
-            count => (first..first.saturating_add(count)).contains(&call_number),
-        }
-    }
-}
-
 /// The form of `faults.toml`.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -168,8 +155,8 @@ struct Table {
 /// What a process knows about the faults of one lab.
 #[derive(Default)]
 struct Counted {
-    /// Modification time and length of the file that was read; `None` = no file.
-    seen: Option<(SystemTime, u64)>,
+    /// Modification time, length and inode of the file that was read; `None` = no file.
+    seen: Option<(SystemTime, u64, u64)>,
     faults: Vec<Fault>,
     calls: HashMap<String, u64>,
 }
@@ -181,6 +168,7 @@ impl Counted {
             Ok(metadata) => Some((
                 metadata.modified().map_err(Error::io("look at", path))?,
                 metadata.len(),
+                metadata.ino(),
             )),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(Error::io("look at", path)(error)),
@@ -213,11 +201,8 @@ fn check(faults: &[Fault], path: &Path) -> Result<(), Error> {
                 reason,
             })
         };
-        if fault.call.is_empty() {
-            return refused("no call named");
-        }
-        if fault.nth == Some(0) {
-            return refused("nth counts from 1");
+        if let Some(reason) = fault.refusal() {
+            return refused(reason);
         }
     }
     Ok(())
@@ -237,115 +222,4 @@ fn locked(counted: &Mutex<Counted>) -> MutexGuard<'_, Counted> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::SiteSpec;
-
-    fn lab() -> (tempfile::TempDir, Lab) {
-        let folder = tempfile::tempdir().unwrap();
-        let lab = Lab::create(folder.path(), SiteSpec::default()).unwrap();
-        (folder, lab)
-    }
-
-    fn fired(faults: &Faults, call: &str, calls: usize) -> Vec<bool> {
-        (0..calls)
-            .map(|_| faults.next(call).unwrap().is_some())
-            .collect()
-    }
-
-    #[test]
-    fn nth_and_count_say_which_calls() {
-        let (_folder, lab) = lab();
-        assert_eq!(lab.faults().next("A").unwrap(), None);
-        let fault = Fault {
-            call: "A".into(),
-            nth: Some(2),
-            count: Some(2),
-            code: Some(14009),
-            ..Fault::default()
-        };
-        lab.set_faults(std::slice::from_ref(&fault)).unwrap();
-        // All handles of a process count together, also those on another path to the folder.
-        let other = Lab::open(&lab.root().join("vm/..")).unwrap().faults();
-        assert_eq!(fired(&other, "B", 2), [false, false]);
-        assert_eq!(fired(&lab.faults(), "A", 1), [false]);
-        assert_eq!(other.next("A").unwrap(), Some(fault));
-        assert_eq!(fired(&lab.faults(), "A", 3), [true, false, false]);
-
-        lab.set_faults(&[Fault {
-            call: "A".into(),
-            count: Some(0),
-            ..Fault::default()
-        }])
-        .unwrap();
-        assert_eq!(fired(&other, "A", 3), [true, true, true]);
-        lab.set_faults(&[]).unwrap();
-        assert_eq!(fired(&other, "A", 1), [false]);
-    }
-
-    #[test]
-    fn once_is_consumed_across_processes() {
-        let (_folder, lab) = lab();
-        let once = Fault {
-            call: "A".into(),
-            count: Some(0),
-            once: Some(true),
-            ..Fault::default()
-        };
-        lab.set_faults(std::slice::from_ref(&once)).unwrap();
-        assert_eq!(fired(&lab.faults(), "A", 3), [true, false, false]);
-        // Another process has counters of its own and meets the marker.
-        *locked(&shared(lab.root())) = Counted::default();
-        assert_eq!(fired(&lab.faults(), "A", 1), [false]);
-        lab.set_faults(&[once]).unwrap();
-        assert_eq!(fired(&lab.faults(), "A", 2), [true, false]);
-    }
-
-    #[test]
-    fn the_documented_file_parses_and_a_changed_one_is_read_again() {
-        let (_folder, lab) = lab();
-        let text = "[[fault]]\ncall = \"QueryChangedDiskAreas\"\nnth = 1\ncount = 1\nonce = false\ncode = 14009\n\
-            fault = \"FileFault\"\nmessage = \"text\"\ndelay_ms = 200\nhttp_status = 502\ntruncate = 100\n\
-            lie = \"stalled-page\"\n";
-        fs::write(lab.faults_file(), text).unwrap();
-        let fault = lab.faults().next("QueryChangedDiskAreas").unwrap().unwrap();
-        assert_eq!(
-            (fault.lie, fault.http_status, fault.truncate),
-            (Some(Lie::StalledPage), Some(502), Some(100))
-        );
-        fs::write(lab.faults_file(), "[[fault]]\ncall = \"Login\"\n").unwrap();
-        assert_eq!(fired(&lab.faults(), "Login", 2), [true, false]);
-        fs::remove_file(lab.faults_file()).unwrap();
-        assert_eq!(fired(&lab.faults(), "Login", 1), [false]);
-    }
-
-    #[test]
-    fn bad_faults_are_refused() {
-        let (_folder, lab) = lab();
-        for text in [
-            "[[fault]]\n",
-            "[[fault]]\ncall = \"A\"\nwhat = 1\n",
-            "[[fault]]\ncall = \"A\"\nlie = \"x\"\n",
-            "\u{ff}(",
-        ] {
-            fs::write(lab.faults_file(), text).unwrap();
-            assert!(
-                matches!(lab.faults().next("A"), Err(Error::Toml { .. })),
-                "{text}"
-            );
-        }
-        for fault in [
-            Fault::default(),
-            Fault {
-                call: "A".into(),
-                nth: Some(0),
-                ..Fault::default()
-            },
-        ] {
-            assert!(matches!(
-                lab.set_faults(&[fault]),
-                Err(Error::InvalidFault { .. })
-            ));
-        }
-    }
-}
+mod tests;

@@ -12,7 +12,8 @@
 //! LAB/kit/                 the library as a client installs it, with standin.toml
 //! LAB/journal.jsonl        every call the stand-ins served
 //! LAB/faults.toml          what shall go wrong, and when
-//! LAB/lock, journal.lock, holds/, nfc-links/, fault-markers/
+//! LAB/performance.toml     how fast the hosts are, where it is set
+//! LAB/lock, journal.lock, holds/, fault-markers/, nfc/, nfc-links/
 //! ```
 //!
 //! # What it does for you
@@ -73,7 +74,9 @@ mod journal;
 mod kit;
 mod machine;
 mod made;
+mod nfc;
 mod nfc_link;
+mod performance;
 mod provision;
 mod query;
 mod random;
@@ -89,13 +92,15 @@ mod vmx;
 pub use attachment::Attachment;
 pub use datastore::{Datastore, DatastoreKind, DatastoreSpec};
 pub use error::{Error, Kind};
-pub use faults::{Fault, Faults, Lie};
+pub use faults::{BlocksLie, Crash, Fault, Faults, Lie, TextLie};
 pub use hold::DiskHold;
 pub use hot_add::{CleanedUp, HotAddRefusal, HotAddSpec, HotAdded};
 pub use journal::{Entry, Journal};
 pub use kit::{KitSpec, library_major};
 pub use machine::Machine;
+pub use nfc::{NfcBandwidth, NfcMemory};
 pub use nfc_link::NfcLink;
+pub use performance::Performance;
 pub use query::{Area, ChangedAreas, ChangedAreasError};
 pub use root::Lab;
 pub use site::{ComputeResource, Datacenter, Folder, Host, ResourcePool, Site, SiteSpec, User};
