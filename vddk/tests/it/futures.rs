@@ -69,7 +69,7 @@ fn a_future_ends_by_the_time_out_though_no_completion_comes() {
             let kit = Kit::new();
             kit.fault(Fault {
                 call: "VixDiskLib_ReadAsync.callback".to_owned(),
-                nth: Some(1),
+                count: Some(2),
                 delay_ms: Some(5_000),
                 ..Fault::default()
             });

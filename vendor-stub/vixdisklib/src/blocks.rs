@@ -1,5 +1,8 @@
 //! Allocated blocks.
 
+mod lie;
+
+use lab::BlocksLie;
 use vddk_sys::{self as sys, VixDiskLibBlock, VixDiskLibBlockList, VixDiskLibHandle, VixError};
 use vmdk::SectorRun;
 
@@ -23,11 +26,12 @@ pub unsafe extern "C" fn VixDiskLib_QueryAllocatedBlocks(
     chunk_sectors: u64,
     list: *mut *mut VixDiskLibBlockList,
 ) -> VixError {
-    boundary::code("VixDiskLib_QueryAllocatedBlocks", |call| {
+    boundary::noted("VixDiskLib_QueryAllocatedBlocks", |call| {
         call.note("handle", handle.addr());
         call.note("start_sector", start_sector);
         call.note("sectors", sectors);
         call.note("chunk_sectors", chunk_sectors);
+        call.go()?;
         if list.is_null() {
             return Err(Failure::argument("blockList is null"));
         }
@@ -42,9 +46,20 @@ pub unsafe extern "C" fn VixDiskLib_QueryAllocatedBlocks(
             start_sector,
             sectors,
         };
-        let chunks = whole_chunks(&runs, &range, chunk_sectors);
+        let mut chunks = whole_chunks(&runs, &range, chunk_sectors);
+        let ordered = call.ordered().blocks();
+        if let Some(ordered) = ordered {
+            chunks = lie::told(ordered, chunks, &range, chunk_sectors);
+        }
         call.note("blocks", chunks.len());
-        let object = give(&chunks)?;
+        let object = match ordered {
+            Some(BlocksLie::Null) => std::ptr::null_mut(),
+            Some(BlocksLie::AbsurdCount) => give(&[], u32::MAX)?,
+            _ => {
+                let count = u32::try_from(chunks.len()).map_err(|_| no_memory())?;
+                give(&chunks, count)?
+            }
+        };
         // SAFETY: not null, and the caller promises the rest.
         unsafe { list.write(object) };
         Ok(sys::VIX_OK)
@@ -119,10 +134,13 @@ fn whole_chunks(runs: &[SectorRun], range: &SectorRun, chunk_sectors: u64) -> Ve
     chunks
 }
 
-/// Gives a list out: 8 bytes and 16 for each block, at least the 24 of the structure.
-fn give(chunks: &[SectorRun]) -> Result<*mut VixDiskLibBlockList, Failure> {
-    let no_memory = || Failure::new(sys::VIX_E_OUT_OF_MEMORY, "no memory for the blocks");
-    let count = u32::try_from(chunks.len()).map_err(|_| no_memory())?;
+fn no_memory() -> Failure {
+    Failure::new(sys::VIX_E_OUT_OF_MEMORY, "no memory for the blocks")
+}
+
+/// Gives a list out: 8 bytes and 16 for each block, at least the 24 of the structure. It says that
+/// it holds `count` blocks.
+fn give(chunks: &[SectorRun], count: u32) -> Result<*mut VixDiskLibBlockList, Failure> {
     let block_bytes = size_of::<VixDiskLibBlock>();
     let header_bytes = size_of::<VixDiskLibBlockList>() - block_bytes;
     let size_bytes = header_bytes + block_bytes * chunks.len().max(1);

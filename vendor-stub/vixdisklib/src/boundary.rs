@@ -1,24 +1,27 @@
 //! What every exported function does besides its work: faults, journal, log, no unwinding.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use vddk_sys::{VIX_E_FAIL, VixError};
 
+use crate::disk;
 use crate::error::Failure;
+use crate::fault::Ordered;
 use crate::journal;
 use crate::library;
 use crate::log;
 use crate::va_list::Arg;
 
-/// One call: what the journal will say about it.
+/// One call: what the journal will say about it, and what a fault orders for it.
 #[derive(Debug)]
 pub(crate) struct Call {
     name: &'static str,
     args: Map<String, Value>,
     journalled: bool,
+    ordered: Ordered,
+    /// The orders were not carried out yet.
+    armed: bool,
 }
 
 impl Call {
@@ -32,9 +35,61 @@ impl Call {
         &self.args
     }
 
-    /// The name of the function.
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
+    /// What a fault of the lab orders for this call.
+    pub(crate) fn ordered(&self) -> &Ordered {
+        &self.ordered
+    }
+
+    /// Takes the orders for this call again: when it began, its lab was not known yet.
+    pub(crate) fn take_orders(&mut self) {
+        self.ordered = Ordered::next(self.name);
+        self.armed = true;
+    }
+
+    /// Carries a fault out, once the arguments are noted and before the work.
+    ///
+    /// # Errors
+    ///
+    /// The failure that is ordered; one with code 0 stands for a success without work.
+    pub(crate) fn go(&mut self) -> Result<(), Failure> {
+        self.strike();
+        self.fail()
+    }
+
+    /// As [`Call::go`], for a write. True: half of it is to be written before it fails for want
+    /// of space.
+    pub(crate) fn go_writing(&mut self) -> Result<bool, Failure> {
+        if self.ordered.disk_full() {
+            self.strike();
+            self.armed = false;
+            return Ok(true);
+        }
+        self.go().map(|()| false)
+    }
+
+    /// Delay, hanging, the end of the process.
+    fn strike(&mut self) {
+        if let Some(crash) = self.ordered.crash_name() {
+            let args = Value::from(self.args.clone());
+            journal::record(self.name, args, json!({ "crash": crash }));
+        }
+        self.ordered.strike();
+    }
+
+    /// Fails if that is ordered; once a call.
+    fn fail(&mut self) -> Result<(), Failure> {
+        if !std::mem::take(&mut self.armed) {
+            return Ok(());
+        }
+        let Some(failure) = self.ordered.failure() else {
+            return Ok(());
+        };
+        if self.ordered.loses_link()
+            && let Some(handle) = self.args.get("handle").and_then(Value::as_u64)
+        {
+            disk::lose_link(handle as usize, failure.code);
+        }
+        Err(failure)
     }
 
     /// Writes the line of this call now, while its lab is still known.
@@ -49,14 +104,28 @@ impl Call {
     }
 }
 
-/// Runs a function that returns an error code. `Ok` carries the code of success, 0 or 25000.
+/// Runs a function that returns an error code. `Ok` carries the code of success, 0 or 25000. A
+/// fault comes before anything else, so that the journal knows no arguments of such a call.
 pub(crate) fn code(
     name: &'static str,
     body: impl FnOnce(&mut Call) -> Result<u32, Failure>,
 ) -> VixError {
-    run(name, |call| match inject(name) {
-        Some(failure) => Err(failure),
-        None => body(call),
+    noted(name, |call| {
+        call.go()?;
+        body(call)
+    })
+}
+
+/// As [`code`], but `body` notes its arguments and then calls [`Call::go`]. If it does not, the
+/// call does its work and fails afterwards.
+pub(crate) fn noted(
+    name: &'static str,
+    body: impl FnOnce(&mut Call) -> Result<u32, Failure>,
+) -> VixError {
+    run(name, |call| {
+        let done = body(call)?;
+        call.fail()?;
+        Ok(done)
     })
 }
 
@@ -66,13 +135,15 @@ pub(crate) fn ending(
     body: impl FnOnce(&mut Call) -> Result<u32, Failure>,
 ) -> VixError {
     run(name, |call| {
-        let fault = inject(name);
+        call.strike();
         let done = body(call)?;
-        fault.map_or(Ok(done), Err)
+        call.fail()?;
+        Ok(done)
     })
 }
 
-/// Runs a function that returns no error code; `fallback` if it fails.
+/// Runs a function that returns no error code; `fallback` if it fails. Of a fault it knows
+/// delays, crashes and the texts that the function looks up by itself.
 pub(crate) fn value<T>(
     name: &'static str,
     fallback: T,
@@ -80,51 +151,11 @@ pub(crate) fn value<T>(
 ) -> T {
     let mut result = None;
     run(name, |call| {
+        call.strike();
         result = Some(body(call)?);
         Ok(0)
     });
     result.unwrap_or(fallback)
-}
-
-/// The failure that a fault of the lab asks for, after the delay it asks for.
-pub(crate) fn inject(name: &str) -> Option<Failure> {
-    let ordered = ordered(name);
-    thread::sleep(ordered.delay);
-    ordered.failure
-}
-
-/// What a fault of the lab asks for.
-#[derive(Debug, Default)]
-pub(crate) struct Ordered {
-    /// To wait before anything else.
-    pub(crate) delay: Duration,
-    /// To fail with.
-    pub(crate) failure: Option<Failure>,
-}
-
-/// Counts a call, and tells what a fault of the lab asks for.
-pub(crate) fn ordered(name: &str) -> Ordered {
-    let Some(fault) = next_fault(name) else {
-        return Ordered::default();
-    };
-    let delay = Duration::from_millis(fault.delay_ms.unwrap_or(0));
-    let failure = fault.code.map(|code| {
-        let message = fault.message.unwrap_or_else(|| "fault of the lab".into());
-        Failure::new(u32::try_from(code).unwrap_or(VIX_E_FAIL), message)
-    });
-    Ordered { delay, failure }
-}
-
-fn next_fault(name: &str) -> Option<lab::Fault> {
-    let lab = library::lab()?;
-    match lab.faults().next(name) {
-        Ok(fault) => fault,
-        Err(error) => {
-            let error = log::c_text(&error.to_string());
-            log::warn(c"VixDiskLib: faults not read: %s\n", &[Arg::Text(&error)]);
-            None
-        }
-    }
 }
 
 fn run(name: &'static str, body: impl FnOnce(&mut Call) -> Result<u32, Failure>) -> VixError {
@@ -134,10 +165,15 @@ fn run(name: &'static str, body: impl FnOnce(&mut Call) -> Result<u32, Failure>)
         name,
         args: Map::new(),
         journalled: true,
+        ordered: Ordered::default(),
+        armed: true,
     };
     // Nothing of ours is half changed when a body unwinds: tables are changed in one step, and
     // poisoned locks are taken all the same.
-    let done = catch_unwind(AssertUnwindSafe(|| body(&mut call)));
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        call.ordered = Ordered::next(name);
+        body(&mut call)
+    }));
     let (code, failure) = match done {
         Ok(Ok(code)) => (code, None),
         Ok(Err(failure)) => (failure.code, Some(failure)),

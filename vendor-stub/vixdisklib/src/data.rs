@@ -9,6 +9,7 @@ use crate::async_io::{self, Job, Request};
 use crate::boundary::{self, Call};
 use crate::disk::{self, Disk};
 use crate::error::Failure;
+use crate::fault::Ordered;
 use crate::journal::{Move, Tally};
 use crate::library;
 
@@ -24,12 +25,15 @@ pub unsafe extern "C" fn VixDiskLib_Read(
     sectors: u64,
     buffer: *mut u8,
 ) -> VixError {
-    boundary::code("VixDiskLib_Read", |call| {
+    boundary::noted("VixDiskLib_Read", |call| {
         let range = (start_sector, sectors);
+        note(call, handle, range);
+        call.go()?;
         let (disk, length_bytes) = begin(call, handle, Move::Read, range, buffer)?;
         // SAFETY: checked not to be null; the caller promises the length.
         let buffer = unsafe { std::slice::from_raw_parts_mut(buffer, length_bytes) };
-        disk.image.read(start_sector, buffer)?;
+        disk.engine
+            .round_trip(length_bytes, || disk.image.read(start_sector, buffer))?;
         moved(call, &disk, Move::Read, length_bytes)?;
         Ok(sys::VIX_OK)
     })
@@ -47,12 +51,20 @@ pub unsafe extern "C" fn VixDiskLib_Write(
     sectors: u64,
     buffer: *const u8,
 ) -> VixError {
-    boundary::code("VixDiskLib_Write", |call| {
+    boundary::noted("VixDiskLib_Write", |call| {
         let range = (start_sector, sectors);
+        note(call, handle, range);
+        let full = call.go_writing()?;
         let (disk, length_bytes) = begin(call, handle, Move::Write, range, buffer)?;
         // SAFETY: checked not to be null; the caller promises the length.
         let data = unsafe { std::slice::from_raw_parts(buffer, length_bytes) };
-        disk.image.write(start_sector, data)?;
+        if full {
+            disk.image
+                .write(start_sector, &data[..async_io::half(length_bytes)])?;
+            return Err(Failure::new(sys::VIX_E_DISK_FULL, "the storage is full"));
+        }
+        disk.engine
+            .round_trip(length_bytes, || disk.image.write(start_sector, data))?;
         moved(call, &disk, Move::Write, length_bytes)?;
         Ok(sys::VIX_OK)
     })
@@ -73,7 +85,7 @@ pub unsafe extern "C" fn VixDiskLib_ReadAsync(
     callback: VixDiskLibCompletionCB,
     callback_data: *mut c_void,
 ) -> VixError {
-    boundary::code("VixDiskLib_ReadAsync", |call| {
+    boundary::noted("VixDiskLib_ReadAsync", |call| {
         let range = (start_sector, sectors);
         // SAFETY: the caller promises it.
         unsafe {
@@ -106,7 +118,7 @@ pub unsafe extern "C" fn VixDiskLib_WriteAsync(
     callback: VixDiskLibCompletionCB,
     callback_data: *mut c_void,
 ) -> VixError {
-    boundary::code("VixDiskLib_WriteAsync", |call| {
+    boundary::noted("VixDiskLib_WriteAsync", |call| {
         let range = (start_sector, sectors);
         let buffer = buffer.cast_mut();
         // SAFETY: the caller promises it; a write only reads the buffer.
@@ -138,13 +150,15 @@ unsafe fn submit(
     callback: VixDiskLibCompletionCB,
     callback_data: *mut c_void,
 ) -> Result<u32, Failure> {
+    note(call, handle, range);
+    call.go()?;
     let (disk, length_bytes) = begin(call, handle, kind, range, buffer)?;
     let callback = callback.ok_or_else(|| Failure::argument("the callback is null"))?;
     let job = Job {
         kind,
         start_sector: range.0,
         length_bytes,
-        fault: boundary::ordered(&format!("{}.callback", kind.name())),
+        fault: Ordered::next_callback(kind.name()),
         about: call.noted().clone(),
     };
     // Counted before the callback can come: a program may wait for that and then look.
@@ -155,6 +169,13 @@ unsafe fn submit(
     Ok(sys::VIX_ASYNC)
 }
 
+/// Notes what a request is about.
+fn note(call: &mut Call, handle: VixDiskLibHandle, (start_sector, sectors): (u64, u64)) {
+    call.note("handle", handle.addr());
+    call.note("start_sector", start_sector);
+    call.note("sectors", sectors);
+}
+
 /// Checks a request, and gives the disk and the length of the buffer in bytes.
 fn begin(
     call: &mut Call,
@@ -163,9 +184,6 @@ fn begin(
     (start_sector, sectors): (u64, u64),
     buffer: *const u8,
 ) -> Result<(Arc<Disk>, usize), Failure> {
-    call.note("handle", handle.addr());
-    call.note("start_sector", start_sector);
-    call.note("sectors", sectors);
     let disk = disk::get(handle)?;
     call.note("path", disk.path.as_str());
     disk.claim(kind)?;
@@ -207,9 +225,10 @@ pub unsafe extern "C" fn VixDiskLib_Wait(handle: VixDiskLibHandle) -> VixError {
     boundary::ending("VixDiskLib_Wait", |call| {
         call.note("handle", handle.addr());
         async_io::refuse_in_callback()?;
-        let disk = disk::get(handle)?;
+        let disk = disk::get_even_lost(handle)?;
         disk.engine.wait();
         Tally::write(&disk.about(), disk.tally.take());
+        disk.engine.check_link()?;
         Ok(sys::VIX_OK)
     })
 }

@@ -50,10 +50,29 @@ pub(crate) static DISKS: Handles<Disk> = Handles::new(0xD0_0000);
 /// # Errors
 ///
 /// `VIX_E_INVALID_HANDLE` for null and for one that is not open.
+/// The code of its loss when its link to the host was lost ("VDDK API reference", 3.3).
 pub(crate) fn get(handle: VixDiskLibHandle) -> Result<Arc<Disk>, Failure> {
+    let disk = get_even_lost(handle)?;
+    disk.engine.check_link()?;
+    Ok(disk)
+}
+
+/// As [`get`], for what works without a link.
+///
+/// # Errors
+///
+/// `VIX_E_INVALID_HANDLE` for null and for one that is not open.
+pub(crate) fn get_even_lost(handle: VixDiskLibHandle) -> Result<Arc<Disk>, Failure> {
     DISKS
         .get(handle.addr())
         .ok_or_else(|| Failure::new(sys::VIX_E_INVALID_HANDLE, "the disk is not open"))
+}
+
+/// Cuts the link of a disk, if one of that handle is open.
+pub(crate) fn lose_link(handle: usize, code: u32) {
+    if let Some(disk) = DISKS.get(handle) {
+        disk.engine.lose_link(code);
+    }
 }
 
 impl Disk {

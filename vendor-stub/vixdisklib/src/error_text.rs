@@ -2,9 +2,11 @@
 
 use std::ffi::c_char;
 
+use lab::TextLie;
 use vddk_sys::{self as sys, VixError};
 
 use crate::boundary;
+use crate::fault;
 use crate::log;
 use crate::memory::{self, Kind};
 
@@ -22,7 +24,11 @@ pub unsafe extern "C" fn VixDiskLib_GetErrorText(
     let null = std::ptr::null_mut();
     boundary::value("VixDiskLib_GetErrorText", null, |call| {
         call.note("error", error);
-        let text = text_of((error & 0xFFFF) as u32).as_bytes();
+        let text = match call.ordered().text() {
+            None => text_of((error & 0xFFFF) as u32).as_bytes(),
+            Some(TextLie::Null) => return Ok(null),
+            Some(_) => fault::NOT_UTF8.to_bytes(),
+        };
         let object = memory::allocate(Kind::ErrorText, text.len() + 1).cast::<u8>();
         if !object.is_null() {
             // SAFETY: the memory is new, zeroed, and one byte longer than the text.

@@ -2,12 +2,14 @@
 
 use std::ffi::{c_char, c_void};
 
+use lab::TextLie;
 use vddk_sys::{self as sys, VixDiskLibHandle, VixDiskLibInfo, VixError};
 use vddk_sys::{VixDiskLibAdapterType as Adapter, VixDiskLibGeometry};
 
 use crate::boundary;
 use crate::disk;
 use crate::error::Failure;
+use crate::fault;
 use crate::image::SECTOR_BYTES;
 use crate::interface;
 use crate::log;
@@ -23,14 +25,15 @@ pub unsafe extern "C" fn VixDiskLib_GetInfo(
     handle: VixDiskLibHandle,
     info: *mut *mut VixDiskLibInfo,
 ) -> VixError {
-    boundary::code("VixDiskLib_GetInfo", |call| {
+    boundary::noted("VixDiskLib_GetInfo", |call| {
         call.note("handle", handle.addr());
+        call.go()?;
         if info.is_null() {
             return Err(Failure::argument("info is null"));
         }
         let disk = disk::get(handle)?;
         let facts = disk.image.with(|disk| Ok(Facts::of(disk)))?;
-        let object = facts.give()?;
+        let object = facts.give(call.ordered().text())?;
         // SAFETY: not null, and the caller promises the rest.
         unsafe { info.write(object) };
         Ok(sys::VIX_OK)
@@ -61,7 +64,10 @@ pub unsafe extern "C" fn VixDiskLib_FreeInfo(info: *mut VixDiskLibInfo) {
 pub unsafe extern "C" fn VixDiskLib_GetTransportMode(handle: VixDiskLibHandle) -> *const c_char {
     boundary::value("VixDiskLib_GetTransportMode", c"".as_ptr(), |call| {
         call.note("handle", handle.addr());
-        let disk = disk::get(handle)?;
+        if let Some(lie) = call.ordered().text() {
+            return Ok(fault::static_text(lie));
+        }
+        let disk = disk::get_even_lost(handle)?;
         let transport = disk.transport.to_str().unwrap_or_default();
         call.note("transport", transport);
         Ok(disk.transport.as_ptr())
@@ -120,10 +126,13 @@ impl Facts {
     }
 
     /// Gives the object out: the structure, and its strings behind it in the same memory.
-    fn give(self) -> Result<*mut VixDiskLibInfo, Failure> {
-        let parent_hint = self.parent_hint.map(|text| log::c_text(&text));
-        let uuid = self.uuid.map(|text| log::c_text(&text));
-        let strings = [parent_hint, uuid];
+    /// A fault may ask for other strings.
+    fn give(self, lie: Option<TextLie>) -> Result<*mut VixDiskLibInfo, Failure> {
+        let strings = [self.parent_hint, self.uuid].map(|text| match lie {
+            Some(TextLie::Null) => None,
+            Some(_) => Some(fault::NOT_UTF8.to_owned()),
+            None => text.map(|text| log::c_text(&text)),
+        });
         let texts = strings.iter().flatten();
         let text_bytes: usize = texts.map(|text| text.as_bytes_with_nul().len()).sum();
         let info_bytes = info_bytes();

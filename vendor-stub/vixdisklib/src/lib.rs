@@ -13,8 +13,9 @@
 //! | key | meaning |
 //! |---|---|
 //! | `lab` | path of the lab folder; a relative one counts from the file |
-//! | `async` | where requests complete: `"thread"` (default), `"inline"`, `"shuffled"` |
+//! | `async` | where requests complete: `"thread"`, `"inline"`, `"shuffled"`; default `thread` for disks of the lab and `inline` for local files |
 //! | `journal_reads` | `true`: one journal line a read, not one a handle |
+//! | `[performance]` | see Performance below |
 //!
 //! # What it checks
 //!
@@ -38,13 +39,50 @@
 //! Session logins, writing to disks of the lab, `Shrink`, `Defragment`, `Attach`,
 //! `IsAttachPossible`, `SpaceNeededForClone` and `CheckRepair` answer [`VIX_E_NOT_SUPPORTED`](vddk_sys::VIX_E_NOT_SUPPORTED). They are journalled all the same.
 //!
-//! # Journal and faults
+//! # Journal
 //!
-//! With a lab, every call is a line of `journal.jsonl` (`who` = `vixdisklib`, result `{"code": n}`);
-//! reads and writes are summed up and written by `Wait` and `Close`. A fault is named by the
-//! function, such as `VixDiskLib_Open`. A fault of an asynchronous function refuses the request;
-//! with `.callback` after the name the request is accepted and its callback gets the code. Calls
-//! that end something (`Close`, `Disconnect`, `Flush`, `Wait`) do their work and then return the code.
+//! With a lab, every call is a line of `journal.jsonl` (`who` = `vixdisklib`, result `{"code": n}`)
+//! with its arguments, never with a secret; reads and writes are summed up and written by `Wait`
+//! and `Close`. A failed read or write has a line of its own.
+//!
+//! # Faults
+//!
+//! `LAB/faults.toml` holds tables `[[fault]]`; [`lab::Fault`] describes all keys. Which calls:
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `call` | the function, such as `VixDiskLib_Open`; with `.callback` behind an asynchronous one its completion |
+//! | `nth`, `count` | first call (1) and how many in a row (1; 0 = for ever), counted in each process |
+//! | `rate`, `seed` | the chance of each of those calls; the same calls of every run |
+//! | `pid`, `once` | in that process only; in one process only, and once |
+//!
+//! What happens:
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `code`, `message` | the call fails; 0 = it succeeds and does nothing. A refused request has no callback |
+//! | `delay_ms` | it waits first; with `count = 0` a latency of every request. A callback comes late, others overtake it |
+//! | `hang_until_ms` | it waits until that time (since 1970) or until the lab has other faults |
+//! | `crash` | `segv`, `abort` or `kill` ends the process; the journal says so first |
+//! | `lose_link` | it fails (14011), and so does every call on the handle until the disk is opened anew |
+//! | `disk_full` | half of a write is written, and 8 is returned |
+//! | `never` | the callback never comes; `Wait` and `Close` wait for ever, `Exit` does not |
+//! | `blocks` | a false list of allocated blocks: [`lab::BlocksLie`] |
+//! | `text` | `null` or `not-utf8` from `GetErrorText`, `GetTransportMode`, `ListTransportModes`, in `GetInfo` and in metadata; `AllocateConnectParams` gives null |
+//! | `required_bytes` | the length that metadata are said to need |
+//!
+//! Calls that end something (`Close`, `Disconnect`, `Flush`, `Wait`) do their work and then return
+//! the code. A callback that comes twice is not offered: the real library has none. What is called
+//! before `InitEx` knows no lab, so no faults and no journal.
+//!
+//! # Performance
+//!
+//! The table `[performance]` of `standin.toml`, or `LAB/performance.toml`, which
+//! [`lab::Lab::set_performance`] writes; [`lab::Performance`] describes the keys. It holds for
+//! disks of the lab. A synchronous request costs one round trip; asynchronous ones overlap up to
+//! the number of AIO buffers of VDDK's configuration file. Requests over NBD and NBDSSL of more than
+//! 2 MiB fail with 2 unless `max_request_bytes` says otherwise. Waits follow a clock, so that one
+//! wait that ends late delays no other.
 //!
 //! # Threads
 //!
@@ -67,6 +105,7 @@ mod async_io;
 mod blocks;
 mod boundary;
 mod change;
+mod clock;
 mod config;
 mod connect;
 mod connection;
@@ -74,6 +113,7 @@ mod data;
 mod disk;
 mod error;
 mod error_text;
+mod fault;
 mod handles;
 mod image;
 mod info;
@@ -84,6 +124,7 @@ mod log;
 mod memory;
 mod metadata;
 mod open;
+mod pace;
 mod params;
 mod script;
 mod start;

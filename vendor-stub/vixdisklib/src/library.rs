@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 
-use lab::Lab;
+use lab::{Faults, Lab};
 use vddk_sys as sys;
 
 use crate::config::Config;
@@ -18,6 +18,8 @@ pub(crate) struct Library {
     pub(crate) script: Script,
     /// VDDK's own settings.
     pub(crate) config: Config,
+    /// What shall go wrong; `None` without a lab.
+    faults: Option<Faults>,
     idle: Mutex<Option<Idle>>,
 }
 
@@ -57,6 +59,11 @@ pub(crate) fn lab() -> Option<Lab> {
     current().ok()?.script.lab.clone()
 }
 
+/// The faults of the lab, if the library is initialised and has one.
+pub(crate) fn faults() -> Option<Faults> {
+    current().ok()?.faults.clone()
+}
+
 /// Starts the library.
 ///
 /// # Errors
@@ -82,6 +89,7 @@ pub(crate) fn start(script: Script, config: Config) -> Result<(), Failure> {
         .map_err(|error| refused(format!("failed to start a thread: {error}")))?;
     let idle = Mutex::new(Some(Idle { stop, thread }));
     *state = State::Ready(Arc::new(Library {
+        faults: script.lab.as_ref().map(Lab::faults),
         script,
         config,
         idle,

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use vddk_sys::{self as sys, VixDiskLibHandle, VixError};
 
-use crate::boundary;
+use crate::boundary::{self, Call};
 use crate::disk;
 use crate::error::Failure;
 use crate::text;
@@ -24,11 +24,12 @@ pub unsafe extern "C" fn VixDiskLib_ReadMetadata(
     buffer_length: usize,
     required_length: *mut usize,
 ) -> VixError {
-    boundary::code("VixDiskLib_ReadMetadata", |call| {
+    boundary::noted("VixDiskLib_ReadMetadata", |call| {
         call.note("handle", handle.addr());
         // SAFETY: the caller promises it.
         let key = unsafe { text::required(key, "key") }?;
         call.note("key", key);
+        call.go()?;
         let disk = disk::get(handle)?;
         let value = disk
             .image
@@ -40,7 +41,7 @@ pub unsafe extern "C" fn VixDiskLib_ReadMetadata(
         let mut bytes = without_nul(&value);
         bytes.push(0);
         // SAFETY: the caller promises it.
-        unsafe { copy_out(&bytes, buffer, buffer_length, required_length) }
+        unsafe { copy_out(call, &bytes, buffer, buffer_length, required_length) }
     })
 }
 
@@ -57,8 +58,9 @@ pub unsafe extern "C" fn VixDiskLib_GetMetadataKeys(
     max_length: usize,
     required_length: *mut usize,
 ) -> VixError {
-    boundary::code("VixDiskLib_GetMetadataKeys", |call| {
+    boundary::noted("VixDiskLib_GetMetadataKeys", |call| {
         call.note("handle", handle.addr());
+        call.go()?;
         let disk = disk::get(handle)?;
         let all = disk.image.with(|disk| {
             let mut all = Vec::new();
@@ -70,7 +72,7 @@ pub unsafe extern "C" fn VixDiskLib_GetMetadataKeys(
             Ok(all)
         })?;
         // SAFETY: the caller promises it.
-        unsafe { copy_out(&all, keys, max_length, required_length) }
+        unsafe { copy_out(call, &all, keys, max_length, required_length) }
     })
 }
 
@@ -105,20 +107,31 @@ fn without_nul(text: &str) -> Vec<u8> {
     text.bytes().take_while(|byte| *byte != 0).collect()
 }
 
-/// Copies bytes into the caller's buffer if they fit, and says how many they are in any case.
+/// Copies bytes into the caller's buffer if they fit, and says how many they are in any case. A
+/// fault may ask for another length or for bytes that are not UTF-8.
 ///
 /// # Safety
 ///
 /// `buffer` must be null or writable for `length` bytes, `required` null or writable.
 unsafe fn copy_out(
+    call: &Call,
     bytes: &[u8],
     buffer: *mut c_char,
     length: usize,
     required: *mut usize,
 ) -> Result<u32, Failure> {
+    let ordered = call.ordered();
+    let mut bytes = bytes.to_vec();
+    if ordered.text().is_some() {
+        let no_end = bytes.iter_mut().filter(|byte| **byte != 0);
+        no_end.for_each(|byte| *byte = 0xFF);
+    }
+    let said = ordered.required_bytes().map_or(bytes.len(), |bytes| {
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    });
     if !required.is_null() {
         // SAFETY: not null, and the caller promises the rest.
-        unsafe { required.write(bytes.len()) };
+        unsafe { required.write(said) };
     }
     if buffer.is_null() || length < bytes.len() {
         return Err(Failure::quiet(sys::VIX_E_BUFFER_TOOSMALL));

@@ -69,7 +69,7 @@ pub unsafe extern "C" fn VixDiskLib_Open(
         }?;
         let unbuffered = flags & sys::VIXDISKLIB_FLAG_OPEN_UNBUFFERED != 0;
         let image = Image::new(opened.disk, read_only, unbuffered);
-        let engine = Engine::new(library.script.order);
+        let engine = Engine::of(&library, opener.target.as_ref(), opened.transport)?;
         let number = DISKS.add(|number| {
             Disk::new(
                 number,

@@ -17,7 +17,10 @@ use crate::text;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn VixDiskLib_AllocateConnectParams() -> *mut VixDiskLibConnectParams {
     let null = std::ptr::null_mut();
-    boundary::value("VixDiskLib_AllocateConnectParams", null, |_| {
+    boundary::value("VixDiskLib_AllocateConnectParams", null, |call| {
+        if call.ordered().text().is_some() {
+            return Ok(null);
+        }
         let size_bytes = size_of::<VixDiskLibConnectParams>();
         Ok(memory::allocate(Kind::ConnectParams, size_bytes).cast())
     })

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use lab::Lab;
+use lab::{Lab, Performance};
 use vddk_sys as sys;
 
 use crate::error::Failure;
@@ -16,11 +16,10 @@ const FILE_NAME: &str = "standin.toml";
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// Where an asynchronous request completes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Order {
     /// On a thread of the disk, in the order of the requests.
-    #[default]
     Thread,
     /// On the calling thread, before the call returns.
     Inline,
@@ -33,8 +32,11 @@ pub(crate) enum Order {
 pub(crate) struct Script {
     /// The lab; `None` = local disks only.
     pub(crate) lab: Option<Lab>,
-    /// Where asynchronous requests complete.
-    pub(crate) order: Order,
+    /// Where asynchronous requests complete; `None` = for a disk of the lab on its thread, for a
+    /// local file inline, as the real library does ("VDDK API reference", 7.2).
+    pub(crate) order: Option<Order>,
+    /// How fast the hosts are, unless the lab says otherwise.
+    pub(crate) performance: Performance,
     /// One journal line for each read and write.
     pub(crate) journal_reads: bool,
 }
@@ -43,8 +45,10 @@ pub(crate) struct Script {
 #[serde(deny_unknown_fields)]
 struct Settings {
     lab: Option<PathBuf>,
-    #[serde(default, rename = "async")]
-    order: Order,
+    #[serde(rename = "async")]
+    order: Option<Order>,
+    #[serde(default)]
+    performance: Performance,
     #[serde(default)]
     journal_reads: bool,
 }
@@ -104,6 +108,7 @@ impl Script {
         Ok(Self {
             lab,
             order: settings.order,
+            performance: settings.performance,
             journal_reads: settings.journal_reads,
         })
     }
@@ -150,14 +155,16 @@ mod tests {
     fn settings_are_read_and_unknown_ones_refused() {
         let script = read("async = \"shuffled\"\njournal_reads = true\n").unwrap();
         assert!(script.lab.is_none());
-        assert_eq!(script.order, Order::Shuffled);
+        assert_eq!(script.order, Some(Order::Shuffled));
         assert!(script.journal_reads);
-        assert_eq!(read("").unwrap().order, Order::Thread);
+        let script = read("[performance]\nlatency_us = 1000\n").unwrap();
+        assert_eq!((script.order, script.performance.latency_us), (None, 1000));
 
         for bad in [
             "async = \"never\"",
             "asink = \"inline\"",
             "lab = \"no/lab/here\"",
+            "[performance]\nlatency = 1",
             "= =",
         ] {
             let failure = read(bad).unwrap_err();

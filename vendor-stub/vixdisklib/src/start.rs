@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::connection::CONNECTIONS;
 use crate::disk::{self, DISKS};
 use crate::error::Failure;
+use crate::fault;
 use crate::library;
 use crate::log;
 use crate::memory::{self, Kind};
@@ -115,10 +116,11 @@ fn initialise(
 }
 
 /// A fault of `InitEx` can only be known once the lab is: the start is undone.
-fn after_start(call: &Call) -> Result<u32, Failure> {
-    match boundary::inject(call.name()) {
-        None => Ok(sys::VIX_OK),
-        Some(failure) => {
+fn after_start(call: &mut Call) -> Result<u32, Failure> {
+    call.take_orders();
+    match call.go() {
+        Ok(()) => Ok(sys::VIX_OK),
+        Err(failure) => {
             call.record(failure.code);
             library::undo_start();
             Err(failure)
@@ -168,5 +170,7 @@ pub unsafe extern "C" fn VixDiskLib_Exit() {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn VixDiskLib_ListTransportModes() -> *const c_char {
     let all = transport::DEFAULT_LIST.as_ptr();
-    boundary::value("VixDiskLib_ListTransportModes", all, |_| Ok(all))
+    boundary::value("VixDiskLib_ListTransportModes", all, |call| {
+        Ok(call.ordered().text().map_or(all, fault::static_text))
+    })
 }

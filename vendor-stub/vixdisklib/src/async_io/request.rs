@@ -3,13 +3,15 @@
 use std::ffi::c_void;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use vddk_sys::{VIX_ASYNC, VIX_E_FAIL, VIX_OK, VixError};
 
-use crate::boundary::{self, Ordered};
+use crate::async_io::Link;
+use crate::boundary;
 use crate::error::Failure;
+use crate::fault::Ordered;
 use crate::image::Image;
 use crate::journal::{self, Move};
 
@@ -72,9 +74,24 @@ impl Request {
         }
     }
 
+    /// Shall its callback never come?
+    pub(crate) fn never(&self) -> bool {
+        self.job.fault.never()
+    }
+
+    /// How long a fault holds its callback back.
+    pub(crate) fn delay(&self) -> Duration {
+        self.job.fault.delay()
+    }
+
+    /// Length of its buffer.
+    pub(crate) fn length_bytes(&self) -> usize {
+        self.job.length_bytes
+    }
+
     /// Moves the data and gives the code for the callback.
-    pub(crate) fn run(&self, image: &Image) -> u32 {
-        let moved = catch_unwind(AssertUnwindSafe(|| self.transfer(image)));
+    pub(crate) fn run(&self, image: &Image, link: &Link) -> u32 {
+        let moved = catch_unwind(AssertUnwindSafe(|| self.transfer(image, link)));
         let failure = match moved {
             Ok(Ok(())) => return VIX_OK,
             Ok(Err(failure)) => failure,
@@ -87,7 +104,7 @@ impl Request {
         failure.code
     }
 
-    fn transfer(&self, image: &Image) -> Result<(), Failure> {
+    fn transfer(&self, image: &Image, link: &Link) -> Result<(), Failure> {
         let Job {
             kind,
             start_sector,
@@ -95,20 +112,39 @@ impl Request {
             fault,
             ..
         } = &self.job;
-        thread::sleep(fault.delay);
-        if let Some(failure) = &fault.failure {
-            return Err(Failure::new(failure.code, failure.message.clone()));
+        link.check()?;
+        fault.crash();
+        let failure = fault.failure();
+        if let Some(failure) = &failure
+            && fault.loses_link()
+        {
+            link.lose(failure.code);
         }
-        if matches!(kind, Move::WriteAsync) {
-            // SAFETY: `new` got the promise that the buffer is valid and unchanged until the
-            // callback, which has not been called.
-            let data = unsafe { std::slice::from_raw_parts(self.buffer, *length_bytes) };
-            image.write(*start_sector, data)
-        } else {
-            // SAFETY: as above, and for a read nobody else looks at the buffer.
-            let buffer = unsafe { std::slice::from_raw_parts_mut(self.buffer, *length_bytes) };
-            image.read(*start_sector, buffer)
+        let write = matches!(kind, Move::WriteAsync);
+        let length_bytes = match failure {
+            Some(failure) if write && fault.disk_full() => {
+                self.write(image, *start_sector, half(*length_bytes))?;
+                return Err(failure);
+            }
+            Some(failure) => return Err(failure),
+            None => *length_bytes,
+        };
+        link.pace.check(length_bytes)?;
+        if write {
+            return self.write(image, *start_sector, length_bytes);
         }
+        // SAFETY: `new` got the promise that the buffer is valid and that nobody else looks at it
+        // until the callback, which has not been called.
+        let buffer = unsafe { std::slice::from_raw_parts_mut(self.buffer, length_bytes) };
+        image.read(*start_sector, buffer)
+    }
+
+    /// Writes what the buffer begins with; `length_bytes` is no more than the buffer has.
+    fn write(&self, image: &Image, start_sector: u64, length_bytes: usize) -> Result<(), Failure> {
+        // SAFETY: `new` got the promise that the buffer is valid for more than that and unchanged
+        // until the callback, which has not been called.
+        let data = unsafe { std::slice::from_raw_parts(self.buffer, length_bytes) };
+        image.write(start_sector, data)
     }
 
     /// Tells the caller. The buffer is the caller's again.
@@ -116,4 +152,9 @@ impl Request {
         // SAFETY: `new` got the promise; taking `self` makes it happen once.
         unsafe { (self.callback)(self.data, VixError::from(code)) };
     }
+}
+
+/// Half of some sectors, in whole ones.
+pub(crate) fn half(length_bytes: usize) -> usize {
+    length_bytes / 2 / 512 * 512
 }
