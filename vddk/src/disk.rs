@@ -273,6 +273,7 @@ impl Disk {
 
     /// Facts of the disk.
     #[doc(alias = "VixDiskLib_GetInfo")]
+    #[doc(alias = "VixDiskLib_FreeInfo")]
     pub fn info(&self) -> &DiskInfo {
         &self.info
     }
@@ -361,6 +362,7 @@ impl Disk {
     /// # Errors
     /// [`Error::MissingFunction`] before VDDK 6.7, [`Error::Call`]: then read the whole disk.
     #[doc(alias = "VixDiskLib_QueryAllocatedBlocks")]
+    #[doc(alias = "VixDiskLib_FreeBlockList")]
     pub fn allocated_blocks(&self) -> Result<AllocatedMap, Error> {
         blocks::query(self)
     }

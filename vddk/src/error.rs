@@ -213,6 +213,8 @@ impl CallError {
     }
 
     /// VDDK's own text.
+    #[doc(alias = "VixDiskLib_GetErrorText")]
+    #[doc(alias = "VixDiskLib_FreeErrorText")]
     pub fn text(&self) -> &str {
         &self.text
     }

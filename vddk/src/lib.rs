@@ -60,6 +60,7 @@
 //! library.close()?;
 //! # Ok::<(), vddk::Error>(())
 //! ```
+#![doc = include_str!("../FUNCTIONS.md")]
 
 mod access;
 mod answer;
@@ -91,6 +92,7 @@ mod target;
 mod transport;
 mod watch;
 mod worker;
+pub mod wrapped;
 mod writable;
 
 pub use access::Access;

@@ -133,6 +133,8 @@ impl ConnectParamsBuilder {
     /// # Errors
     /// [`Error::Argument`] naming what is missing, what is empty or holds a NUL byte, and a target
     /// or thumbprint that is none.
+    #[doc(alias = "VixDiskLib_AllocateConnectParams")]
+    #[doc(alias = "VixDiskLib_FreeConnectParams")]
     pub fn build(self) -> Result<ConnectParams, Error> {
         let missing = |what: &str| Error::Argument {
             what: format!("connect parameters without {what}"),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::output::error;
-use crate::{bindings, check, clients, demo, man, sanitize};
+use crate::{bindings, check, clients, demo, functions, man, sanitize};
 
 /// What needs more than one cargo command.
 #[derive(Debug, Parser)]
@@ -20,6 +20,7 @@ enum Command {
     Demo(demo::Demo),
     Clients(clients::Clients),
     Bindings(bindings::Bindings),
+    Functions(functions::Functions),
     Man(man::Man),
     Check(check::Check),
     Sanitize(sanitize::Sanitize),
@@ -31,6 +32,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Clients(command) => command.run(),
         Command::Bindings(command) => command.run(),
+        Command::Functions(command) => command.run(),
         Command::Man(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Sanitize(command) => command.run(),

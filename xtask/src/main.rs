@@ -4,6 +4,7 @@
 //! demo      a full and an incremental backup of two disks, restored and compared byte for byte
 //! clients   programs of other people against the stand-in vCenter
 //! bindings  vddk-sys/src/bindings.rs, made from the header
+//! functions vddk/FUNCTIONS.md, made from the list of what vddk wraps
 //! man       doc/man/cbt-backup.1, made from the command line's definition
 //! check     the walks that are too slow for `cargo test`
 //! sanitize  the tests of the unsafe crates under AddressSanitizer and LeakSanitizer
@@ -17,6 +18,7 @@ mod cli;
 mod clients;
 mod demo;
 mod folder;
+mod functions;
 mod generated;
 mod man;
 mod output;
