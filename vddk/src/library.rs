@@ -78,6 +78,19 @@ enum State {
 
 static STATE: Mutex<State> = Mutex::new(State::Never);
 
+/// What was ever loaded, whether it could be started or not.
+static LOADED: Mutex<Vec<&'static vddk_sys::Loaded>> = Mutex::new(Vec::new());
+
+/// Loads the library for good: its threads may outlive any moment that we could choose to unload it.
+fn loaded(location: Option<&Path>) -> Result<&'static vddk_sys::Loaded, Error> {
+    let loaded = &*Box::leak(Box::new(vddk_sys::load(location)?));
+    LOADED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(loaded);
+    Ok(loaded)
+}
+
 impl Library {
     /// Finds, loads and starts the library (`VixDiskLib_InitEx`).
     ///
@@ -99,44 +112,19 @@ impl Library {
                 Err(Error::OtherSettings)
             };
         }
-        // Never unloaded: the library's threads may outlive any moment that we could choose.
-        let loaded: &'static vddk_sys::Loaded =
-            Box::leak(Box::new(vddk_sys::load(options.location.as_deref())?));
-        let kit = c_path(loaded.kit())?;
-        let prepared = options.config.prepare(loaded.major())?;
-        let config = prepared.path().map(c_path).transpose()?;
-        let control = Control::start(loaded, options.call_limit)?;
-        control.run("VixDiskLib_InitEx", move |symbols| {
-            let config = config
-                .as_ref()
-                .map_or(std::ptr::null(), |path| path.as_ptr());
-            // SAFETY: the log functions have the right signature and live for ever; both paths are
-            // C strings that outlive the call; nobody else calls InitEx, which STATE sees to.
-            let result = unsafe {
-                symbols.VixDiskLib_InitEx(
-                    INTERFACE.0,
-                    INTERFACE.1,
-                    Some(callback::log),
-                    Some(callback::warn),
-                    Some(callback::panic),
-                    kit.as_ptr(),
-                    config,
-                )
-            };
-            check(symbols, "VixDiskLib_InitEx", None, None, result)
-        })??;
-        tracing::debug!(path = %loaded.path().display(), major = ?loaded.major(), "VixDiskLib started");
-        // After InitEx, as every thread that this crate makes.
-        let watch = Watch::start()?;
-        let inner = Arc::new(LibraryInner {
-            control,
-            watch,
-            options,
-            config: prepared,
-            started: true,
-            abandoned: AtomicBool::new(false),
-        });
+        let inner = LibraryInner::start(loaded(options.location.as_deref())?, options)?;
         *state = State::Started(Arc::downgrade(&inner));
+        Ok(Self { inner })
+    }
+
+    /// Starts functions that a test made itself. They are another library than the process's one,
+    /// so this may be called often.
+    #[doc(hidden)]
+    pub fn with_loaded(
+        loaded: &'static vddk_sys::Loaded,
+        options: LibraryOptions,
+    ) -> Result<Self, Error> {
+        let inner = LibraryInner::start(loaded, options)?;
         Ok(Self { inner })
     }
 
@@ -283,6 +271,47 @@ impl Library {
 }
 
 impl LibraryInner {
+    /// Calls `InitEx`.
+    fn start(
+        loaded: &'static vddk_sys::Loaded,
+        options: LibraryOptions,
+    ) -> Result<Arc<Self>, Error> {
+        let kit = c_path(loaded.kit())?;
+        let prepared = options.config.prepare(loaded.major())?;
+        let config = prepared.path().map(c_path).transpose()?;
+        let control = Control::start(loaded, options.call_limit)?;
+        control.run("VixDiskLib_InitEx", move |symbols| {
+            let config = config
+                .as_ref()
+                .map_or(std::ptr::null(), |path| path.as_ptr());
+            // SAFETY: the log functions have the right signature and live for ever; both paths are
+            // C strings that outlive the call; nobody else calls InitEx, which STATE sees to.
+            let result = unsafe {
+                symbols.VixDiskLib_InitEx(
+                    INTERFACE.0,
+                    INTERFACE.1,
+                    Some(callback::log),
+                    Some(callback::warn),
+                    Some(callback::panic),
+                    kit.as_ptr(),
+                    config,
+                )
+            };
+            check(symbols, "VixDiskLib_InitEx", None, None, result)
+        })??;
+        tracing::debug!(path = %loaded.path().display(), major = ?loaded.major(), "VixDiskLib started");
+        // After InitEx, as every thread that this crate makes.
+        let watch = Watch::start()?;
+        Ok(Arc::new(Self {
+            control,
+            watch,
+            options,
+            config: prepared,
+            started: true,
+            abandoned: AtomicBool::new(false),
+        }))
+    }
+
     /// Under half of the shortest NFC time-out that is set. Where none is known a server may still
     /// close an idle link, so then by the shortest that the guide advises, which is one minute.
     pub(crate) fn keep_alive_interval(&self) -> Option<Duration> {
