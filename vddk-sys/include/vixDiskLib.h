@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h> /* not needed here, but programs count on it: gvddk calls free */
 
 #ifdef __cplusplus
 extern "C" {
@@ -424,6 +425,7 @@ typedef enum {
 #define VIXDISKLIB_FLAG_OPEN_COMPRESSION_ZLIB 16
 #define VIXDISKLIB_FLAG_OPEN_COMPRESSION_FASTLZ 32
 #define VIXDISKLIB_FLAG_OPEN_COMPRESSION_SKIPZ 64
+#define VIXDISKLIB_FLAG_OPEN_COMPRESSION_MASK 112 /* the three together */
 
 /* ---- structures ---------------------------------------------------------- */
 

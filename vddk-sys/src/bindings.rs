@@ -19,6 +19,7 @@ pub const VIXDISKLIB_FLAG_OPEN_READ_ONLY: u32 = 4;
 pub const VIXDISKLIB_FLAG_OPEN_COMPRESSION_ZLIB: u32 = 16;
 pub const VIXDISKLIB_FLAG_OPEN_COMPRESSION_FASTLZ: u32 = 32;
 pub const VIXDISKLIB_FLAG_OPEN_COMPRESSION_SKIPZ: u32 = 64;
+pub const VIXDISKLIB_FLAG_OPEN_COMPRESSION_MASK: u32 = 112;
 pub type va_list = __builtin_va_list;
 pub type uint16 = u16;
 pub type uint32 = u32;
