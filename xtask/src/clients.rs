@@ -4,6 +4,7 @@ mod debian;
 mod dummy;
 mod govc;
 mod ground;
+mod gvddk;
 mod nbdkit;
 mod process;
 mod pyvmomi;
@@ -121,9 +122,19 @@ type LibraryClient = fn(&Ground) -> anyhow::Result<Outcome>;
 /// The clients that talk to the stand-in vCenter.
 const SOAP: [(&str, SoapClient); 2] = [("pyVmomi", pyvmomi::run), ("govc", govc::run)];
 /// The clients that load the stand-in VixDiskLib, and a library of others that `vddk` loads.
-const LIBRARY: [(&str, LibraryClient); 2] = [("nbdkit", nbdkit::run), ("nbdkit-dummy", dummy::run)];
+const LIBRARY: [(&str, LibraryClient); 3] = [
+    ("nbdkit", nbdkit::run),
+    ("nbdkit-dummy", dummy::run),
+    ("gvddk", gvddk::run),
+];
 /// The names of both, in order.
-const NAMES: [&str; 4] = [SOAP[0].0, SOAP[1].0, LIBRARY[0].0, LIBRARY[1].0];
+const NAMES: [&str; 5] = [
+    SOAP[0].0,
+    SOAP[1].0,
+    LIBRARY[0].0,
+    LIBRARY[1].0,
+    LIBRARY[2].0,
+];
 
 fn set_stage(folder: &Folder) -> anyhow::Result<Stage> {
     let site = SiteSpec {

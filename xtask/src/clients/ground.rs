@@ -38,6 +38,10 @@ pub(super) struct Ground {
     pub(super) snapshot: String,
     /// The disk's file in the snapshot.
     pub(super) disk: String,
+    /// The id of another VM, which is off and has no snapshot; its disk holds the same.
+    pub(super) resting_vm: String,
+    /// The file of that VM's disk.
+    pub(super) resting_disk: String,
     /// What the disk must hold in the snapshot. Written with plain file calls only.
     pub(super) truth: PathBuf,
 }
@@ -76,8 +80,17 @@ impl Ground {
         let snapshot = stage.lab.create_snapshot(&vm, &spec)?;
         // From here on the running disk is another than the frozen one.
         stage.lab.guest_write(&vm, DISK, 0, &vec![0xEE; 64 << 10])?;
-        let link = snapshot.disks.first().and_then(lab::Disk::top);
-        let disk = link.context("the snapshot has no disk")?.file.clone();
+        let resting = stage.lab.add_vm(VmSpec {
+            name: "resting".into(),
+            powered_on: false,
+            disks: vec![DiskSpec {
+                image: Some(truth.clone()),
+                ..DiskSpec::default()
+            }],
+            ..VmSpec::default()
+        })?;
+        let resting_disk = file(&resting.disks)?;
+        let disk = file(&snapshot.disks)?;
         let kit = stage.lab.install_kit(&library)?;
         Ok(Self {
             folder,
@@ -88,6 +101,8 @@ impl Ground {
             vm,
             snapshot: snapshot.moref,
             disk,
+            resting_vm: resting.moref,
+            resting_disk,
             truth,
         })
     }
@@ -134,7 +149,8 @@ impl Ground {
     pub(super) fn must_be_tidy(&self, since: usize) -> anyhow::Result<()> {
         let entries = self.journal(since)?;
         let calls = |name: &str| entries.iter().filter(|entry| entry.call == name).count();
-        let (begun, ended) = (calls("VixDiskLib_InitEx"), calls("VixDiskLib_Exit"));
+        let begun = calls("VixDiskLib_Init") + calls("VixDiskLib_InitEx");
+        let ended = calls("VixDiskLib_Exit");
         if begun == 0 || begun != ended {
             bail!("the library was started {begun} times and ended {ended} times");
         }
@@ -150,6 +166,12 @@ impl Ground {
         }
         Ok(())
     }
+}
+
+/// The file that the first of some disks ends with.
+fn file(disks: &[lab::Disk]) -> anyhow::Result<String> {
+    let link = disks.first().and_then(lab::Disk::top);
+    Ok(link.context("there is no disk")?.file.clone())
 }
 
 /// Compares two files.
