@@ -9,6 +9,7 @@ mod blocks;
 mod changing;
 mod compile_fail;
 mod config;
+mod conformance;
 mod futures;
 mod giving_up;
 mod growth;
