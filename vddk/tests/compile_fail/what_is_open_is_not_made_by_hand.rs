@@ -1,10 +1,12 @@
 use vddk::{Access, Connection, Disk, Library};
 
+fn made_by_hand<T: Default>() {}
+
 fn wrong() {
-    let _ = Library::default();
-    let _ = Access::default();
-    let _ = Connection::default();
-    let _ = Disk::default();
+    made_by_hand::<Library>();
+    made_by_hand::<Access>();
+    made_by_hand::<Connection>();
+    made_by_hand::<Disk>();
 }
 
 fn main() {}
