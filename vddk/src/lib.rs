@@ -20,13 +20,20 @@
 //!
 //! - It keeps the thread rules of the Programming Guide (8.0, "Multiple Threads and VixDiskLib"):
 //!   one control thread makes every call that opens, closes or connects; one worker thread per
-//!   disk makes its reads. Callers on any thread talk to both by channel.
+//!   disk moves its data. Callers on any thread talk to both by channel. A control call that does
+//!   not return is given up, and undone should it ever return.
 //! - Buffers are [`SectorBuf`]s: aligned to 4096 bytes, whole sectors, owned by the request while
-//!   VDDK may write into them. Dropping a pending read is sound.
-//! - A completion may come inside the call, later, or out of order. One that never comes fails the
-//!   read after a time-out; its buffer is leaked on purpose, and disk, connection and library are
-//!   not closed.
-//! - Errors carry the operation, the code with its name, VDDK's text and what is known of causes.
+//!   VDDK may touch them. Requests are split to a size that every transport takes.
+//! - A read or write is a [`Pending`]: wait for it, await it on any runtime, or drop it. A
+//!   completion may come inside the call, later, or out of order. One that never comes fails the
+//!   request after a time-out; its buffer is kept for ever, and disk, connection and library are
+//!   not closed. A write that failed after its caller left is told by the next flush or close.
+//! - The list of transports is always named, and SAN only where the caller states that the disks
+//!   lie on shared VMFS ([`DiskFacts`]): VixDiskLib does not check that.
+//! - VDDK is started with the settings that its guide advises ([`Config`]), and an idle disk's link
+//!   is kept alive within their time-outs.
+//! - Errors carry the operation, the code with its name, VDDK's text, what may help ([`Retry`]), and
+//!   what is known of causes and remedies.
 //! - Log lines go to `tracing`.
 //!
 //! # What it does not do
