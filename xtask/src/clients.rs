@@ -8,6 +8,7 @@ mod gvddk;
 mod nbdkit;
 mod process;
 mod pyvmomi;
+mod vadp;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -122,18 +123,20 @@ type LibraryClient = fn(&Ground) -> anyhow::Result<Outcome>;
 /// The clients that talk to the stand-in vCenter.
 const SOAP: [(&str, SoapClient); 2] = [("pyVmomi", pyvmomi::run), ("govc", govc::run)];
 /// The clients that load the stand-in VixDiskLib, and a library of others that `vddk` loads.
-const LIBRARY: [(&str, LibraryClient); 3] = [
+const LIBRARY: [(&str, LibraryClient); 4] = [
     ("nbdkit", nbdkit::run),
     ("nbdkit-dummy", dummy::run),
     ("gvddk", gvddk::run),
+    ("vadp-sequence", vadp::run),
 ];
 /// The names of both, in order.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     SOAP[0].0,
     SOAP[1].0,
     LIBRARY[0].0,
     LIBRARY[1].0,
     LIBRARY[2].0,
+    LIBRARY[3].0,
 ];
 
 fn set_stage(folder: &Folder) -> anyhow::Result<Stage> {
