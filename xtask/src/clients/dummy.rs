@@ -24,7 +24,8 @@ pub(super) fn run(ground: &Ground) -> anyhow::Result<Outcome> {
         Ok(dummy) => dummy,
         Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
     };
-    let example = Build::run(&["-p", "vddk", "--example", EXAMPLE])?.program(EXAMPLE)?;
+    let build = Build::run(&["-p", "vddk", "-p", "xtask", "--example", EXAMPLE])?;
+    let example = build.program(EXAMPLE)?;
     let mut command = foreign(example);
     command.env("DUMMY_VDDK_PRINT_PASSWORD", "1").arg(dummy);
     let said = hear(&mut command)?;
