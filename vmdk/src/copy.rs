@@ -1,17 +1,22 @@
 //! Copies a disk into a new one, whatever the kinds of both.
 
+use std::io::Write;
 use std::path::Path;
 
 use crate::create::{GRAIN_SECTORS, Layout};
 use crate::extent_name::{SPLIT_SECTORS, extents};
 use crate::{
-    CreateOptions, Disk, DiskKind, Error, Progress, SECTOR_BYTES, SectorRun, create, unlink,
+    CreateOptions, Disk, DiskKind, Error, Progress, SECTOR_BYTES, SectorRun, StreamWriter, create,
+    unlink,
 };
 
 /// How much of the source is looked at for data at once: 1 GiB.
 const WINDOW_SECTORS: u64 = 1 << 21;
 /// The most that is read at once: 1 MiB, whole grains.
 const PIECE_SECTORS: u64 = 16 * GRAIN_SECTORS;
+
+/// Takes sectors from a sector on.
+type Sink<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Error> + 'a;
 
 /// Makes a disk with the content of another, all its links together. Grains of zeros take no space
 /// in kinds that can do without. The size is that of the source, whatever the options say. The copy
@@ -33,7 +38,7 @@ pub fn copy(
         ..options.clone()
     };
     let mut target = create(path, kind, &options)?;
-    let copied = copy_content(source, &mut target, progress);
+    let copied = each_grain(source, &mut |at, data| target.write_at(at, data), progress);
     if let Err(error) = copied.and_then(|()| target.flush()) {
         drop(target);
         // The first error is the one to report.
@@ -43,10 +48,10 @@ pub fn copy(
     Ok(target)
 }
 
-/// Copies what is not zero into a disk that reads as zeros, front to back.
-fn copy_content(
+/// Gives what is not zero to `write`, front to back.
+fn each_grain(
     source: &Disk,
-    target: &mut Disk,
+    write: &mut Sink<'_>,
     progress: &mut Progress<'_>,
 ) -> Result<(), Error> {
     let capacity_sectors = source.capacity_sectors();
@@ -58,7 +63,7 @@ fn copy_content(
         for piece in pieces(&source.allocated(start_sector, sectors)?, capacity_sectors) {
             let buffer = &mut buffer[..(piece.sectors * SECTOR_BYTES) as usize];
             source.read_at(piece.start_sector, buffer)?;
-            write_data(target, piece.start_sector, buffer)?;
+            write_data(write, piece.start_sector, buffer)?;
             progress(piece.end_sector(), capacity_sectors);
         }
         start_sector += sectors;
@@ -90,26 +95,49 @@ fn pieces(runs: &[SectorRun], capacity_sectors: u64) -> Vec<SectorRun> {
 }
 
 /// Writes the grains that are not zero, neighbours together.
-fn write_data(target: &mut Disk, sector: u64, data: &[u8]) -> Result<(), Error> {
+fn write_data(write: &mut Sink<'_>, sector: u64, data: &[u8]) -> Result<(), Error> {
     let grain_bytes = (GRAIN_SECTORS * SECTOR_BYTES) as usize;
     let mut start = None;
     for (index, grain) in data.chunks(grain_bytes).enumerate() {
         let at = index * grain_bytes;
         if grain.iter().all(|&byte| byte == 0) {
             if let Some(start) = start.take() {
-                target.write_at(sector + start as u64 / SECTOR_BYTES, &data[start..at])?;
+                write(sector + start as u64 / SECTOR_BYTES, &data[start..at])?;
             }
         } else {
             start.get_or_insert(at);
         }
     }
     if let Some(start) = start {
-        target.write_at(sector + start as u64 / SECTOR_BYTES, &data[start..])?;
+        write(sector + start as u64 / SECTOR_BYTES, &data[start..])?;
     }
     Ok(())
 }
 
 impl Disk {
+    /// Writes the disk, all its links together, as a stream: see [`StreamWriter`]. The size is that
+    /// of the disk, whatever the options say.
+    ///
+    /// # Errors
+    ///
+    /// - what [`StreamWriter`] can fail with,
+    /// - what [`Disk::read_at`] can fail with. What was written is no disk then.
+    pub fn write_stream<W: Write>(
+        &self,
+        out: W,
+        name: &str,
+        options: &CreateOptions,
+        progress: &mut Progress<'_>,
+    ) -> Result<W, Error> {
+        let options = CreateOptions {
+            capacity_sectors: self.capacity_sectors(),
+            ..options.clone()
+        };
+        let mut stream = StreamWriter::new(out, name, &options)?;
+        each_grain(self, &mut |at, data| stream.write(at, data), progress)?;
+        stream.finish()
+    }
+
     /// The most bytes a copy of this disk in another kind can take: its tables, its descriptor, and
     /// every grain that any link holds. Compression and zeros make it less.
     ///

@@ -12,6 +12,7 @@
 //! - It makes disks of every [`DiskKind`] ([`create`](create())) and sparse children over them
 //!   ([`create_child`], [`Disk::create_child`]), writes to them and unmaps, and gives a child
 //!   another parent ([`set_parent`]).
+//! - It writes streams for transport ([`StreamWriter`], [`Disk::write_stream`]).
 //! - It copies disks from any kind to any other ([`copy`](copy())), makes them larger ([`grow`](grow())), renames
 //!   them ([`rename`]) and removes them ([`unlink`]).
 //! - It gives space back ([`Disk::shrink`]), puts grains in order ([`Disk::defragment`]), finds and
@@ -74,6 +75,7 @@ mod packed_grain;
 mod progress;
 mod rebuild;
 mod run;
+mod stream;
 
 pub use check::{CheckReport, Problem, ProblemKind, check};
 pub use copy::copy;
@@ -91,6 +93,7 @@ pub use grow::grow;
 pub use kind::DiskKind;
 pub use progress::Progress;
 pub use run::SectorRun;
+pub use stream::StreamWriter;
 
 /// Bytes in one sector, the unit of every position in a VMDK.
 pub const SECTOR_BYTES: u64 = 512;

@@ -1,5 +1,7 @@
 //! Checks and mends an extent of plain grains.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 
 use super::seen::Seen;
@@ -22,7 +24,12 @@ pub(super) struct Plain<'a> {
     file_sectors: u64,
     repair: bool,
     grains: Seen,
+    /// Sectors of tables.
     tables: Seen,
+    /// Tables that are not in front of the grains.
+    tables_behind: BTreeSet<u64>,
+    /// Descriptor and directories.
+    reserved: [Range<u64>; 3],
 }
 
 impl<'a> Plain<'a> {
@@ -41,7 +48,17 @@ impl<'a> Plain<'a> {
             file_sectors: file.length_bytes()?.div_ceil(SECTOR_BYTES),
             repair,
             grains: Seen::new(header.grain_sectors),
-            tables: Seen::new(header.table_sectors()),
+            tables: Seen::new(1),
+            tables_behind: BTreeSet::new(),
+            reserved: [
+                (header.descriptor_sector, header.descriptor_sectors),
+                (header.directory_sector, header.directory_sectors()),
+                (
+                    header.redundant_directory_sector,
+                    header.directory_sectors(),
+                ),
+            ]
+            .map(|(start, length)| start..start.saturating_add(length)),
         })
     }
 
@@ -54,8 +71,12 @@ impl<'a> Plain<'a> {
         }
         let grains = self.sectors.div_ceil(self.header.grain_sectors);
         let per_table = u64::from(self.header.entries_per_table);
+        // All tables first: a grain must not be where one of them is.
+        let mut places = Vec::new();
         for table in 0..grains.div_ceil(per_table) {
-            let places = self.check_directories(table, report)?;
+            places.push(self.check_directories(table, report)?);
+        }
+        for (table, places) in (0..).zip(places) {
             let first = table * per_table;
             let count = per_table.min(grains - first) as usize;
             self.check_table(first, count, places, report)?;
@@ -78,7 +99,7 @@ impl<'a> Plain<'a> {
                 continue;
             }
             entries[copy] = self.u32_at(directories[copy] * SECTOR_BYTES + table * 4)?;
-            if self.can_be_table(entries[copy]) && self.tables.insert(entries[copy]) {
+            if self.take_table(entries[copy]) {
                 places[copy] = Some(u64::from(entries[copy]));
             }
         }
@@ -115,7 +136,7 @@ impl<'a> Plain<'a> {
             return Ok(None);
         };
         let inside = usual + table_sectors <= self.header.overhead_sectors;
-        if !self.repair || !inside || !self.can_be_table(entry) || !self.tables.insert(entry) {
+        if !self.repair || !inside || !self.take_table(entry) {
             return Ok(None);
         }
         if let Some(good) = good {
@@ -251,13 +272,43 @@ impl<'a> Plain<'a> {
         ]
     }
 
-    fn can_be_table(&self, sector: u32) -> bool {
-        sector != 0 && u64::from(sector) + self.header.table_sectors() <= self.file_sectors
+    /// Takes the sectors of a table, if one can be there.
+    fn take_table(&mut self, sector: u32) -> bool {
+        let start = u64::from(sector);
+        let end = start + self.header.table_sectors();
+        let Ok(end_sector) = u32::try_from(end) else {
+            return false;
+        };
+        let possible = sector != 0
+            && end <= self.file_sectors
+            && !self.is_reserved(&(start..end))
+            && self.tables.insert_all(sector..end_sector);
+        if possible && end > self.header.overhead_sectors {
+            self.tables_behind.insert(start);
+        }
+        possible
     }
 
     fn can_be_grain(&self, entry: u32) -> bool {
-        let in_file = || (self.header.overhead_sectors..self.file_sectors).contains(&entry.into());
-        !self.is_place(entry) || in_file()
+        if !self.is_place(entry) {
+            return true;
+        }
+        let start = u64::from(entry);
+        let grain = start..start + self.header.grain_sectors;
+        let first_table = (start + 1).saturating_sub(self.header.table_sectors());
+        (self.header.overhead_sectors.max(1)..self.file_sectors).contains(&start)
+            && !self.is_reserved(&grain)
+            && self
+                .tables_behind
+                .range(first_table..grain.end)
+                .next()
+                .is_none()
+    }
+
+    /// Whether sectors are those of the descriptor or of a directory.
+    fn is_reserved(&self, sectors: &Range<u64>) -> bool {
+        let mut reserved = self.reserved.iter();
+        reserved.any(|taken| sectors.start < taken.end && taken.start < sectors.end)
     }
 
     /// Whether an entry names a sector.

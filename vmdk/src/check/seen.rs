@@ -24,6 +24,26 @@ impl Seen {
         }
     }
 
+    /// Adds neighbouring sectors; false, and nothing added, if one of them was there.
+    pub(super) fn insert_all(&mut self, sectors: std::ops::Range<u32>) -> bool {
+        let free = sectors.clone().all(|sector| !self.contains(sector));
+        if free {
+            for sector in sectors {
+                self.insert(sector);
+            }
+        }
+        free
+    }
+
+    fn contains(&self, sector: u32) -> bool {
+        if !sector.is_multiple_of(self.step_sectors) {
+            return self.odd.contains(&sector);
+        }
+        let place = sector / self.step_sectors;
+        let part = self.parts.get(&(place / PART_PLACES));
+        part.is_some_and(|part| part[(place % PART_PLACES / 64) as usize] & 1 << (place % 64) != 0)
+    }
+
     /// Adds a sector; false if it was there.
     pub(super) fn insert(&mut self, sector: u32) -> bool {
         if !sector.is_multiple_of(self.step_sectors) {
@@ -51,5 +71,15 @@ mod tests {
             assert!(seen.insert(sector), "{sector}");
             assert!(!seen.insert(sector), "{sector}");
         }
+    }
+
+    #[test]
+    fn neighbours_are_added_together_or_not_at_all() {
+        let mut seen = Seen::new(1);
+        assert!(seen.insert_all(22..26));
+        assert!(!seen.insert_all(25..29));
+        assert!(seen.insert_all(26..30));
+        assert!(!seen.insert_all(21..23));
+        assert!(seen.insert(21));
     }
 }

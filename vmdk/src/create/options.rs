@@ -55,7 +55,7 @@ impl CreateOptions {
     }
 
     /// A descriptor without extents for these options.
-    pub(super) fn descriptor(&self, kind: DiskKind) -> Result<Descriptor, Error> {
+    pub(crate) fn descriptor(&self, kind: DiskKind) -> Result<Descriptor, Error> {
         let capacity_sectors = self.capacity_sectors;
         if capacity_sectors == 0 || capacity_sectors > MAX_CAPACITY_SECTORS {
             return Err(Error::Capacity { capacity_sectors });

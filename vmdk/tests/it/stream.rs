@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use vmdk::{Error, SectorRun};
+use vmdk::{CreateOptions, Error, SectorRun, StreamWriter};
 
 use crate::qemu::qemu_img;
 use crate::scratch::{READ, Scratch, WRITE, all, sectors};
@@ -196,4 +196,80 @@ fn a_grain_that_unpacks_to_more_or_less_than_a_grain_is_an_error() {
             "{count}: {found:?}"
         );
     }
+}
+
+#[test]
+fn a_written_stream_is_read_and_qemu_agrees() {
+    // Over a border of tables, with tables left out, and a short last grain.
+    let capacity_sectors = 4 * 512 * 128 + 77;
+    let scratch = Scratch::new();
+    let mut disk = scratch.sparse("a.vmdk", capacity_sectors);
+    let last = capacity_sectors - 1;
+    for (sector, byte) in [
+        (5, 1),
+        (127, 2),
+        (128 * 511, 3),
+        (128 * 512, 4),
+        (128 * 1700, 5),
+        (last, 6),
+    ] {
+        disk.write_at(sector, &sectors(1, byte)).unwrap();
+    }
+    let mut told = 0;
+    let options = CreateOptions::new(1);
+    let file = disk.write_stream(Vec::new(), "b.vmdk", &options, &mut |done, _| told = done);
+    assert_eq!(told, capacity_sectors);
+    scratch.write("b.vmdk", file.unwrap());
+    let stream = scratch.open("b.vmdk", READ).unwrap();
+    assert_eq!(stream.descriptor().create_type.as_str(), "streamOptimized");
+    assert_eq!(stream.capacity_sectors(), capacity_sectors);
+    let content = all(&disk);
+    assert!(all(&stream) == content);
+    assert!(
+        vmdk::check(&scratch.path("b.vmdk"), false)
+            .unwrap()
+            .is_clean()
+    );
+    scratch.write("a.raw", content);
+    let compare = ["compare", "-f", "vmdk", "-F", "raw", "b.vmdk", "a.raw"];
+    let Some(printed) = qemu_img(&compare, &scratch.path("")) else {
+        return;
+    };
+    assert!(printed.contains("Images are identical"), "{printed}");
+}
+
+#[test]
+fn a_stream_takes_sectors_in_order_only() {
+    let mut stream = StreamWriter::new(Vec::new(), "a.vmdk", &CreateOptions::new(300)).unwrap();
+    stream.write(10, &sectors(4, 1)).unwrap();
+    stream.write(14, &sectors(1, 2)).unwrap();
+    assert!(matches!(
+        stream.write(14, &sectors(1, 3)),
+        Err(Error::WrittenOnce { .. })
+    ));
+    assert!(matches!(
+        stream.write(299, &sectors(2, 3)),
+        Err(Error::OutOfRange { .. })
+    ));
+    assert!(matches!(
+        stream.write(u64::MAX, &sectors(1, 3)),
+        Err(Error::OutOfRange { .. })
+    ));
+    assert!(matches!(
+        stream.write(20, &[0; 5]),
+        Err(Error::Unaligned { .. })
+    ));
+    stream.write(299, &sectors(1, 4)).unwrap();
+    let scratch = Scratch::new();
+    scratch.write("a.vmdk", stream.finish().unwrap());
+    let content = all(&scratch.open("a.vmdk", READ).unwrap());
+    assert!(content[10 * 512..15 * 512] == [sectors(4, 1), sectors(1, 2)].concat());
+    assert!(content[299 * 512..] == sectors(1, 4));
+    for capacity_sectors in [0, u64::MAX] {
+        let refused =
+            StreamWriter::new(Vec::new(), "a.vmdk", &CreateOptions::new(capacity_sectors));
+        assert!(matches!(refused, Err(Error::Capacity { .. })));
+    }
+    let refused = StreamWriter::new(Vec::new(), "a\".vmdk", &CreateOptions::new(1));
+    assert!(matches!(refused, Err(Error::Text { .. })));
 }
