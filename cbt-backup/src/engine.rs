@@ -2,6 +2,7 @@
 //!
 //! - [`plan`], [`tracking`], [`coverage`]: what is read of each disk, and the proof that the
 //!   server's map of changed areas covers it.
+//! - [`storage`]: what decides on the way to the disks.
 //! - [`source`], [`pipeline`], [`target`]: how the bytes move.
 //! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back.
 //! - [`mod@backup`], [`disk_run`], [`mod@restore`]: the runs.
@@ -21,6 +22,7 @@ pub mod recorder;
 pub mod restore;
 pub mod site;
 pub mod source;
+pub mod storage;
 pub mod target;
 pub mod tracking;
 pub mod undo;

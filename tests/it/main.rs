@@ -13,3 +13,4 @@ mod repository_faults;
 mod secrets;
 mod server_faults;
 mod tracking;
+mod transports;

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
-use lab::{DiskSpec, Fault, Lab, SiteSpec, VmSpec};
+use lab::{DatastoreKind, DatastoreSpec, DiskSpec, Fault, Lab, SiteSpec, VmSpec};
 use tempfile::TempDir;
 use vcenter_stub::{Options, VCenter};
 
@@ -32,6 +32,8 @@ pub struct BenchOptions {
     pub page_extents: usize,
     /// Can changes be tracked?
     pub change_tracking_supported: bool,
+    /// What the disks lie on.
+    pub datastore: DatastoreKind,
 }
 
 impl Default for BenchOptions {
@@ -41,6 +43,7 @@ impl Default for BenchOptions {
             capacities_bytes: vec![24 << 20, (9 << 20) + 3 * 512],
             page_extents: 2000,
             change_tracking_supported: true,
+            datastore: DatastoreKind::Vmfs,
         }
     }
 }
@@ -305,4 +308,5 @@ fn site(options: &BenchOptions) -> SiteSpec {
         page_extents: options.page_extents,
         ..SiteSpec::default()
     }
+    .with_datastores([DatastoreSpec::new("datastore1", options.datastore)])
 }

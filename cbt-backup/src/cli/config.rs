@@ -26,8 +26,12 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// As `--vddk`.
     pub vddk: Option<PathBuf>,
+    /// As `--vddk-config`.
+    pub vddk_config: Option<PathBuf>,
     /// As `--transport`.
     pub transport: Option<String>,
+    /// As `--transport-policy`.
+    pub transport_policy: Option<String>,
     /// The server.
     pub vsphere: Vsphere,
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::Args;
+use vddk::{ConfigSource, LibraryOptions};
 
 use super::{
     config::Config,
@@ -197,11 +198,27 @@ pub struct VddkOptions {
     /// VDDK's folder, or libvixDiskLib.so itself (else VDDK_LIBDIR, else the customary folders)
     #[arg(long, env = "CBT_BACKUP_VDDK", value_name = "PATH")]
     pub vddk: Option<PathBuf>,
+    /// Settings file for VDDK itself [default: the settings that VMware advises, above all NFC time-outs]
+    #[arg(long, env = "CBT_BACKUP_VDDK_CONFIG", value_name = "FILE")]
+    pub vddk_config: Option<PathBuf>,
 }
 
 impl VddkOptions {
     /// The place, from option, environment or configuration.
     pub fn location(&self, config: &Config) -> Option<PathBuf> {
         self.vddk.clone().or_else(|| config.vddk.clone())
+    }
+
+    /// How the library is found and started.
+    pub fn library(&self, config: &Config) -> LibraryOptions {
+        let file = self
+            .vddk_config
+            .clone()
+            .or_else(|| config.vddk_config.clone());
+        LibraryOptions {
+            location: self.location(config),
+            config: file.map_or_else(ConfigSource::default, ConfigSource::File),
+            ..LibraryOptions::default()
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use vddk::{Library, LibraryOptions, OpenOptions, TransportModes};
+use vddk::{Library, OpenOptions, TransportModes, TransportPolicy};
 
 use super::{Context, list::kind};
 use crate::{
@@ -43,6 +43,14 @@ pub struct Backup {
     /// Ways to reach the disks, most wanted first: nbdssl, hotadd, san [default: nbdssl]
     #[arg(long, env = "CBT_BACKUP_TRANSPORT", value_name = "MODE[:MODE]")]
     transport: Option<String>,
+    /// What to do when a disk does not come by the transport wanted most [default: prefer]
+    #[arg(
+        long,
+        env = "CBT_BACKUP_TRANSPORT_POLICY",
+        value_enum,
+        value_name = "POLICY"
+    )]
+    transport_policy: Option<Policy>,
     /// Read every disk in full although changes are tracked
     #[arg(long)]
     full: bool,
@@ -75,6 +83,17 @@ pub enum Cbt {
     Never,
 }
 
+/// What is acceptable besides the wanted transports.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Policy {
+    /// Nothing else: a disk that comes otherwise is not read
+    Require,
+    /// nbdssl as a last resort; whatever is not the first of the list is told
+    Prefer,
+    /// Any of the list, without a word
+    Allow,
+}
+
 /// What to do about a bad map.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum OnBadMap {
@@ -95,11 +114,7 @@ impl Backup {
             .runtime
             .block_on(self.repository.open(&context.config))?;
         // Before anything is touched in vSphere: is there a library at all?
-        let location = self.vddk.location(&context.config);
-        let library = Library::load(LibraryOptions {
-            location,
-            ..LibraryOptions::default()
-        })?;
+        let library = Library::load(self.vddk.library(&context.config))?;
         let login = context
             .runtime
             .block_on(self.server.connect(&context.config))?;
@@ -155,6 +170,11 @@ impl Backup {
                     .with_hint("use --state-dir")
             })?,
             transports,
+            transport_policy: match self.policy(context)? {
+                Policy::Require => TransportPolicy::Require,
+                Policy::Prefer => TransportPolicy::Prefer,
+                Policy::Allow => TransportPolicy::Allow,
+            },
             tracking: match self.cbt {
                 Cbt::Auto => engine::TrackingPolicy::Auto,
                 Cbt::Never => engine::TrackingPolicy::Never,
@@ -170,6 +190,21 @@ impl Backup {
             },
             pace: Pace::default(),
         })
+    }
+}
+
+impl Backup {
+    /// The policy, from option, environment or configuration.
+    fn policy(&self, context: &Context) -> Result<Policy, Failure> {
+        let word = context.config.transport_policy.as_deref();
+        match (self.transport_policy, word) {
+            (Some(policy), _) => Ok(policy),
+            (None, None) => Ok(Policy::Prefer),
+            (None, Some(word)) => Policy::from_str(word, false).map_err(|_| {
+                let error = anyhow!("transport-policy {word:?} in the configuration");
+                Failure::new(ExitCode::Usage, error).with_hint("require, prefer or allow")
+            }),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use vddk::{Library, LibraryOptions};
+use vddk::Library;
 
 use super::Context;
 use crate::cli::{
@@ -26,11 +26,7 @@ impl Info {
     /// # Errors
     /// 14 when no usable library is found; every place tried is listed.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
-        let location = self.vddk.location(&context.config);
-        let library = Library::load(LibraryOptions {
-            location,
-            ..LibraryOptions::default()
-        })?;
+        let library = Library::load(self.vddk.library(&context.config))?;
         let path = library.path().display().to_string();
         let major = library.major();
         let functions = library.functions();

@@ -7,7 +7,10 @@ use std::{
     thread,
 };
 
-use vddk::{Access, ConnectOptions, Connection, Kind, OpenOptions, TransportModes};
+use vddk::{
+    Access, ConnectOptions, Connection, DiskFacts, Kind, OpenOptions, TransportModes,
+    TransportPolicy,
+};
 
 use super::{
     disk_run::{DiskReport, DiskRun},
@@ -19,6 +22,7 @@ use super::{
     plan::Tracking,
     recorder::Recorder,
     site::Site,
+    storage,
     tracking::{self, TrackingPolicy},
     undo::{self, SNAPSHOT_NAME},
     vm_lock::VmLock,
@@ -48,6 +52,8 @@ pub struct BackupOptions {
     pub state_dir: PathBuf,
     /// Ways to reach the disks, most wanted first.
     pub transports: TransportModes,
+    /// What is acceptable besides them.
+    pub transport_policy: TransportPolicy,
     /// What to do about change tracking that is off.
     pub tracking: TrackingPolicy,
     /// What to do about a map that cannot be believed.
@@ -272,6 +278,9 @@ impl Run<'_> {
 
     fn read(&mut self, session: &Session, identity: &str) -> Result<ReadOut, Error> {
         self.check_cancel()?;
+        let facts = storage::facts(self.site, &self.vm, &self.options.transports, self.recorder);
+        // What cannot work is refused before anything is changed.
+        self.connect_options(facts).plan()?;
         self.begin_access(identity)?;
         let tracking =
             tracking::prepare(self.site, &self.vm, self.options.tracking, self.recorder)?;
@@ -308,7 +317,7 @@ impl Run<'_> {
                 vm: self.vm.name.clone(),
             });
         }
-        let connection = self.connect(&snapshot)?;
+        let connection = self.connect(&snapshot, facts)?;
         self.recorder.step("read disks");
         let mut disks = Vec::new();
         for task in tasks {
@@ -427,9 +436,22 @@ impl Run<'_> {
         }
     }
 
-    fn connect(&self, snapshot: &Moref) -> Result<Connection, Error> {
+    /// How disks are reached; the snapshot is still to be named.
+    fn connect_options(&self, facts: DiskFacts) -> ConnectOptions {
+        ConnectOptions {
+            read_only: true,
+            ..ConnectOptions::writable(self.options.transports.clone())
+        }
+        .with_policy(self.options.transport_policy)
+        .with_facts(facts)
+    }
+
+    fn connect(&self, snapshot: &Moref, facts: DiskFacts) -> Result<Connection, Error> {
         self.recorder.step("connect to the disks");
-        let options = ConnectOptions::read_only(&snapshot.id, self.options.transports.clone());
+        let options = ConnectOptions {
+            snapshot: Some(snapshot.id.clone()),
+            ..self.connect_options(facts)
+        };
         Ok(match &self.access {
             Some(access) => access.connect(&options)?,
             None => self

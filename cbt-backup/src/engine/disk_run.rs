@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use vddk::Connection;
+use vddk::{Connection, TransportFallback};
 
 use super::{
     backup::{BackupOptions, OnBadMap},
@@ -285,9 +285,9 @@ impl DiskRun<'_> {
     ) -> Result<u64, Error> {
         let file = &task.disk.backing.file_name;
         let disk = connection.open(file, &self.options.open)?;
+        self.tell_transport(&task.disk.label, disk.transport_fallback().as_ref());
         let mut source: Box<dyn DiskSource> = Box::new(VddkSource::new(disk));
         *transport = Some(source.transport());
-        self.tell_transport(&task.disk, &source.transport());
         if source.capacity_bytes() != task.disk.capacity_bytes {
             return Err(Error::Vddk(vddk::Error::Argument {
                 what: format!(
@@ -337,20 +337,12 @@ impl DiskRun<'_> {
     }
 
     /// A transport that was not the one wanted most is told, never taken in silence.
-    fn tell_transport(&self, disk: &Disk, chosen: &str) {
-        let wanted = self
-            .options
-            .transports
-            .modes()
-            .first()
-            .map(|mode| mode.as_str());
-        if wanted.is_some_and(|wanted| wanted != chosen) {
-            let message = format!(
-                "{} comes by {chosen}; wanted were {}",
-                disk.label, self.options.transports
-            );
-            self.monitor
-                .event(&Event::warning("other-transport", message));
+    fn tell_transport(&self, label: &str, fallback: Option<&TransportFallback>) {
+        if let Some(fallback) = fallback {
+            self.monitor.event(&Event::warning(
+                "other-transport",
+                format!("{label} comes by {fallback}"),
+            ));
         }
     }
 

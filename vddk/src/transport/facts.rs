@@ -51,6 +51,8 @@ pub struct DiskFacts {
     pub storage: Storage,
     /// Every disk hangs on a SCSI controller; HotAdd takes no IDE, SATA or NVMe disks.
     pub on_scsi: Option<bool>,
+    /// A disk is a raw device; HotAdd takes none.
+    pub raw: Option<bool>,
     /// A disk is encrypted; SAN refuses those.
     pub encrypted: Option<bool>,
     /// A disk is a redo log, a snapshot or a linked clone; SAN does not write to those.

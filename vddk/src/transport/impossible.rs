@@ -35,6 +35,8 @@ pub enum Impossible {
     SanChild,
     /// HotAdd takes disks of SCSI controllers only.
     HotAddController,
+    /// HotAdd takes no raw devices.
+    HotAddRaw,
     /// HotAdd needs a vCenter.
     HotAddEsxi,
     /// Only the network leads to a disk of one host.
@@ -60,6 +62,7 @@ impl fmt::Display for Impossible {
             Self::HotAddController => {
                 f.write_str("a disk hangs on an IDE, SATA or NVMe controller")
             }
+            Self::HotAddRaw => f.write_str("a disk is a raw device"),
             Self::HotAddEsxi => f.write_str("it needs a vCenter, and this is an ESXi host"),
             Self::HotAddLocal => f.write_str("a disk lies on VMFS local to one host"),
         }
@@ -104,6 +107,7 @@ fn hot_add(facts: DiskFacts) -> Option<Impossible> {
     match facts {
         _ if facts.vcenter == Some(false) => Some(Impossible::HotAddEsxi),
         _ if facts.on_scsi == Some(false) => Some(Impossible::HotAddController),
+        _ if facts.raw == Some(true) => Some(Impossible::HotAddRaw),
         _ if facts.storage == Storage::LocalVmfs => Some(Impossible::HotAddLocal),
         _ => None,
     }

@@ -255,9 +255,16 @@ mod tests {
                 vcenter: Some(false),
                 ..shared
             },
+            DiskFacts {
+                raw: Some(true),
+                ..shared
+            },
         ];
         let lists = facts.map(|facts| list("san:hotadd:nbdssl", TransportPolicy::Prefer, facts));
-        assert_eq!(lists, ["hotadd:nbdssl", "san:nbdssl", "san:nbdssl"]);
+        assert_eq!(
+            lists,
+            ["hotadd:nbdssl", "san:nbdssl", "san:nbdssl", "san:nbdssl"]
+        );
         let child = DiskFacts {
             child: Some(true),
             ..shared
