@@ -67,6 +67,8 @@
 //! library.close()?;
 //! # Ok::<(), vddk::Error>(())
 //! ```
+//!
+//! Whole programs are in `examples`, numbered from loading the library to copying a VM's disk.
 #![doc = include_str!("../FUNCTIONS.md")]
 
 mod access;

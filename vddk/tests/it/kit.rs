@@ -83,6 +83,11 @@ impl Kit {
         self.folder.path()
     }
 
+    /// Where the kit with the library is.
+    pub(crate) fn installed(&self) -> &Path {
+        &self.installed
+    }
+
     /// Adds a line to the stand-in's settings, for instance `async = "inline"`.
     pub(crate) fn set(&self, line: &str) {
         let path = self.installed.join("standin.toml");

@@ -10,6 +10,7 @@ mod changing;
 mod compile_fail;
 mod config;
 mod conformance;
+mod examples;
 mod futures;
 mod giving_up;
 mod growth;
