@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Nbdkit, quoted};
 use crate::clients::ground::Ground;
+use crate::clients::process::tail;
 use crate::output::line;
 use crate::stage::write_secret;
 
@@ -37,6 +38,7 @@ pub(super) fn check(nbdkit: &Nbdkit, ground: &Ground) -> anyhow::Result<()> {
     copy_by(nbdkit, ground, &right, &out, client)?;
     ground.must_be_true(&out)?;
     check_map(nbdkit, ground, &right)?;
+    with_more_options(nbdkit, ground, &folder, &right)?;
     ground.must_be_tidy(since)?;
     line("  disk of the lab by snapshot: read, byte for byte, and everything freed");
 
@@ -53,6 +55,47 @@ pub(super) fn check(nbdkit: &Nbdkit, ground: &Ground) -> anyhow::Result<()> {
     let wrong = options(ground, &wrong_password, &thumbprint);
     refused(nbdkit, ground, &wrong, &["VixDiskLib_ConnectEx"])?;
     line("  wrong thumbprint: refused by Open; wrong password: refused by ConnectEx");
+    Ok(())
+}
+
+/// The options that nbdkit only passes on: none of them may change a byte.
+fn with_more_options(
+    nbdkit: &Nbdkit,
+    ground: &Ground,
+    folder: &Path,
+    right: &[String],
+) -> anyhow::Result<()> {
+    let config = folder.join("vixdisklib.conf");
+    std::fs::write(&config, "vixDiskLib.nfc.LogLevel=1\n")?;
+    let out = folder.join("out.raw");
+    for more in [
+        "compression=zlib".to_owned(),
+        "compression=fastlz".to_owned(),
+        "compression=skipz".to_owned(),
+        format!("config={}", config.display()),
+    ] {
+        let options = [right, &[more]].concat();
+        copy_by(nbdkit, ground, &options, &out, "nbdcopy \"$uri\"")?;
+        ground.must_be_true(&out)?;
+    }
+    line("  the same with each compression and with a configuration file");
+
+    // nbdkit does not align its buffers. Without the library's own buffering that is an invalid
+    // argument since 6.7 ("VDDK API reference", 7.5).
+    let options = [right, &["unbuffered=true".to_owned()]].concat();
+    let client = format!("nbdcopy \"$uri\" {}", quoted(&out));
+    let said = nbdkit.try_serve(&ground.kit, &options, &client)?;
+    if said.success
+        || !said
+            .text
+            .contains("VixDiskLib_ReadAsync: One of the arguments")
+    {
+        bail!(
+            "buffers that are not aligned must be refused:\n{}",
+            tail(&said.text)
+        );
+    }
+    line("  unbuffered: its buffers are not aligned, and are refused");
     Ok(())
 }
 
