@@ -29,8 +29,8 @@ impl Adapter {
         }
     }
 
-    /// The controller of this word.
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
+    /// The controller of this word in `ddb.adapterType`, whatever the case of its letters.
+    pub fn from_name(name: &str) -> Option<Self> {
         let named = [Self::Ide, Self::BusLogic, Self::LsiLogic];
         named
             .into_iter()

@@ -72,6 +72,7 @@ mod hot_add;
 mod image;
 mod journal;
 mod kit;
+mod loose_disk;
 mod machine;
 mod made;
 mod nfc;

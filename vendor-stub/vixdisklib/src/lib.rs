@@ -28,11 +28,13 @@
 //!
 //! `Create`, `CreateChild`, `Grow`, `Rename` and `Unlink` work on files of this machine, by absolute
 //! path (22 otherwise); with a connection or disk of a server they answer 20. `Clone` copies a local
-//! disk or one of a server into a local one. A disk that this process has open, also as the parent
-//! of another, is left alone (15). Disk types of datastores (`VMFS_…`) answer 16022, for they cannot
-//! be local. `Shrink` and `Defragment` work on an open local disk, `CheckRepair` on one that is not:
-//! 16006 if something is to be mended, 16062 if it cannot be. After `Attach` the child's handle
-//! stands for the chain and closing the parent's is ignored. Progress functions are called on the calling thread and what they return is ignored.
+//! disk or one of a server into a local one, or a local one to a datastore, where it belongs to no
+//! VM. A disk that this process has open, also as the parent of another, is left alone (15). Disk
+//! types of datastores (`VMFS_…`) answer 16022, for they cannot be local. `Shrink` and `Defragment`
+//! work on an open local disk, `CheckRepair` on one that is not: 16006 if something is to be mended,
+//! 16062 if it cannot be. After `Attach` the child's handle stands for the chain and closing the
+//! parent's is ignored. Progress functions are called on the calling thread and what they return is
+//! ignored.
 //!
 //! # What it does not do yet
 //!

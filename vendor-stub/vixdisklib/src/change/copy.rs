@@ -3,21 +3,27 @@
 use std::ffi::{c_char, c_void};
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use vddk_sys::{self as sys, Bool, VixDiskLibConnection, VixDiskLibCreateParams};
 use vddk_sys::{VixDiskLibProgressFunc, VixError};
+use vmdk::{Adapter, CreateOptions, DiskKind};
 
+use super::place;
 use super::progress::Report;
-use super::{place, spec};
+use super::spec::{self, Spec};
 use crate::boundary::{self, Call};
-use crate::connection;
+use crate::connection::{self, Connection, Target};
 use crate::error::Failure;
-use crate::open;
+use crate::open::{self, Opened};
 use crate::text;
 
-/// Copies a disk with all its links into a new local one. The source is a local disk or one of a
-/// server. Answers 12 if the destination exists and may not be overwritten, 15 if either is open.
+/// Copies a disk with all its links into a new one: from local to local, from a server to local,
+/// and from local to a datastore of a server, where the parameters are ignored and the copy belongs
+/// to no VM. From server to server it answers 6.
+///
+/// Answers 12 if the destination exists and may not be overwritten, 15 if either is open or the
+/// destination is a VM's, 11 on a connection to a server that is for reading only.
 ///
 /// # Safety
 ///
@@ -45,69 +51,80 @@ pub unsafe extern "C" fn VixDiskLib_Clone(
         call.note("overwrite", overwrite != 0);
         // SAFETY: the caller promises it.
         let report = unsafe { Report::new(progress, progress_data) };
-        let source = Source::open(source, source_path)?;
-        // SAFETY: the caller promises it.
-        unsafe {
-            to_local(
-                call,
-                destination,
-                path,
-                params,
-                &source,
-                &report,
-                overwrite != 0,
-            )
-        }?;
+        let (destination, source) = (connection::get(destination)?, connection::get(source)?);
+        let source_disk = open_source(&source, source_path)?;
+        let (file, spec) = match &destination.target {
+            // SAFETY: the caller promises it.
+            None => unsafe { local_place(call, path, params) }?,
+            Some(_) if source.target.is_some() => {
+                let message = "from server to server";
+                return Err(Failure::new(sys::VIX_E_NOT_SUPPORTED, message));
+            }
+            Some(target) => datastore_place(&destination, target, path, &source_disk)?,
+        };
+        if file.exists() {
+            place::closed(&file)?;
+            make_room(&file, &source_disk.disk, overwrite != 0)?;
+        }
+        vmdk::copy(
+            &source_disk.disk,
+            &file,
+            spec.kind,
+            &spec.options,
+            &mut |done, all| {
+                report.say(done, all);
+            },
+        )?;
         Ok(sys::VIX_OK)
     })
 }
 
-/// The disk to copy.
-struct Source {
-    opened: open::Opened,
-}
-
-impl Source {
-    fn open(connection: VixDiskLibConnection, path: &str) -> Result<Self, Failure> {
-        let connection = connection::get(connection)?;
-        if connection.target.is_none() {
-            place::closed(place::absolute(path)?)?;
-        }
-        let opened = open::for_reading(&connection, path)?;
-        Ok(Self { opened })
+fn open_source(connection: &Connection, path: &str) -> Result<Opened, Failure> {
+    if connection.target.is_none() {
+        place::closed(place::absolute(path)?)?;
     }
+    open::for_reading(connection, path)
 }
 
-/// Copies to a local disk.
+/// Where a local copy goes, and what it is to be like.
 ///
 /// # Safety
 ///
 /// `params` must be null or valid.
-unsafe fn to_local(
+unsafe fn local_place(
     call: &mut Call,
-    destination: VixDiskLibConnection,
     path: &str,
     params: *const VixDiskLibCreateParams,
-    source: &Source,
-    report: &Report,
-    overwrite: bool,
-) -> Result<(), Failure> {
-    place::local(destination)?;
+) -> Result<(PathBuf, Spec), Failure> {
     // SAFETY: the caller promises it.
     let spec = unsafe { spec::read(call, params) }?;
-    let path = place::absolute(path)?;
-    if path.exists() {
-        place::closed(path)?;
-        make_room(path, &source.opened.disk, overwrite)?;
+    Ok((place::absolute(path)?.to_owned(), spec))
+}
+
+/// Where a copy on a datastore goes: as ESXi makes disks there, for the controller of the source.
+fn datastore_place(
+    connection: &Connection,
+    target: &Target,
+    path: &str,
+    source: &Opened,
+) -> Result<(PathBuf, Spec), Failure> {
+    if connection.read_only {
+        let message = "the connection is for reading only";
+        return Err(Failure::new(sys::VIX_E_FILE_READ_ONLY, message));
     }
-    vmdk::copy(
-        &source.opened.disk,
-        path,
-        spec.kind,
-        &spec.options,
-        &mut |done, all| report.say(done, all),
-    )?;
-    Ok(())
+    let expected = target.thumbprint.as_deref().unwrap_or_default();
+    if !target.lab.thumbprint_sha1()?.eq_ignore_ascii_case(expected) {
+        let message = "the server's certificate is not the one expected";
+        return Err(Failure::new(sys::VIX_E_FAIL, message));
+    }
+    let file = target.lab.loose_disk_file(path)?;
+    let mut options = CreateOptions::new(0).with_new_uuid();
+    let adapter = source.disk.descriptor().ddb("adapterType");
+    if let Some(adapter) = adapter.and_then(Adapter::from_name) {
+        options.adapter = adapter;
+    }
+    let kind = DiskKind::VmfsFlat;
+    Ok((file, Spec { kind, options }))
 }
 
 /// Removes what stands where the copy shall go, if that is allowed and it is no part of the source.

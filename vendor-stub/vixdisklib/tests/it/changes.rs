@@ -5,6 +5,7 @@ use std::path::Path;
 use vddk_sys::{VixDiskLibAdapterType, VixDiskLibCreateParams};
 
 use crate::harness::*;
+use crate::loaded::built;
 use crate::local_disk::*;
 
 const SPARSE: u32 = 1;
@@ -281,6 +282,105 @@ fn a_disk_of_the_lab_is_cloned_and_nothing_else_works_on_it() {
                 assert!(!entries.is_empty(), "{name}");
             }
             assert_eq!(site.journal("VixDiskLib_Clone")[0].args["disk_type"], 3);
+        },
+    );
+}
+
+#[test]
+fn a_local_disk_is_cloned_to_a_datastore() {
+    in_own_process("changes::a_local_disk_is_cloned_to_a_datastore", || {
+        let site = Site::new();
+        site.init("");
+        let local = connect_local(false);
+        let path = site.folder.path().join("a.vmdk");
+        assert_eq!(create(local, &path, &spec(SPARSE, 700)), 0);
+        let disk = open_file(local, &path, 0).unwrap();
+        assert_eq!(write(disk, 650, &vec![5; 50 * 512]), 0);
+        let content = read(disk, 0, 700).unwrap();
+        assert_eq!(close(disk), 0);
+        let remote = connect(&site.params(), false, None, None).unwrap();
+        let (from, frozen) = ((local, path.as_path()), site.frozen());
+        let (folder, _) = frozen.rsplit_once('/').unwrap();
+        let new = format!("{folder}/restored.vmdk");
+        let to = |connection, path: &str, overwrite| {
+            clone((connection, Path::new(path)), from, None, overwrite)
+        };
+        assert_eq!(to(remote, &new, false), 0, "without parameters");
+        assert_eq!(to(remote, &new, false), 12);
+        assert_eq!(to(remote, &new, true), 0);
+        let (datastore, file) = new.strip_prefix('[').unwrap().split_once("] ").unwrap();
+        let file = site
+            .lab
+            .root()
+            .join("datastores")
+            .join(datastore)
+            .join(file);
+        let copy = vmdk::Disk::open(&file, vmdk::OpenOptions::default()).unwrap();
+        assert_eq!(copy.descriptor().create_type, vmdk::CreateType::Vmfs);
+        assert_eq!(copy.descriptor().ddb("adapterType"), Some("buslogic"));
+        let mut found = vec![1; 700 * 512];
+        copy.read_at(0, &mut found).unwrap();
+        assert!(found == content);
+
+        assert_eq!(to(remote, frozen, true), 15, "a VM's disk");
+        assert_eq!(to(remote, "[nowhere] a/a.vmdk", false), 4);
+        assert_eq!(to(remote, "/tmp/a.vmdk", false), 4, "no datastore path");
+        let reading = connect(&site.params(), true, None, None).unwrap();
+        assert_eq!(to(reading, &format!("{folder}/b.vmdk"), false), 11);
+        let thumbprint = None;
+        let params = Params {
+            thumbprint,
+            ..site.params()
+        };
+        let doubted = connect(&params, false, None, None).unwrap();
+        assert_eq!(to(doubted, &format!("{folder}/b.vmdk"), false), 1);
+        let snapshot = Some(site.snapshot.moref.as_str());
+        let frozen_connection = connect(&site.params(), true, snapshot, None).unwrap();
+        let from = (frozen_connection, Path::new(frozen));
+        assert_eq!(clone((remote, Path::new(&new)), from, None, true), 6);
+        exit();
+    });
+}
+
+#[test]
+fn create_parameters_of_old_releases_have_24_bytes() {
+    in_own_process(
+        "changes::create_parameters_of_old_releases_have_24_bytes",
+        || {
+            let site = Site::new();
+            for (major, expected) in [(6, 0), (7, 14004), (8, 14004)] {
+                let kit = site.folder.path().join(format!("kit-{major}"));
+                let hidden = Vec::new();
+                let kit_spec = lab::KitSpec { major, hidden };
+                site.lab.install_kit_in(&built(), &kit_spec, &kit).unwrap();
+                let library = vddk_sys::load(Some(&kit)).unwrap();
+                let (symbols, null) = (library.symbols(), std::ptr::null());
+                // SAFETY: null functions and strings are allowed.
+                let code = unsafe { symbols.VixDiskLib_InitEx(6, 5, None, None, None, null, null) };
+                assert_eq!(code, 0);
+                let mut connection = std::ptr::null_mut();
+                // SAFETY: null or valid pointers.
+                let code = unsafe {
+                    symbols.VixDiskLib_ConnectEx(null.cast(), 0, null, null, &raw mut connection)
+                };
+                assert_eq!(code, 0);
+                // What lies behind the 24 bytes is not the caller's.
+                let params = VixDiskLibCreateParams {
+                    logicalSectorSize: 0xDEAD_BEEF,
+                    physicalSectorSize: 0xDEAD_BEEF,
+                    ..spec(SPARSE, 300)
+                };
+                let path = site.folder.path().join(format!("{major}.vmdk"));
+                let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+                let (path, none) = (path.as_ptr(), std::ptr::null_mut());
+                // SAFETY: the pointers are valid during the call.
+                let code = unsafe {
+                    symbols.VixDiskLib_Create(connection, path, &raw const params, None, none)
+                };
+                assert_eq!(code, expected, "{major}");
+                // SAFETY: no other call runs.
+                unsafe { symbols.VixDiskLib_Exit() };
+            }
         },
     );
 }
