@@ -1,4 +1,4 @@
-//! Everything VixDiskLib calls: three log functions and the completion of a read.
+//! Everything VixDiskLib calls: three log functions, the completions, and the progress of long calls.
 
 use std::{
     collections::VecDeque,

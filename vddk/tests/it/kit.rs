@@ -161,6 +161,15 @@ impl Kit {
             .collect()
     }
 
+    /// How often a function was called and answered success.
+    pub(crate) fn succeeded(&self, call: &str) -> usize {
+        let entries = self.lab.journal().entries().unwrap();
+        let done = entries
+            .iter()
+            .filter(|entry| entry.call == call && entry.result["code"] == 0);
+        done.count()
+    }
+
     pub(crate) fn count(&self, call: &str) -> usize {
         self.calls().iter().filter(|one| *one == call).count()
     }

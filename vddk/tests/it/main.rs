@@ -16,6 +16,7 @@ mod giving_up;
 mod growth;
 mod keep_alive;
 mod kit;
+mod local_chains;
 mod local_disks;
 mod metadata;
 mod reads;
