@@ -211,7 +211,9 @@ impl State {
         if due.is_empty() {
             return Err(keys.first().map(|key| key.0));
         }
-        if due.len() < SHUFFLE_DEPTH && now_ns < self.gather_until_ns {
+        // Also when somebody waits already: what has come is moved first, so that there is a choice.
+        let more = !self.fresh.is_empty() || now_ns < self.gather_until_ns;
+        if due.len() < SHUFFLE_DEPTH && more {
             return Err(Some(self.gather_until_ns));
         }
         self.random ^= self.random << 13;
