@@ -2,6 +2,7 @@
 //! place of the old one. Nothing is lost if it is interrupted.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::backing_file::{BackingFile, io_error};
@@ -40,6 +41,13 @@ impl Rebuild<'_> {
         let mut name = self.path.as_os_str().to_owned();
         name.push(".new");
         let new_path = PathBuf::from(name);
+        // What an interrupted rebuild left is nobody's.
+        match fs::remove_file(&new_path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                return Err(io_error("remove", &new_path, source));
+            }
+            _ => {}
+        }
         let mut new = NewFiles::default();
         add_sparse_file(&mut new, &new_path, &layout, self.descriptor)?;
         let file = BackingFile::open(&new_path, true)?;

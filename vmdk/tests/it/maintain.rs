@@ -148,6 +148,17 @@ fn grains_come_in_the_order_of_the_disk() {
 }
 
 #[test]
+fn what_an_interrupted_rebuild_left_is_no_hindrance() {
+    let scratch = Scratch::new();
+    let mut disk = scratch.sparse("a.vmdk", 300);
+    disk.write_at(5, &sectors(1, 1)).unwrap();
+    scratch.write("a.vmdk.new", "half a disk");
+    disk.shrink(&mut |_, _| ()).unwrap();
+    assert_eq!(scratch.files(), ["a.vmdk"]);
+    assert_eq!(all(&disk)[5 * 512], 1);
+}
+
+#[test]
 fn only_sparse_disks_open_for_writing_are_rebuilt() {
     let scratch = Scratch::new();
     for kind in DiskKind::ALL.into_iter().filter(|kind| !kind.is_sparse()) {
