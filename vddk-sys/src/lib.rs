@@ -48,9 +48,13 @@ pub mod bindings {
 /// The C header that the committed bindings were made from, in our own words.
 pub const HEADER: &str = include_str!("../include/vixDiskLib.h");
 
+#[cfg(any(test, all(target_os = "linux", target_arch = "x86_64")))]
+mod elf;
 pub mod loader;
+mod report;
 pub mod symbols;
 
 pub use bindings::*;
 pub use loader::{LoadError, Loaded, Tried, load};
+pub use report::Report;
 pub use symbols::{Function, MissingFunction, SYMBOLS, Symbol, Symbols, functions};

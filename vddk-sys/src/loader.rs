@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::symbols::Symbols;
+use crate::{Report, symbols::Symbols};
 
 /// Folders where the kit is customarily unpacked (VDDK API reference, 6.1).
 const CUSTOMARY_FOLDERS: &[&str] = &[
@@ -72,6 +72,7 @@ pub struct Loaded {
     symbols: Symbols,
     path: PathBuf,
     kit: PathBuf,
+    soname: Option<String>,
     major: Option<u32>,
     /// Keeps the mapping alive, if there is one. Declared last: the pointers above die first.
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -85,6 +86,7 @@ impl Loaded {
             symbols,
             path: kit.clone(),
             kit,
+            soname: None,
             major,
             #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
             _library: None,
@@ -106,9 +108,20 @@ impl Loaded {
         &self.kit
     }
 
-    /// The interface number of the SONAME (6 to 9), where the file name tells it.
+    /// The SONAME that stands in the file.
+    pub fn soname(&self) -> Option<&str> {
+        self.soname.as_deref()
+    }
+
+    /// The interface number (6 to 9) of the SONAME, so that a link or a copy of another name is told
+    /// right; where the file has none, that of its name.
     pub fn major(&self) -> Option<u32> {
         self.major
+    }
+
+    /// All that is known of the library without calling it.
+    pub fn report(&self) -> Report {
+        Report::of(self)
     }
 }
 
@@ -140,7 +153,6 @@ pub fn library_folder(location: Option<&Path>) -> Option<PathBuf> {
 struct Candidate {
     file: PathBuf,
     kit: PathBuf,
-    major: Option<u32>,
 }
 
 fn candidates(location: Option<&Path>) -> Vec<Candidate> {
@@ -156,23 +168,23 @@ fn candidates(location: Option<&Path>) -> Vec<Candidate> {
 }
 
 fn candidates_at(location: &Path) -> Vec<Candidate> {
+    // The system's loader would look for a bare name elsewhere.
+    let absolute = std::path::absolute(location);
+    let location = absolute.as_deref().unwrap_or(location);
     if location.is_file() {
         let folder = location.parent().unwrap_or(Path::new("/"));
         return vec![Candidate {
             file: location.to_path_buf(),
             kit: kit_of(folder),
-            major: None,
         }];
     }
     let in_lib64 = MAJORS.iter().map(|&major| Candidate {
         file: location.join("lib64").join(file_name(major)),
         kit: location.to_path_buf(),
-        major: Some(major),
     });
     let flat = MAJORS.iter().map(|&major| Candidate {
         file: location.join(file_name(major)),
         kit: kit_of(location),
-        major: Some(major),
     });
     in_lib64.chain(flat).collect()
 }
@@ -194,8 +206,7 @@ fn kit_of(folder: &Path) -> PathBuf {
     not(all(target_os = "linux", target_arch = "x86_64")),
     expect(dead_code, reason = "nothing is loaded here")
 )]
-fn major_in_name(path: &Path) -> Option<u32> {
-    let name = path.file_name()?.to_str()?;
+fn major_in(name: &str) -> Option<u32> {
     let (_, version) = name.split_once(".so.")?;
     version.split('.').next()?.parse().ok()
 }
@@ -207,7 +218,13 @@ fn loader_words(error: &libloading::Error) -> String {
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn file_name_of(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn open_first(candidates: &[Candidate]) -> Result<Loaded, LoadError> {
+    use crate::elf;
     use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
     let mut tried = Vec::with_capacity(candidates.len());
@@ -244,14 +261,20 @@ fn open_first(candidates: &[Candidate]) -> Result<Loaded, LoadError> {
             .file
             .canonicalize()
             .unwrap_or_else(|_| candidate.file.clone());
-        let major = candidate
-            .major
-            .or_else(|| major_in_name(&path))
-            .or_else(|| major_in_name(&candidate.file));
+        let soname = std::fs::File::open(&path)
+            .ok()
+            .and_then(|mut file| elf::soname(&mut file));
+        let names = [
+            soname.as_deref(),
+            file_name_of(&path),
+            file_name_of(&candidate.file),
+        ];
+        let major = names.into_iter().flatten().find_map(major_in);
         return Ok(Loaded {
             symbols,
             path,
             kit: candidate.kit.clone(),
+            soname,
             major,
             _library: Some(library),
         });
@@ -331,10 +354,14 @@ mod tests {
     fn the_kit_is_the_folder_above_lib64() {
         assert_eq!(kit_of(Path::new("/opt/kit/lib64")), Path::new("/opt/kit"));
         assert_eq!(kit_of(Path::new("/opt/flat")), Path::new("/opt/flat"));
-        assert_eq!(
-            major_in_name(Path::new("/x/libvixDiskLib.so.9.1.0.0")),
-            Some(9)
-        );
-        assert_eq!(major_in_name(Path::new("/x/libvixDiskLib.so")), None);
+        assert_eq!(major_in("libvixDiskLib.so.9.1.0.0"), Some(9));
+        for name in [
+            "libvixDiskLib.so",
+            "libvixDiskLib.so.",
+            "libvixDiskLib.so.x",
+            "",
+        ] {
+            assert_eq!(major_in(name), None, "{name}");
+        }
     }
 }

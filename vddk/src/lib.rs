@@ -126,7 +126,7 @@ pub use transport::{
     DiskFacts, Dropped, Impossible, Machine, Storage, TransportFallback, TransportMode,
     TransportModes, TransportPlan, TransportPolicy,
 };
-pub use vddk_sys::{LoadError, SYMBOLS, Symbol, Tried, loader::library_folder};
+pub use vddk_sys::{LoadError, Report, SYMBOLS, Symbol, Tried, loader::library_folder};
 pub use writable::WritableDisk;
 
 /// Bytes in a sector. VixDiskLib counts in these on every disk, 4096-byte ones too.

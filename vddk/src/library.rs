@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use vddk_sys::Symbol;
+use vddk_sys::{Report, Symbol};
 
 use crate::{
     Access, ConnectOptions, ConnectParams, Connection, Error, TransportMode, TransportPolicy,
@@ -133,7 +133,7 @@ impl Library {
         self.inner.control.loaded().path()
     }
 
-    /// The interface number of the SONAME (6 to 9), where the file name tells it.
+    /// The interface number (6 to 9): that of the SONAME, else that of the file's name.
     pub fn major(&self) -> Option<u32> {
         self.inner.control.loaded().major()
     }
@@ -141,6 +141,11 @@ impl Library {
     /// VDDK's settings; `None` where they come from [`ConfigSource::Unnamed`] files.
     pub fn config(&self) -> Option<&Config> {
         self.inner.config.settings()
+    }
+
+    /// What is known of the loaded library without calling it: path, SONAME, `libDir`, functions.
+    pub fn report(&self) -> Report {
+        self.inner.control.loaded().report()
     }
 
     /// Each function of the interface, and whether this library has it.

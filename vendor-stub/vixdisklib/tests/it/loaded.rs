@@ -177,3 +177,35 @@ fn kits_of_every_interface_number_load() {
         site.lab.install_kit_as(&built(), &spec).unwrap_err();
     });
 }
+
+#[test]
+fn a_library_is_known_by_its_soname_whatever_its_file_is_called() {
+    in_own_process(
+        "loaded::a_library_is_known_by_its_soname_whatever_its_file_is_called",
+        || {
+            let site = Site::new();
+            let spec = lab::KitSpec {
+                major: 7,
+                hidden: vec!["VixDiskLib_Cleanup".into()],
+            };
+            let kit = site.lab.install_kit_as(&built(), &spec).unwrap();
+            let folder = site.folder.path().canonicalize().unwrap();
+            let (copy, link) = (folder.join("copy.so"), folder.join("libvixDiskLib.so.9"));
+            std::fs::copy(kit.join("lib64/libvixDiskLib.so.7"), &copy).unwrap();
+            std::os::unix::fs::symlink(&copy, &link).unwrap();
+            for file in [&copy, &link, &folder] {
+                let report = vddk_sys::load(Some(file)).unwrap().report();
+                assert_eq!(report.library, copy, "links are resolved");
+                assert_eq!(report.soname.as_deref(), Some("libvixDiskLib.so.7"));
+                assert_eq!((report.interface, &report.libdir), (Some(7), &folder));
+                let missing: Vec<_> = report.missing().map(|symbol| symbol.name).collect();
+                assert_eq!(missing, spec.hidden);
+                let text = report.to_string();
+                assert!(
+                    text.contains("\nVixDiskLib_Cleanup=0 since=1.1 optional\n"),
+                    "{text}"
+                );
+            }
+        },
+    );
+}
