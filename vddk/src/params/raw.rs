@@ -1,6 +1,6 @@
 //! The C structure of a login.
 
-use std::{ffi::c_char, fmt, sync::Arc};
+use std::{ffi::c_char, fmt, ptr::null_mut, sync::Arc};
 
 use vddk_sys::{
     Function, Loaded, Symbols, VixDiskLibConnectParams, VixDiskLibCredType, VixDiskLibCreds,
@@ -11,6 +11,28 @@ use zeroize::Zeroizing;
 
 use super::{ConnectParams, Login};
 use crate::{Error, Target};
+
+/// Libraries from 6.7 on look at all 128 bytes. The 80 of older headers are never handed out
+/// (VDDK API reference, 2.1).
+const _: () = assert!(size_of::<VixDiskLibConnectParams>() == 128);
+
+/// All of the union, by its largest member.
+const NO_CREDS: VixDiskLibCreds = VixDiskLibCreds {
+    sessionId: VixDiskLibSessionIdCreds {
+        cookie: null_mut(),
+        userName: null_mut(),
+        key: null_mut(),
+    },
+};
+
+/// As above.
+const NO_SPEC: VixDiskLibSpec = VixDiskLibSpec {
+    vStorageObjSpec: VixDiskLibVStorageObjectSpec {
+        id: null_mut(),
+        datastoreMoRef: null_mut(),
+        ssId: null_mut(),
+    },
+};
 
 /// The C structure with the strings it points to. Strings wipe themselves.
 ///
@@ -75,14 +97,7 @@ impl RawParams {
 
     /// The member that a login fills; the rest of the union stays zero.
     fn creds(&mut self, login: &Login) -> (VixDiskLibCredType, VixDiskLibCreds) {
-        let null = std::ptr::null_mut();
-        let mut creds = VixDiskLibCreds {
-            sessionId: VixDiskLibSessionIdCreds {
-                cookie: null,
-                userName: null,
-                key: null,
-            },
-        };
+        let mut creds = NO_CREDS;
         let kind = match login {
             Login::Password { user, password } => {
                 creds.uid = VixDiskLibUidPasswdCreds {
@@ -105,14 +120,7 @@ impl RawParams {
 
     /// The member that a target fills, as above.
     fn spec(&mut self, target: &Target) -> (VixDiskLibSpecType, VixDiskLibSpec) {
-        let null = std::ptr::null_mut();
-        let mut spec = VixDiskLibSpec {
-            vStorageObjSpec: VixDiskLibVStorageObjectSpec {
-                id: null,
-                datastoreMoRef: null,
-                ssId: null,
-            },
-        };
+        let mut spec = NO_SPEC;
         let kind = match target {
             Target::FirstClassDisk {
                 id,
@@ -184,7 +192,7 @@ impl RawParams {
     }
 
     fn keep_or_null(&mut self, text: Option<&str>) -> *mut c_char {
-        text.map_or(std::ptr::null_mut(), |text| self.keep(text))
+        text.map_or(null_mut(), |text| self.keep(text))
     }
 
     /// True for the files of this machine.
@@ -195,14 +203,31 @@ impl RawParams {
     pub(crate) fn as_ptr(&self) -> *const VixDiskLibConnectParams {
         self.params
     }
+
+    /// Takes our strings out of the structure, as bareos does before it is freed: then it does not
+    /// matter what else the library frees with it (VDDK API reference, 1.4). The other fields stay:
+    /// the library may know its own structures by them.
+    fn take_strings_back(&mut self) {
+        // SAFETY: the structure is valid until it is freed, and nobody else looks at it any more:
+        // the connections that were made with it hold this value.
+        let params = unsafe { &mut *self.params };
+        params.vmxSpec = null_mut();
+        params.serverName = null_mut();
+        params.thumbPrint = null_mut();
+        params.creds = NO_CREDS;
+        params.spec = NO_SPEC;
+    }
 }
 
 impl Drop for RawParams {
     fn drop(&mut self) {
         match self.allocator {
-            // SAFETY: the structure came from AllocateConnectParams of the same library, which
-            // stays loaded for ever, and is freed once; the strings in it stay ours.
-            Some(symbols) => unsafe { symbols.VixDiskLib_FreeConnectParams(self.params) },
+            Some(symbols) => {
+                self.take_strings_back();
+                // SAFETY: the structure came from AllocateConnectParams of the same library, which
+                // stays loaded for ever, and is freed once; no string of ours is in it any more.
+                unsafe { symbols.VixDiskLib_FreeConnectParams(self.params) }
+            }
             // SAFETY: the pointer came from `Box::into_raw` and comes back once.
             None => drop(unsafe { Box::from_raw(self.params) }),
         }
@@ -234,5 +259,108 @@ fn known_to(loaded: &Loaded, target: &Target) -> Result<(), Error> {
             since: "8.0.1",
         }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::CStr, path::PathBuf, process::abort};
+
+    use super::*;
+    use crate::Secret;
+
+    unsafe extern "C" fn never() {
+        abort();
+    }
+
+    unsafe extern "C" fn allocate() -> *mut VixDiskLibConnectParams {
+        // SAFETY: all-zero is a valid value.
+        Box::into_raw(Box::new(unsafe { std::mem::zeroed() }))
+    }
+
+    unsafe extern "C" fn free(params: *mut VixDiskLibConnectParams) {
+        // SAFETY: a box of `allocate`, which comes back once.
+        let params = unsafe { Box::from_raw(params) };
+        // SAFETY: all members of the union are pointers.
+        let creds = unsafe { params.creds.sessionId };
+        let left = [
+            params.vmxSpec,
+            params.serverName,
+            params.thumbPrint,
+            creds.cookie,
+            creds.userName,
+            creds.key,
+        ];
+        if left.iter().any(|text| !text.is_null()) {
+            abort();
+        }
+    }
+
+    const FUNCTIONS: &[(&str, *const ())] = &[
+        ("VixDiskLib_AllocateConnectParams", allocate as *const ()),
+        ("VixDiskLib_FreeConnectParams", free as *const ()),
+    ];
+
+    /// A library in which every call but `functions` ends the process.
+    fn library(functions: &'static [(&'static str, *const ())]) -> &'static Loaded {
+        let lookup = |name: &'static str| {
+            let known = functions.iter().find(|(there, _)| *there == name);
+            let optional = !vddk_sys::SYMBOLS
+                .iter()
+                .any(|s| s.name == name && s.required);
+            match known {
+                Some((_, function)) => Some(*function),
+                None if optional => None,
+                None => Some(never as *const ()),
+            }
+        };
+        // SAFETY: the named functions have their types; `never` takes no notice of what it is given
+        // and does not return.
+        let symbols = unsafe { Symbols::from_lookup(lookup) }.unwrap();
+        Box::leak(Box::new(Loaded::from_symbols(
+            symbols,
+            PathBuf::new(),
+            Some(8),
+        )))
+    }
+
+    fn login() -> ConnectParams {
+        ConnectParams::builder()
+            .server("vc")
+            .user("u", Secret::new("p".into()))
+            .vm_moref("vm-16")
+            .build()
+            .unwrap()
+    }
+
+    fn calls(loaded: &Loaded) -> u64 {
+        loaded
+            .symbols()
+            .calls()
+            .iter()
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    #[test]
+    fn what_the_library_did_not_allocate_it_does_not_free() {
+        // As a dummy library does it: no allocator, and the free function ends the process.
+        let loaded = library(&[]);
+        let raw = RawParams::remote(loaded, &login()).unwrap();
+        // SAFETY: valid while `raw` lives.
+        let vmx_spec = unsafe { (*raw.as_ptr()).vmxSpec };
+        // SAFETY: a string of ours.
+        assert_eq!(unsafe { CStr::from_ptr(vmx_spec) }, c"moref=vm-16");
+        drop(raw);
+        drop(RawParams::local(loaded.symbols()).unwrap());
+        assert_eq!(calls(loaded), 0);
+    }
+
+    #[test]
+    fn what_the_library_allocated_goes_back_without_our_strings() {
+        let loaded = library(FUNCTIONS);
+        drop(RawParams::remote(loaded, &login()).unwrap());
+        drop(RawParams::local(loaded.symbols()).unwrap());
+        assert_eq!(calls(loaded), 4);
     }
 }
