@@ -104,6 +104,8 @@ fn info_tells_what_the_library_can_do() -> Result<()> {
         .expect_code(0)
         .result();
     assert_eq!(info["interface"], 8);
+    assert_eq!(info["soname"], "libvixDiskLib.so.8");
+    assert_eq!(info["libdir"], kit);
     assert!(
         info["library"]
             .as_str()

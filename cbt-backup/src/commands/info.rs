@@ -1,8 +1,10 @@
 //! `info`: which VDDK is found.
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::json;
-use vddk::Library;
+use vddk::{Library, Report};
 
 use super::Context;
 use crate::cli::{
@@ -27,44 +29,60 @@ impl Info {
     /// 14 when no usable library is found; every place tried is listed.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
         let library = Library::load(self.vddk.library(&context.config))?;
-        let path = library.path().display().to_string();
-        let major = library.major();
-        let functions = library.functions();
+        let report = library.report();
         let modes = library.transport_modes();
         library.close()?;
         if context.output.json {
-            let rows: Vec<_> = functions
-                .iter()
-                .map(|(symbol, found)| json!({"name": symbol.name, "since": symbol.since, "required": symbol.required, "found": found}))
-                .collect();
-            context.output.document(
-                &json!({"version": 1, "library": path, "interface": major, "transport_modes": modes, "functions": rows}),
-            );
-            return Ok(ExitCode::Done);
-        }
-        context.output.line(&format!("library    {path}"));
-        context.output.line(&format!(
-            "interface  {}",
-            major.map_or("unknown".to_owned(), |major| major.to_string())
-        ));
-        context.output.line(&format!(
-            "transports {}",
-            modes.as_deref().map_or("unknown".to_owned(), printable)
-        ));
-        let missing: Vec<_> = functions
-            .iter()
-            .filter(|(_, found)| !found)
-            .map(|(symbol, _)| symbol.name)
-            .collect();
-        let found = functions.len() - missing.len();
-        context
-            .output
-            .line(&format!("functions  {found} of {} found", functions.len()));
-        for name in missing {
             context
                 .output
-                .line(&format!("           {name} is missing"));
+                .document(&document(&report, modes.as_deref()));
+        } else {
+            for line in lines(&report, modes.as_deref()) {
+                context.output.line(&line);
+            }
         }
         Ok(ExitCode::Done)
     }
+}
+
+fn document(report: &Report, modes: Option<&str>) -> serde_json::Value {
+    let rows: Vec<_> = report
+        .functions
+        .iter()
+        .map(|(symbol, found)| json!({"name": symbol.name, "since": symbol.since, "required": symbol.required, "found": found}))
+        .collect();
+    json!({
+        "version": 1,
+        "library": report.library.display().to_string(),
+        "soname": report.soname,
+        "interface": report.interface,
+        "libdir": report.libdir.display().to_string(),
+        "transport_modes": modes,
+        "functions": rows,
+    })
+}
+
+fn lines(report: &Report, modes: Option<&str>) -> Vec<String> {
+    let unknown = || "unknown".to_owned();
+    let path = |path: &Path| printable(&path.display().to_string());
+    let interface = report.interface.map_or_else(unknown, |n| n.to_string());
+    let (all, missing) = (report.functions.len(), report.missing().count());
+    let mut lines = vec![
+        format!("library    {}", path(&report.library)),
+        format!(
+            "soname     {}",
+            report.soname.clone().unwrap_or_else(unknown)
+        ),
+        format!("interface  {interface}"),
+        format!("libdir     {}", path(&report.libdir)),
+        format!("transports {}", modes.map_or_else(unknown, printable)),
+        format!("functions  {} of {all} found", all - missing),
+    ];
+    lines.extend(report.missing().map(|symbol| {
+        format!(
+            "           {} is missing, since {}",
+            symbol.name, symbol.since
+        )
+    }));
+    lines
 }
