@@ -1,6 +1,10 @@
 //! What is connected to: VMs in both forms, disks without a VM, the server alone.
 
-use vddk::{ConnectOptions, ConnectParams, Error, OpenOptions, Secret, Target};
+use lab::KitSpec;
+use vddk::{
+    Config, ConnectOptions, ConnectParams, Error, Library, LibraryOptions, OpenOptions, Secret,
+    Target,
+};
 
 use crate::kit::{Kit, in_own_process};
 
@@ -14,6 +18,39 @@ impl Kit {
             .build()
             .unwrap()
     }
+}
+
+/// Loads a copy of the stand-in that poses as another release.
+fn load_as(kit: &Kit, spec: &KitSpec) -> Library {
+    let built = std::env::current_exe()
+        .unwrap()
+        .with_file_name("libvixDiskLib.so");
+    let installed = kit.lab.install_kit_as(&built, spec).unwrap();
+    let options = LibraryOptions {
+        location: Some(installed.join("lib64").join(spec.file_name())),
+        config: Config::builder().san_deny("all").build().unwrap().into(),
+        ..LibraryOptions::default()
+    };
+    Library::load(options).unwrap()
+}
+
+fn folder() -> Target {
+    Target::DatastoreFolder {
+        datastore_moref: "datastore-17".into(),
+        folder: "fcd".into(),
+    }
+}
+
+/// Connects, and says whether the library was asked.
+fn reaches_the_library(kit: &Kit, library: &Library, target: Target) -> bool {
+    let before = kit.count("VixDiskLib_ConnectEx");
+    let params = kit.params_for(target);
+    let refused = library.connect(&params, &without_snapshot());
+    let asked = kit.count("VixDiskLib_ConnectEx") > before;
+    if !asked {
+        assert!(matches!(refused, Err(Error::TooOld { .. })), "{refused:?}");
+    }
+    asked
 }
 
 fn without_snapshot() -> ConnectOptions {
@@ -90,4 +127,57 @@ fn a_library_that_tells_no_parameters_says_so() {
             ));
         },
     );
+}
+
+#[test]
+fn release_6_5_gets_neither_first_class_disks_nor_folders() {
+    in_own_process(
+        "targets::release_6_5_gets_neither_first_class_disks_nor_folders",
+        || {
+            let kit = Kit::new();
+            let library = load_as(&kit, &KitSpec::release_6_5());
+            assert_eq!(library.major(), Some(6));
+            assert!(!reaches_the_library(&kit, &library, first_class()));
+            assert!(!reaches_the_library(&kit, &library, folder()));
+            let by_vm = without_snapshot();
+            library.connect(&kit.params(), &by_vm).unwrap();
+        },
+    );
+}
+
+#[test]
+fn release_7_gets_first_class_disks_but_no_folders() {
+    in_own_process(
+        "targets::release_7_gets_first_class_disks_but_no_folders",
+        || {
+            let kit = Kit::new();
+            let spec = KitSpec {
+                major: 7,
+                ..KitSpec::default()
+            };
+            let library = load_as(&kit, &spec);
+            assert!(reaches_the_library(&kit, &library, first_class()));
+            assert!(!reaches_the_library(&kit, &library, folder()));
+            // The names of the SAN lists are those before 8.0.
+            let entries = kit.lab.journal().entries().unwrap();
+            let start = entries
+                .iter()
+                .find(|entry| entry.call == "VixDiskLib_InitEx")
+                .unwrap();
+            let file = start.args["config_file"].as_str().unwrap();
+            let text = std::fs::read_to_string(file).unwrap();
+            assert!(text.contains("san.blacklist=all\n"), "{text}");
+            assert!(!text.contains("denyList"), "{text}");
+        },
+    );
+}
+
+#[test]
+fn release_8_gets_every_target() {
+    in_own_process("targets::release_8_gets_every_target", || {
+        let kit = Kit::new();
+        let library = kit.load();
+        assert!(reaches_the_library(&kit, &library, first_class()));
+        assert!(reaches_the_library(&kit, &library, folder()));
+    });
 }

@@ -163,3 +163,34 @@ fn a_fallback_is_told_unless_it_does_not_matter() {
         },
     );
 }
+
+#[test]
+fn a_disk_whose_transport_is_no_transport_is_closed_again() {
+    in_own_process(
+        "transports::a_disk_whose_transport_is_no_transport_is_closed_again",
+        || {
+            let kit = Kit::new();
+            let library = kit.load();
+            let (snapshot, path) = kit.snapshot();
+            let connection = kit
+                .connect_by(
+                    &library,
+                    &snapshot,
+                    "san:nbdssl",
+                    TransportPolicy::Require,
+                    Storage::Nfs,
+                )
+                .unwrap();
+            assert_eq!(connection.transports().list().to_string(), "nbdssl");
+            kit.fault(lab::Fault {
+                call: "VixDiskLib_GetTransportMode".to_owned(),
+                text: Some(lab::TextLie::Null),
+                ..lab::Fault::default()
+            });
+            assert!(connection.open(&path, &OpenOptions::default()).is_err());
+            assert_eq!(kit.count("VixDiskLib_Open"), 1);
+            assert_eq!(kit.count("VixDiskLib_Close"), 1);
+            connection.close().unwrap();
+        },
+    );
+}
