@@ -172,7 +172,7 @@ fn disks_mut(vm: &mut Vm) -> impl Iterator<Item = &mut Disk> {
 }
 
 /// The links that stand directly on a link.
-fn children_of(vm: &Vm, file: &str) -> BTreeSet<String> {
+pub(crate) fn children_of(vm: &Vm, file: &str) -> BTreeSet<String> {
     chains(vm)
         .flat_map(|chain| chain.windows(2))
         .filter(|pair| pair[0].file == file)

@@ -89,6 +89,7 @@ mod state;
 mod tracking;
 mod vm;
 mod vmx;
+mod written;
 
 pub use attachment::Attachment;
 pub use datastore::{Datastore, DatastoreKind, DatastoreSpec};

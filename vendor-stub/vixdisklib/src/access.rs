@@ -2,11 +2,12 @@
 
 use std::ffi::c_char;
 
-use lab::{Lab, Vm};
+use lab::{CleanedUp, Lab, Vm};
 use vddk_sys::{self as sys, VixDiskLibConnectParams, VixError};
 
 use crate::boundary::{self, Call};
 use crate::error::Failure;
+use crate::fault::Ordered;
 use crate::library;
 use crate::params::{self, Params, Remote};
 use crate::text;
@@ -18,7 +19,8 @@ const METHODS: &[&str] = &["RelocateVM_Task"];
 const MAX_IDENTITY_CHARS: usize = 50;
 
 /// Forbids moving the VM to other storage, in the name of `identity`. If it is forbidden already,
-/// by whomever, the call fails with 1; the log names the fault `MethodAlreadyDisabled`.
+/// by whomever, the call fails with 1; the log names the fault `MethodAlreadyDisabled`. It fails
+/// with 1 too where the server is an ESXi host.
 ///
 /// # Safety
 ///
@@ -31,6 +33,10 @@ pub unsafe extern "C" fn VixDiskLib_PrepareForAccess(
     boundary::code("VixDiskLib_PrepareForAccess", |call| {
         // SAFETY: the caller promises it.
         let (lab, vm, identity) = unsafe { target(call, params, identity) }?;
+        if lab.site()?.bare_host {
+            let message = "HostAgent is not a vCenter, cannot disable svMotion";
+            return Err(Failure::new(sys::VIX_E_FAIL, message));
+        }
         match lab.disable_methods(&vm, METHODS, identity) {
             Err(error @ lab::Error::MethodAlreadyDisabled { .. }) => {
                 let message = format!("cannot disable svMotion: MethodAlreadyDisabled: {error}");
@@ -60,29 +66,69 @@ pub unsafe extern "C" fn VixDiskLib_EndAccess(
     })
 }
 
-/// Removes what earlier runs left behind: never anything here. Works at any time.
+/// Takes away what dead processes left attached to the proxy by HotAdd, as far as they had the
+/// same `tmpDirectory`. The counters count the VMs whose disks they were; what a living process
+/// uses remains, and the call then fails with 5. Nothing is done before `InitEx` and for local
+/// parameters.
+///
+/// A fault named `VixDiskLib_Cleanup.lose_ctk`, whatever its code, makes it remove the
+/// change-tracking maps of those VMs too, as the real one is said to do ("VDDK API reference, 4.6").
 ///
 /// # Safety
 ///
-/// The counters must be null or writable; the parameters are not looked at.
+/// The counters must be null or writable, the parameters null or valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn VixDiskLib_Cleanup(
     params: *const VixDiskLibConnectParams,
     cleaned_up: *mut u32,
     remaining: *mut u32,
 ) -> VixError {
-    boundary::code("VixDiskLib_Cleanup", |_| {
-        for counter in [cleaned_up, remaining] {
+    boundary::code("VixDiskLib_Cleanup", |call| {
+        // SAFETY: the caller promises it.
+        let write = |counter: *mut u32, count: usize| unsafe {
             if !counter.is_null() {
-                // SAFETY: not null, and the caller promises the rest.
-                unsafe { counter.write(0) };
+                counter.write(u32::try_from(count).unwrap_or(u32::MAX));
             }
-        }
+        };
+        write(cleaned_up, 0);
+        write(remaining, 0);
         if params.is_null() {
             return Err(Failure::argument("connectParams is null"));
         }
-        Ok(sys::VIX_OK)
+        let Ok(library) = library::current() else {
+            return Ok(sys::VIX_OK);
+        };
+        // SAFETY: the caller promises it.
+        let params = unsafe { params::read(params) }?;
+        let Params::Remote(remote) = params else {
+            return Ok(sys::VIX_OK);
+        };
+        let lab = log_in(call, &remote)?;
+        let done = lab.clean_up_hot_add(library.config.state_folder().as_deref())?;
+        call.note("cleaned_up", done.cleaned.len());
+        call.note("remaining", done.remaining.len());
+        write(cleaned_up, done.cleaned.len());
+        write(remaining, done.remaining.len());
+        lose_maps(&lab, &done)?;
+        if done.remaining.is_empty() {
+            return Ok(sys::VIX_OK);
+        }
+        let message = "disks are attached that another process uses";
+        Err(Failure::new(sys::VIX_E_OBJECT_IS_BUSY, message))
     })
+}
+
+/// Removes the change-tracking maps of the cleaned VMs, if a fault of the lab asks for it.
+fn lose_maps(lab: &Lab, done: &CleanedUp) -> Result<(), Failure> {
+    for vm in &done.cleaned {
+        if Ordered::next("VixDiskLib_Cleanup.lose_ctk")
+            .failure()
+            .is_some()
+        {
+            lab.lose_tracking(vm)?;
+        }
+    }
+    Ok(())
 }
 
 /// The lab, the VM's moref and the identity of a call that needs no connection.
@@ -107,12 +153,13 @@ unsafe fn target<'a>(
     let Params::Remote(remote) = params else {
         return Err(Failure::argument("connectParams name no server"));
     };
-    let (lab, vm) = log_in(call, &remote)?;
+    let lab = log_in(call, &remote)?;
+    let vm = find_vm(call, &lab, &remote)?;
     Ok((lab, vm.moref, identity))
 }
 
-/// Logs in and finds the VM.
-pub(crate) fn log_in(call: &mut Call, remote: &Remote<'_>) -> Result<(Lab, Vm), Failure> {
+/// Logs in.
+pub(crate) fn log_in(call: &mut Call, remote: &Remote<'_>) -> Result<Lab, Failure> {
     call.note("server", remote.server);
     call.note("user", remote.user);
     call.note("vm", remote.vmx_spec);
@@ -121,16 +168,20 @@ pub(crate) fn log_in(call: &mut Call, remote: &Remote<'_>) -> Result<(Lab, Vm), 
         return Err(Failure::new(sys::VIX_E_CANNOT_CONNECT_TO_HOST, message));
     };
     lab.check_login(remote.user, remote.password)?;
+    Ok(lab)
+}
+
+/// Finds the VM.
+pub(crate) fn find_vm(call: &mut Call, lab: &Lab, remote: &Remote<'_>) -> Result<Vm, Failure> {
     let spec = remote.vmx_spec.unwrap_or_default();
     let unknown = || Failure::new(sys::VIX_E_VM_NOT_FOUND, format!("no VM {spec:?}"));
     let moref = moref(spec).ok_or_else(unknown)?;
     call.note("vm", moref);
-    let vm = lab.vm(moref).map_err(|error| match error {
+    lab.vm(moref).map_err(|error| match error {
         // A name that can be no moref is no VM either.
         lab::Error::InvalidName { .. } => unknown(),
         error => error.into(),
-    })?;
-    Ok((lab, vm))
+    })
 }
 
 /// The managed object in a `vmxSpec` of the form `moref=vm-16`.

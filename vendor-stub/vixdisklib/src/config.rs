@@ -122,7 +122,6 @@ pub(crate) struct DeviceLists {
 
 impl DeviceLists {
     /// May SAN look at a device node?
-    #[cfg_attr(not(test), expect(dead_code, reason = "SAN asks it"))]
     pub(crate) fn permit(&self, device: &str) -> bool {
         let named = |list: &[String]| list.iter().any(|pattern| text::matches(pattern, device));
         let all = |list: &[String]| list.iter().any(|word| word.eq_ignore_ascii_case("all"));
@@ -176,6 +175,12 @@ impl Config {
             );
         }
         config
+    }
+
+    /// The folder for locks and the state of HotAdd, as the lab notes it.
+    pub(crate) fn state_folder(&self) -> Option<String> {
+        let folder = self.tmp_directory.as_deref()?;
+        Some(folder.display().to_string())
     }
 
     /// Says in the log what holds.

@@ -97,7 +97,8 @@ fn target(call: &mut Call, remote: &Remote<'_>, snapshot: Option<&str>) -> Resul
     if remote.vmx_spec.is_none_or(str::is_empty) {
         return Err(Failure::argument("vmxSpec names no VM"));
     }
-    let (lab, vm) = access::log_in(call, remote)?;
+    let lab = access::log_in(call, remote)?;
+    let vm = access::find_vm(call, &lab, remote)?;
     if let Some(snapshot) = snapshot
         && vm.snapshot(snapshot).is_none()
     {
@@ -155,7 +156,7 @@ pub unsafe extern "C" fn VixDiskLib_Disconnect(connection: VixDiskLibConnection)
             log::warn(c"VixDiskLib: Disconnect with %lu disks open\n", &[count]);
         }
         for disk in &disks {
-            disk::close(disk);
+            disk::close_late(disk);
         }
         Ok(sys::VIX_OK)
     })

@@ -1,11 +1,10 @@
 //! An open disk.
 
 use std::ffi::CStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use lab::DiskHold;
 use serde_json::{Map, Value};
 use vddk_sys::{self as sys, VixDiskLibHandle};
 
@@ -15,6 +14,7 @@ use crate::error::Failure;
 use crate::handles::Handles;
 use crate::image::Image;
 use crate::journal::{Move, Tally};
+use crate::lease::Lease;
 use crate::log;
 use crate::va_list::Arg;
 
@@ -38,8 +38,8 @@ pub(crate) struct Disk {
     /// Whether synchronous (1) or asynchronous (2) calls move data; 0 = none yet.
     mode: AtomicU8,
     opened: Instant,
-    /// Keeps the links of a lab disk from being merged away.
-    _hold: Option<DiskHold>,
+    /// What is kept from others; `None` once the disk is closed.
+    lease: Mutex<Option<Lease>>,
 }
 
 /// The open disks of this process.
@@ -84,7 +84,7 @@ impl Disk {
         transport: &'static CStr,
         image: Image,
         engine: Engine,
-        hold: Option<DiskHold>,
+        lease: Lease,
     ) -> Self {
         Self {
             handle,
@@ -96,7 +96,7 @@ impl Disk {
             tally: Tally::default(),
             mode: AtomicU8::new(0),
             opened: Instant::now(),
-            _hold: hold,
+            lease: Mutex::new(Some(lease)),
         }
     }
 
@@ -106,6 +106,9 @@ impl Disk {
     ///
     /// 26000 once the other way was used on this handle.
     pub(crate) fn claim(&self, kind: Move) -> Result<(), Failure> {
+        if let Some(lease) = &*self.lease.lock().unwrap_or_else(PoisonError::into_inner) {
+            lease.heard();
+        }
         let mine = match kind {
             Move::Read | Move::Write => 1,
             Move::ReadAsync | Move::WriteAsync => 2,
@@ -131,15 +134,26 @@ impl Disk {
     }
 }
 
-/// Ends a disk that was taken out of [`DISKS`]: waits for its requests and joins its thread. The
-/// hold ends with the last reference.
-pub(crate) fn close(disk: &Disk) {
+/// Ends a disk that was taken out of [`DISKS`]: waits for its requests, joins its thread, brings
+/// written data to the files and ends its lease.
+///
+/// # Errors
+///
+/// What failed first; the disk is closed all the same.
+pub(crate) fn close(disk: &Disk) -> Result<(), Failure> {
     disk.engine.stop();
     change::close_parents(disk.handle);
     let moved = disk.tally.take();
     let calls = moved.iter().map(|(_, _, count, _)| count).sum();
     let bytes = moved.iter().map(|(_, _, _, bytes)| bytes).sum();
     Tally::write(&disk.about(), moved);
+    let flushed = disk.image.flush();
+    let lease = disk
+        .lease
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    let ended = lease.map_or(Ok(()), |lease| lease.end(&disk.image));
     let path = log::c_text(&disk.path);
     log::info(
         c"VixDiskLib: closed %s, since the last Wait %lu requests, %lu bytes; open for %.3f s\n",
@@ -150,4 +164,14 @@ pub(crate) fn close(disk: &Disk) {
             Arg::Real(disk.opened.elapsed().as_secs_f64()),
         ],
     );
+    flushed.and(ended)
+}
+
+/// As [`close`], where nobody can be told what failed but the log.
+pub(crate) fn close_late(disk: &Disk) {
+    if let Err(failure) = close(disk) {
+        let (path, message) = (log::c_text(&disk.path), log::c_text(&failure.message));
+        let args = [Arg::Text(&path), Arg::Text(&message)];
+        log::warn(c"VixDiskLib: closing %s: %s\n", &args);
+    }
 }

@@ -17,6 +17,7 @@ pub(crate) struct Image {
     pub(crate) capacity_sectors: u64,
     read_only: bool,
     unbuffered: bool,
+    out_of_reach: bool,
 }
 
 impl Image {
@@ -27,7 +28,14 @@ impl Image {
             disk: RwLock::new(disk),
             read_only,
             unbuffered,
+            out_of_reach: false,
         }
+    }
+
+    /// The transport does not reach the data, and does not know: they read as zeros, and writes
+    /// fail with 7 ("VDDK API reference, 4.7").
+    pub(crate) fn put_out_of_reach(&mut self) {
+        self.out_of_reach = true;
     }
 
     /// Refuses what changes a disk that was opened for reading.
@@ -81,11 +89,19 @@ impl Image {
 
     /// Reads whole sectors.
     pub(crate) fn read(&self, start_sector: u64, buffer: &mut [u8]) -> Result<(), Failure> {
+        if self.out_of_reach {
+            buffer.fill(0);
+            return Ok(());
+        }
         self.with(|disk| disk.read_at(start_sector, buffer))
     }
 
     /// Writes whole sectors.
     pub(crate) fn write(&self, start_sector: u64, data: &[u8]) -> Result<(), Failure> {
+        if self.out_of_reach {
+            let message = "the device does not take the write";
+            return Err(Failure::new(sys::VIX_E_FILE_ERROR, message));
+        }
         self.change(|disk| disk.write_at(start_sector, data))
     }
 

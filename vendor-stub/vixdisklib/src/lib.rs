@@ -36,9 +36,37 @@
 //! parent's is ignored. Progress functions are called on the calling thread and what they return is
 //! ignored.
 //!
+//! # Transports, locks and left-overs
+//!
+//! The first word of the list that works is taken; unknown words are skipped. When none works the
+//! code is that of the last word tried. What the lab says about the site and about the machine
+//! ([`lab::Machine`]) decides:
+//!
+//! | word | possible | code otherwise |
+//! |---|---|---|
+//! | `nbdssl`, `nbd` | always; AIO buffers up to 16 MB | 1 |
+//! | `hotadd` | in a VM of the site, for SCSI disks that are no raw mapping, with a snapshot, controllers in sequence with a disk each and a free slot; an encrypted disk needs an encrypted proxy | 13 no slot or no snapshot; 16066 for the disk; else 16065 |
+//! | `san` | on a physical machine that sees a LUN that the configuration allows, for VMFS that is not encrypted | 16065, 16066 if encrypted |
+//!
+//! SAN is taken for every VMFS disk as soon as one LUN can be seen. A disk that is not on it opens,
+//! reads as zeros, and fails with 7 when written. Writing by SAN needs the base link (11), a snapshot
+//! (13) and change tracking off (6), and all of SAN aligned buffers (3).
+//!
+//! A disk of the lab can be written when its VM is off: the base and the last link of the running
+//! state, the last link of a snapshot. One writer excludes all others (15), readers exclude
+//! writers. Change tracking does not follow such writes. A local disk opened for writing is locked
+//! by a folder `<file>.lck`, which a process that dies leaves behind, and the disk is then busy
+//! (15) until somebody removes it.
+//!
+//! HotAdd makes the disk a device of the proxy, over a redo log unless it is written. A process
+//! that dies leaves both, which keeps the source's snapshots from being merged until `Cleanup`.
+//! A lab may be told that hosts do not notice dead clients (`nfc_time_scale` of
+//! [`lab::SiteSpec`]): then their disks stay locked until the shortest NFC time-out of the
+//! configuration has passed, and for ever without one.
+//!
 //! # What it does not do yet
 //!
-//! Session logins, writing to disks of the lab, `Shrink`, `Defragment`, `Attach`,
+//! Session logins, `Shrink`, `Defragment`, `Attach`,
 //! `IsAttachPossible`, `SpaceNeededForClone` and `CheckRepair` answer [`VIX_E_NOT_SUPPORTED`](vddk_sys::VIX_E_NOT_SUPPORTED). They are journalled all the same.
 //!
 //! # Journal
@@ -121,7 +149,9 @@ mod image;
 mod info;
 mod interface;
 mod journal;
+mod lease;
 mod library;
+mod local_lock;
 mod log;
 mod memory;
 mod metadata;

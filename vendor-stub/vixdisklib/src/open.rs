@@ -1,23 +1,25 @@
 //! `Open` and `Close`.
 
+mod local;
+mod managed;
+mod thumbprint;
+
 use std::ffi::{CStr, c_char};
-use std::path::Path;
 use std::ptr;
 
-use lab::{DiskHold, PowerState};
 use vddk_sys::{self as sys, VixDiskLibConnection, VixDiskLibHandle, VixError};
 
 use crate::async_io::{self, Engine};
 use crate::boundary;
 use crate::change;
-use crate::connection::{self, Connection, Target};
+use crate::connection::{self, Connection};
 use crate::disk::{self, DISKS, Disk};
 use crate::error::Failure;
 use crate::image::Image;
+use crate::lease::Lease;
 use crate::library;
 use crate::log;
 use crate::text;
-use crate::transport;
 use crate::va_list::Arg;
 
 const KNOWN_FLAGS: u32 = sys::VIXDISKLIB_FLAG_OPEN_UNBUFFERED
@@ -27,11 +29,46 @@ const KNOWN_FLAGS: u32 = sys::VIXDISKLIB_FLAG_OPEN_UNBUFFERED
     | sys::VIXDISKLIB_FLAG_OPEN_COMPRESSION_FASTLZ
     | sys::VIXDISKLIB_FLAG_OPEN_COMPRESSION_SKIPZ;
 
+const COMPRESSION: u32 = sys::VIXDISKLIB_FLAG_OPEN_COMPRESSION_ZLIB
+    | sys::VIXDISKLIB_FLAG_OPEN_COMPRESSION_FASTLZ
+    | sys::VIXDISKLIB_FLAG_OPEN_COMPRESSION_SKIPZ;
+
 /// What was opened.
 pub(crate) struct Opened {
     pub(crate) disk: vmdk::Disk,
-    transport: &'static CStr,
-    hold: Option<DiskHold>,
+    pub(crate) transport: &'static CStr,
+    /// What is kept from others as long as the disk is open.
+    pub(crate) lease: Lease,
+    /// Buffers must be aligned, whether the caller asked for it or not.
+    pub(crate) aligned: bool,
+    /// The transport does not reach the data: they read as zeros, and writes fail.
+    pub(crate) out_of_reach: bool,
+}
+
+/// How to open a disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) read_only: bool,
+    pub(crate) single_link: bool,
+    /// One of the flags for compression was given.
+    pub(crate) compressed: bool,
+}
+
+impl Manner {
+    const READING: Self = Self {
+        read_only: true,
+        single_link: false,
+        compressed: false,
+    };
+
+    fn of(connection: &Connection, flags: u32) -> Self {
+        let has = |flag: u32| flags & flag != 0;
+        Self {
+            read_only: connection.read_only || has(sys::VIXDISKLIB_FLAG_OPEN_READ_ONLY),
+            single_link: has(sys::VIXDISKLIB_FLAG_OPEN_SINGLE_LINK),
+            compressed: has(COMPRESSION),
+        }
+    }
 }
 
 /// Opens a disk: a local file by its absolute path, or a disk of the VM by its datastore path.
@@ -61,14 +98,13 @@ pub unsafe extern "C" fn VixDiskLib_Open(
             return Err(Failure::argument(format!("unknown open flags {flags:#x}")));
         }
         let opener = connection::get(connection)?;
-        let read_only = opener.read_only || flags & sys::VIXDISKLIB_FLAG_OPEN_READ_ONLY != 0;
-        let single_link = flags & sys::VIXDISKLIB_FLAG_OPEN_SINGLE_LINK != 0;
-        let opened = match &opener.target {
-            None => open_local(path, read_only, single_link),
-            Some(target) => open_managed(&opener, target, path, read_only, single_link),
-        }?;
+        let manner = Manner::of(&opener, flags);
+        let opened = open(&opener, path, manner)?;
         let unbuffered = flags & sys::VIXDISKLIB_FLAG_OPEN_UNBUFFERED != 0;
-        let image = Image::new(opened.disk, read_only, unbuffered);
+        let mut image = Image::new(opened.disk, manner.read_only, unbuffered || opened.aligned);
+        if opened.out_of_reach {
+            image.put_out_of_reach();
+        }
         let engine = Engine::of(&library, opener.target.as_ref(), opened.transport)?;
         let number = DISKS.add(|number| {
             Disk::new(
@@ -78,7 +114,7 @@ pub unsafe extern "C" fn VixDiskLib_Open(
                 opened.transport,
                 image,
                 engine,
-                opened.hold,
+                opened.lease,
             )
         });
         call.note("handle", number);
@@ -92,9 +128,13 @@ pub unsafe extern "C" fn VixDiskLib_Open(
 
 /// Opens a disk to copy it: a local one with all its links, or one of the connection's VM.
 pub(crate) fn for_reading(connection: &Connection, path: &str) -> Result<Opened, Failure> {
+    open(connection, path, Manner::READING)
+}
+
+fn open(connection: &Connection, path: &str, manner: Manner) -> Result<Opened, Failure> {
     match &connection.target {
-        None => open_local(path, true, false),
-        Some(target) => open_managed(connection, target, path, true, false),
+        None => local::open(path, manner),
+        Some(target) => managed::open(connection, target, path, manner),
     }
 }
 
@@ -102,115 +142,6 @@ fn say_opened(path: &str, transport: &CStr) {
     let path = log::c_text(path);
     let args = [Arg::Text(&path), Arg::Text(transport)];
     log::info(c"VixDiskLib: opened %s, transport %s\n", &args);
-}
-
-fn open_local(path: &str, read_only: bool, single_link: bool) -> Result<Opened, Failure> {
-    let path = Path::new(path);
-    if !path.is_absolute() {
-        let message = format!("{} is no absolute path", path.display());
-        return Err(Failure::new(sys::VIX_E_FILE_NOT_FOUND, message));
-    }
-    let options = vmdk::OpenOptions {
-        write: !read_only,
-        single_link,
-    };
-    Ok(Opened {
-        disk: vmdk::Disk::open(path, options)?,
-        transport: transport::FILE,
-        hold: None,
-    })
-}
-
-fn open_managed(
-    connection: &Connection,
-    target: &Target,
-    path: &str,
-    read_only: bool,
-    single_link: bool,
-) -> Result<Opened, Failure> {
-    if single_link {
-        let message = "a single link of a managed disk";
-        return Err(Failure::new(
-            sys::VIX_E_NOT_SUPPORTED_ON_REMOTE_OBJECT,
-            message,
-        ));
-    }
-    if !read_only {
-        let message = "writing to managed disks is not offered";
-        return Err(Failure::new(sys::VIX_E_NOT_SUPPORTED, message));
-    }
-    check_thumbprint(target)?;
-    let Target {
-        lab, vm, snapshot, ..
-    } = target;
-    let snapshot = snapshot.as_deref();
-    let file = lab.resolve_disk(vm, snapshot, path)?;
-    check_state(target, path)?;
-    let transport = transport::choose(&connection.transports)?;
-    library::current()?.config.aio.check()?;
-    let hold = lab.disk_lock(&file)?;
-    let disk = vmdk::Disk::open(&file, vmdk::OpenOptions::default())?;
-    Ok(Opened {
-        disk,
-        transport,
-        hold: Some(hold),
-    })
-}
-
-/// Compares the thumbprint of the connection with that of the lab's certificate. Nobody trusts
-/// that certificate, so none given is as bad as a wrong one.
-fn check_thumbprint(target: &Target) -> Result<(), Failure> {
-    let actual = target.lab.thumbprint_sha1()?;
-    let expected = target.thumbprint.as_deref().unwrap_or_default();
-    if actual.eq_ignore_ascii_case(expected) {
-        return Ok(());
-    }
-    if !is_thumbprint(expected) {
-        log::warn(c"VixDiskLibVim: Wrong X.509 certificate format\n", &[]);
-    }
-    let (actual, expected) = (log::c_text(&actual), log::c_text(expected));
-    log::info(
-        c"VixDiskLibVim: the server's certificate is not the one expected: actual thumbprint=%s expected=%s\n",
-        &[Arg::Text(&actual), Arg::Text(&expected)],
-    );
-    Err(Failure::new(
-        sys::VIX_E_FAIL,
-        "failed to open the disk by NFC",
-    ))
-}
-
-/// True for 20 pairs of hexadecimal digits with colons between.
-fn is_thumbprint(text: &str) -> bool {
-    let pairs: Vec<&str> = text.split(':').collect();
-    let is_pair =
-        |pair: &&str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
-    pairs.len() == 20 && pairs.iter().all(is_pair)
-}
-
-/// Refuses what a host refuses: disks of a running VM without a snapshot, independent disks.
-fn check_state(target: &Target, path: &str) -> Result<(), Failure> {
-    let vm = target.lab.vm(&target.vm)?;
-    let snapshot = target.snapshot.as_deref();
-    if snapshot.is_none() && vm.power_state != PowerState::PoweredOff {
-        let message = format!(
-            "{path} is in use: {} is running and no snapshot is named",
-            vm.moref
-        );
-        return Err(Failure::new(sys::VIX_E_FILE_ACCESS_ERROR, message));
-    }
-    let Some(snapshot) = snapshot else {
-        return Ok(());
-    };
-    let frozen = vm.snapshot(snapshot).ok_or_else(|| {
-        let message = format!("snapshot {snapshot} is gone");
-        Failure::new(sys::VIX_E_SNAPSHOT_NOTFOUND, message)
-    })?;
-    let mut independent = frozen.disks.iter().filter(|disk| disk.is_independent());
-    if independent.any(|disk| disk.chain.iter().any(|link| link.file == path)) {
-        let message = format!("{path} is an independent disk, which a snapshot does not hold");
-        return Err(Failure::new(sys::VIX_E_FAIL, message));
-    }
-    Ok(())
 }
 
 /// Closes a disk, after all its requests are done.
@@ -233,23 +164,7 @@ pub unsafe extern "C" fn VixDiskLib_Close(handle: VixDiskLibHandle) -> VixError 
             return Err(Failure::new(sys::VIX_E_INVALID_HANDLE, message));
         };
         call.note("path", disk.path.as_str());
-        disk::close(&disk);
-        disk.image.flush()?;
+        disk::close(&disk)?;
         Ok(sys::VIX_OK)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_thumbprint;
-
-    #[test]
-    fn a_thumbprint_is_twenty_pairs() {
-        let good = vec!["aB"; 20].join(":");
-        assert!(is_thumbprint(&good));
-        assert!(!is_thumbprint(&good[1..]));
-        assert!(!is_thumbprint(&vec!["AB"; 32].join(":")));
-        assert!(!is_thumbprint(&good.replace('B', "G")));
-        assert!(!is_thumbprint(""));
-    }
 }

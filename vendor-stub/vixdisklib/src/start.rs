@@ -141,7 +141,7 @@ pub unsafe extern "C" fn VixDiskLib_Exit() {
         let disks = DISKS.remove_where(|_| true);
         let connections = CONNECTIONS.remove_where(|_| true);
         for disk in &disks {
-            disk::close(disk);
+            disk::close_late(disk);
         }
         call.note("open_disks", disks.len());
         call.note("open_connections", connections.len());

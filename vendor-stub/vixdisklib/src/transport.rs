@@ -1,11 +1,19 @@
 //! Which transport a disk gets.
 
-use std::ffi::CStr;
+mod hot_add;
+mod nbd;
+mod san;
 
+use std::ffi::CStr;
+use std::path::Path;
+
+use lab::{Lab, Site, Vm};
 use vddk_sys as sys;
 
+use crate::config::Config;
 use crate::error::Failure;
 use crate::log;
+use crate::open::Opened;
 use crate::va_list::Arg;
 
 /// What the library offers, and its order of preference when the caller names none.
@@ -13,6 +21,44 @@ pub(crate) const DEFAULT_LIST: &CStr = c"file:san:hotadd:nbdssl:nbd";
 
 /// The transport of local files.
 pub(crate) const FILE: &CStr = c"file";
+
+/// A disk of the lab to open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) lab: &'a Lab,
+    pub(crate) site: &'a Site,
+    pub(crate) vm: &'a Vm,
+    /// The disk, of the running state or of the snapshot.
+    pub(crate) disk: &'a lab::Disk,
+    /// Which link of its chain, from the base.
+    pub(crate) position: usize,
+    pub(crate) snapshot: Option<&'a str>,
+    /// Datastore path of the link.
+    pub(crate) path: &'a str,
+    /// The file behind it.
+    pub(crate) file: &'a Path,
+    pub(crate) write: bool,
+    pub(crate) config: &'a Config,
+}
+
+impl Wanted<'_> {
+    /// Options for opening the file.
+    fn options(&self) -> vmdk::OpenOptions {
+        vmdk::OpenOptions {
+            write: self.write,
+            ..vmdk::OpenOptions::default()
+        }
+    }
+
+    /// Keeps a file from others.
+    fn hold(&self, file: &Path) -> Result<lab::DiskHold, lab::Error> {
+        if self.write {
+            self.lab.disk_write_lock(file)
+        } else {
+            self.lab.disk_lock(file)
+        }
+    }
+}
 
 /// The words of a colon list, lower case; the default list for null and for an empty text.
 pub(crate) fn parse(list: Option<&str>) -> Vec<String> {
@@ -22,30 +68,39 @@ pub(crate) fn parse(list: Option<&str>) -> Vec<String> {
     words.map(str::to_ascii_lowercase).collect()
 }
 
-/// The transport for a disk of the lab: the first word that is possible. The lab has no shared
-/// storage and is no VM, so SAN and HotAdd find no device ("VDDK reference" 4.3).
+/// Opens a disk by the first word that works ("VDDK API reference, 4.1"). Unknown words are
+/// skipped, which is one of the two things the documents allow.
 ///
 /// # Errors
 ///
-/// `VIX_E_DISK_NODEVICE` if only SAN or HotAdd were allowed, `VIX_E_NOT_SUPPORTED` if no word
-/// fits a managed disk.
-pub(crate) fn choose(words: &[String]) -> Result<&'static CStr, Failure> {
+/// That of the last word tried; `VIX_E_NOT_SUPPORTED` if no word fits a managed disk.
+pub(crate) fn open(words: &[String], wanted: &Wanted<'_>) -> Result<Opened, Failure> {
     let mut failure = Failure::new(
         sys::VIX_E_NOT_SUPPORTED,
         format!("no transport for a managed disk in {:?}", words.join(":")),
     );
     for word in words {
-        match word.as_str() {
-            "nbdssl" => return Ok(c"nbdssl"),
-            "nbd" => return Ok(c"nbd"),
-            "san" | "hotadd" => {
-                let word = log::c_text(word);
-                let args = [Arg::Text(&word)];
-                log::info(c"VixDiskLib: transport %s: no device found\n", &args);
-                let message = "no device for the disk by the transports allowed";
-                failure = Failure::new(sys::VIX_E_DISK_NODEVICE, message);
+        let attempt = match word.as_str() {
+            "nbdssl" => nbd::open(wanted, c"nbdssl"),
+            "nbd" => nbd::open(wanted, c"nbd"),
+            "san" => san::open(wanted),
+            "hotadd" => hot_add::open(wanted),
+            "file" => continue,
+            other => {
+                let other = log::c_text(other);
+                let args = [Arg::Text(&other)];
+                log::info(c"VixDiskLib: transport %s is unknown, skipped\n", &args);
+                continue;
             }
-            _ => {}
+        };
+        match attempt {
+            Ok(opened) => return Ok(opened),
+            Err(error) => {
+                let (word, message) = (log::c_text(word), log::c_text(&error.message));
+                let args = [Arg::Text(&word), Arg::Text(&message)];
+                log::info(c"VixDiskLib: transport %s: %s\n", &args);
+                failure = error;
+            }
         }
     }
     Err(failure)
@@ -55,20 +110,14 @@ pub(crate) fn choose(words: &[String]) -> Result<&'static CStr, Failure> {
 mod tests {
     use super::*;
 
-    fn chosen(list: Option<&str>) -> Result<&'static str, u32> {
-        let mode = choose(&parse(list)).map_err(|failure| failure.code)?;
-        Ok(mode.to_str().unwrap())
-    }
-
     #[test]
-    fn the_first_possible_word_wins() {
-        assert_eq!(chosen(None), Ok("nbdssl"));
-        assert_eq!(chosen(Some("")), Ok("nbdssl"));
-        assert_eq!(chosen(Some("nbd:nbdssl")), Ok("nbd"));
-        assert_eq!(chosen(Some("SAN:hotadd:NBDSSL")), Ok("nbdssl"));
-        assert_eq!(chosen(Some("san")), Err(sys::VIX_E_DISK_NODEVICE));
-        assert_eq!(chosen(Some("hotadd")), Err(sys::VIX_E_DISK_NODEVICE));
-        assert_eq!(chosen(Some("file")), Err(sys::VIX_E_NOT_SUPPORTED));
-        assert_eq!(chosen(Some("bogus")), Err(sys::VIX_E_NOT_SUPPORTED));
+    fn a_list_is_split_and_none_is_the_default() {
+        assert_eq!(
+            parse(Some("SAN:hotadd::NBDSSL")),
+            ["san", "hotadd", "nbdssl"]
+        );
+        for none in [None, Some("")] {
+            assert_eq!(parse(none), ["file", "san", "hotadd", "nbdssl", "nbd"]);
+        }
     }
 }

@@ -93,7 +93,7 @@ pub(crate) fn close_parents(child: usize) {
     }
     for parent in parents {
         if let Some(parent) = DISKS.remove(parent) {
-            disk::close(&parent);
+            disk::close_late(&parent);
         }
     }
 }

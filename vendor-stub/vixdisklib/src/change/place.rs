@@ -9,6 +9,7 @@ use vddk_sys::{self as sys, VixDiskLibConnection, VixDiskLibHandle};
 use crate::connection::{self, Connection};
 use crate::disk::{self, DISKS, Disk};
 use crate::error::Failure;
+use crate::local_lock::LocalLock;
 use crate::transport;
 
 /// The connection behind a handle, which must be one for local files.
@@ -56,7 +57,8 @@ pub(super) fn absolute(path: &str) -> Result<&Path, Failure> {
     Err(Failure::new(sys::VIX_E_FILE_NAME_INVALID, message))
 }
 
-/// Refuses a disk that this process has open, also as the parent of another.
+/// Refuses a disk that this process has open, also as the parent of another, and one that is
+/// locked for writing.
 ///
 /// # Errors
 ///
@@ -66,6 +68,7 @@ pub(super) fn closed(path: &Path) -> Result<(), Failure> {
         let message = format!("{}: {error}", path.display());
         Failure::new(sys::VIX_E_FILE_NOT_FOUND, message)
     })?;
+    LocalLock::refuse_locked(path)?;
     for disk in DISKS.all() {
         let used = disk.image.with(|disk| {
             let mut links = disk.link_paths();

@@ -15,7 +15,7 @@ fn buffers_of_more_than_sixteen_megabytes_fail_the_open() {
             let connection =
                 connect(&site.params(), true, Some(&site.snapshot.moref), None).unwrap();
             assert_eq!(open(connection, site.frozen(), READ_ONLY), Err(1));
-            assert_eq!(log_lines("exceed 16 MB").len(), 1);
+            assert!(!log_lines("exceed 16 MB").is_empty());
             exit();
         },
     );

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
-use lab::{DiskSpec, Entry, Lab, SiteSpec, Snapshot, SnapshotSpec, Vm, VmSpec};
+use lab::{DiskSpec, Entry, Lab, Machine, SiteSpec, Snapshot, SnapshotSpec, Vm, VmSpec};
 use tempfile::TempDir;
 use vddk_sys::{
     __va_list_tag, VixDiskLibConnectParams, VixDiskLibConnection, VixDiskLibCredType,
@@ -112,14 +112,19 @@ impl Site {
     /// Makes the lab. The guest writes 0x11 to sector 256 before the snapshot and 0x22 after it,
     /// and 0x33 to the last sector before it.
     pub(crate) fn new() -> Self {
+        Self::with(SiteSpec::default(), DiskSpec::default())
+    }
+
+    /// As [`Site::new`], in another site and with another first disk, whose capacity is set here.
+    pub(crate) fn with(site: SiteSpec, first: DiskSpec) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let lab = Lab::create(&folder.path().join("lab"), SiteSpec::default()).unwrap();
+        let lab = Lab::create(&folder.path().join("lab"), site).unwrap();
         let spec = VmSpec {
             name: "app01".into(),
             disks: vec![
                 DiskSpec {
                     capacity_bytes: CAPACITY_SECTORS * 512,
-                    ..DiskSpec::default()
+                    ..first
                 },
                 DiskSpec {
                     capacity_bytes: 1 << 20,
@@ -130,8 +135,9 @@ impl Site {
             ..VmSpec::default()
         };
         let vm = lab.add_vm(spec).unwrap();
+        let key = vm.disks[0].device_key;
         let write = |sector: u64, byte: u8| {
-            lab.guest_write(&vm.moref, 2000, sector * 512, &[byte; 512])
+            lab.guest_write(&vm.moref, key, sector * 512, &[byte; 512])
                 .unwrap();
         };
         write(256, 0x11);
@@ -178,6 +184,70 @@ impl Site {
             password: Some("stand-in".into()),
             cred_type: VixDiskLibCredType::VIXDISKLIB_CRED_UID,
         }
+    }
+
+    /// A VM with one disk that this machine is from now on. Returns its moref.
+    pub(crate) fn run_on_proxy(&self) -> String {
+        self.run_on_proxy_with(DiskSpec::default())
+    }
+
+    /// As [`Site::run_on_proxy`], with another disk.
+    pub(crate) fn run_on_proxy_with(&self, disk: DiskSpec) -> String {
+        let spec = VmSpec {
+            name: "proxy".into(),
+            disks: vec![DiskSpec {
+                capacity_bytes: 1 << 20,
+                ..disk
+            }],
+            ..VmSpec::default()
+        };
+        let vm = self.lab.add_vm(spec).unwrap().moref;
+        let machine = Machine::Proxy { vm: vm.clone() };
+        self.lab.set_machine(machine).unwrap();
+        vm
+    }
+
+    /// Opens the frozen first disk by a list of transports.
+    pub(crate) fn open_by(&self, modes: Option<&str>) -> Result<VixDiskLibHandle, u64> {
+        let snapshot = Some(self.snapshot.moref.as_str());
+        let connection = connect(&self.params(), true, snapshot, modes).unwrap();
+        open(connection, self.frozen(), READ_ONLY)
+    }
+
+    /// Makes a VM that is off, with one disk of 1 MiB whose first sector holds 0x44.
+    pub(crate) fn add_off(&self, name: &str, disk: DiskSpec) -> Vm {
+        let spec = VmSpec {
+            name: name.into(),
+            disks: vec![DiskSpec {
+                capacity_bytes: 1 << 20,
+                ..disk
+            }],
+            powered_on: false,
+            ..VmSpec::default()
+        };
+        let vm = self.lab.add_vm(spec).unwrap();
+        let key = vm.disks[0].device_key;
+        self.lab
+            .guest_write(&vm.moref, key, 0, &[0x44; 512])
+            .unwrap();
+        vm
+    }
+
+    /// Opens a file of another VM.
+    pub(crate) fn open_of(
+        &self,
+        vm: &Vm,
+        snapshot: Option<&str>,
+        file: &str,
+        modes: Option<&str>,
+        flags: u32,
+    ) -> Result<VixDiskLibHandle, u64> {
+        let params = Params {
+            vmx_spec: Some(format!("moref={}", vm.moref)),
+            ..self.params()
+        };
+        let connection = connect(&params, flags & READ_ONLY != 0, snapshot, modes).unwrap();
+        open(connection, file, flags)
     }
 
     /// Path of the frozen first disk.
@@ -345,12 +415,14 @@ pub(crate) fn close(handle: VixDiskLibHandle) -> u64 {
     unsafe { VixDiskLib_Close(handle) }
 }
 
-/// `Read` of whole sectors.
+/// `Read` of whole sectors, into an aligned buffer.
 pub(crate) fn read(handle: VixDiskLibHandle, sector: u64, sectors: usize) -> Result<Vec<u8>, u64> {
-    let mut buffer = vec![0xEE; sectors * 512];
+    let mut space = vec![0xEE; (sectors + 1) * 512];
+    let start = space.as_ptr().align_offset(512);
+    let buffer = &mut space[start..][..sectors * 512];
     // SAFETY: the buffer has the length asked for.
     let code = unsafe { VixDiskLib_Read(handle, sector, sectors as u64, buffer.as_mut_ptr()) };
-    result(code, buffer)
+    result(code, buffer.to_vec())
 }
 
 /// `Write` of whole sectors.
@@ -363,6 +435,44 @@ pub(crate) fn write(handle: VixDiskLibHandle, sector: u64, data: &[u8]) -> u64 {
 pub(crate) fn wait(handle: VixDiskLibHandle) -> u64 {
     // SAFETY: a handle or anything else.
     unsafe { VixDiskLib_Wait(handle) }
+}
+
+/// `Cleanup`: its code and its counters.
+pub(crate) fn clean_up(params: &Params) -> (u64, u32, u32) {
+    let (mut cleaned, mut remaining) = (77, 77);
+    let code = params.lend(|params| {
+        // SAFETY: the pointers are valid during the call.
+        unsafe { VixDiskLib_Cleanup(params, &raw mut cleaned, &raw mut remaining) }
+    });
+    (code, cleaned, remaining)
+}
+
+const DYING: &str = "VIXDISKLIB_TEST_DYING";
+
+/// True in a process that [`dying`] started: it shall go there at once.
+pub(crate) fn is_dying() -> bool {
+    std::env::var_os(DYING).is_some()
+}
+
+/// Runs a part of a test in a process of its own, which then dies as if it were killed. `name` is
+/// the test's own; in that process nothing else of the test shall run, see [`is_dying`]. The part
+/// gets the lab in `root`.
+pub(crate) fn dying(name: &str, root: &Path, part: impl FnOnce(Lab)) {
+    if let Some(root) = std::env::var_os(DYING) {
+        part(Lab::open(Path::new(&root)).unwrap());
+        // SAFETY: the call has no precondition; the process ends without any clean-up.
+        unsafe { libc::_exit(0) };
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(CHILD, name)
+        .env(DYING, root)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} failed:\n{text}\n{errors}");
+    assert!(!text.contains("1 passed"), "{name} did not die:\n{text}");
 }
 
 /// `GetTransportMode`.

@@ -1,0 +1,55 @@
+//! HotAdd: the disk is attached to the VM that the library runs in ("VDDK API reference, 4.6").
+//! The lab knows when that is possible.
+
+use lab::{HotAddRefusal, HotAddSpec};
+use vddk_sys as sys;
+
+use super::Wanted;
+use crate::error::Failure;
+use crate::lease::Lease;
+use crate::open::Opened;
+
+/// Attaches a disk to the proxy and opens it there.
+pub(super) fn open(wanted: &Wanted<'_>) -> Result<Opened, Failure> {
+    let state_folder = wanted.config.state_folder();
+    let attached = wanted
+        .lab
+        .hot_add(HotAddSpec {
+            vm: &wanted.vm.moref,
+            snapshot: wanted.snapshot,
+            file: wanted.path,
+            write: wanted.write,
+            state_folder: state_folder.as_deref(),
+        })
+        .map_err(failure)?;
+    let file = attached.path().to_owned();
+    // From here on the lease detaches it if something fails.
+    let lease = Lease::default().with_attached(attached);
+    let mut lease = lease.with_hold(wanted.hold(&file)?);
+    let disk = vmdk::Disk::open(&file, wanted.options())?;
+    if wanted.write {
+        lease = lease.with_writing(wanted.lab, &wanted.vm.moref, wanted.path, &disk);
+    }
+    Ok(Opened {
+        disk,
+        transport: c"hotadd",
+        lease,
+        aligned: false,
+        out_of_reach: false,
+    })
+}
+
+/// The codes that are documented: 13 for full controllers, else no device.
+fn failure(error: lab::Error) -> Failure {
+    let lab::Error::HotAdd { reason } = error else {
+        return error.into();
+    };
+    let code = match reason {
+        HotAddRefusal::NoFreeSlot | HotAddRefusal::NoSnapshot => sys::VIX_E_FILE_ACCESS_ERROR,
+        HotAddRefusal::NotScsi | HotAddRefusal::RawMapping | HotAddRefusal::ProxyNotEncrypted => {
+            sys::VIX_E_DISK_UNSUPPORTEDDEVICE
+        }
+        _ => sys::VIX_E_DISK_NODEVICE,
+    };
+    Failure::new(code, reason.to_string())
+}
