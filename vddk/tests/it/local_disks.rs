@@ -10,8 +10,8 @@ use std::{
 
 use lab::Fault;
 use vddk::{
-    ChildType, Connection, CreateSpec, Disk, DiskType, Error, Existing, Geometry, OpenOptions,
-    Percent, Progress, SECTOR_BYTES, SectorBuf, WritableDisk,
+    ChildType, ConnectOptions, Connection, CreateSpec, Disk, DiskType, Error, Existing, Geometry,
+    OpenOptions, Percent, Progress, SECTOR_BYTES, SectorBuf, WritableDisk,
 };
 
 use crate::kit::{DISK_BYTES, Kit, in_own_process};
@@ -245,6 +245,44 @@ fn a_disk_of_the_site_is_copied_to_a_file() {
                 .clone_from(&to, &remote, &path, &spec, Existing::Keep, Progress::none())
                 .unwrap();
             assert!(content_of(&local, &to) == kit.image);
+        },
+    );
+}
+
+#[test]
+fn a_local_disk_is_copied_to_the_site() {
+    locally(
+        "local_disks::a_local_disk_is_copied_to_the_site",
+        |kit, library, connection| {
+            let from = at(kit, "from.vmdk");
+            filled(connection, &from, DiskType::MonolithicSparse);
+            let (_, frozen) = kit.snapshot();
+            let (folder, _) = frozen.rsplit_once('/').unwrap();
+            let managed = format!("{folder}/restored.vmdk");
+            let options = ConnectOptions::writable("nbdssl".parse().unwrap());
+            let remote = library.connect(&kit.params(), &options).unwrap();
+            let spec = spec(DiskType::MonolithicSparse);
+            let there = |existing| {
+                remote.clone_from(
+                    &managed,
+                    connection,
+                    &from,
+                    &spec,
+                    existing,
+                    Progress::none(),
+                )
+            };
+            there(Existing::Keep).unwrap();
+            assert_eq!(code_of(there(Existing::Keep)), 12);
+            there(Existing::Replace).unwrap();
+            // The copy belongs to no VM, so it is looked at where the site keeps its files.
+            let (store, file) = managed[1..].split_once("] ").unwrap();
+            let path = kit.lab.root().join("datastores").join(store).join(file);
+            let copy = vmdk::Disk::open(&path, vmdk::OpenOptions::default()).unwrap();
+            let mut found = vec![1; pattern().len()];
+            copy.read_at(0, &mut found).unwrap();
+            assert!(found == pattern());
+            remote.close().unwrap();
         },
     );
 }
