@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::output::error;
-use crate::{bindings, check, clients, demo, functions, man, sanitize};
+use crate::{bench, bindings, check, clients, demo, functions, man, sanitize};
 
 /// What needs more than one cargo command.
 #[derive(Debug, Parser)]
@@ -18,6 +18,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Bench(bench::Bench),
     Clients(clients::Clients),
     Bindings(bindings::Bindings),
     Functions(functions::Functions),
@@ -30,6 +31,7 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(command) => command.run(),
+        Command::Bench(command) => command.run(),
         Command::Clients(command) => command.run(),
         Command::Bindings(command) => command.run(),
         Command::Functions(command) => command.run(),

@@ -5,6 +5,7 @@
 //! clients   programs of other people against the stand-in vCenter
 //! bindings  vddk-sys/src/bindings.rs, made from the header
 //! functions vddk/FUNCTIONS.md, made from the list of what vddk wraps
+//! bench     reads through vddk against a plain pread loop, as ratios
 //! man       doc/man/cbt-backup.1, made from the command line's definition
 //! check     the walks that are too slow for `cargo test`
 //! sanitize  the tests of the unsafe crates under AddressSanitizer and LeakSanitizer
@@ -12,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod bindings;
 mod check;
 mod cli;

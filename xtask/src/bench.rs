@@ -1,0 +1,161 @@
+//! `bench`: how fast things are, as ratios of what is measured side by side in one run.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use crate::output::{bytes, line, table};
+use crate::workspace::Build;
+
+/// Measure, and print ratios.
+///
+/// Numbers of a busy machine are worth little: look at the load before you believe them.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cargo xtask bench vddk
+  cargo xtask bench vddk --json --rounds 9")]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Reads through vddk from the stand-in library, against a plain pread loop on the same file
+    ///
+    /// Program and library are built with optimisation, whatever this program is built with. Both
+    /// sides read from a warm page cache and are measured in turns; ratios are medians.
+    Vddk(Vddk),
+}
+
+#[derive(Debug, Args)]
+struct Vddk {
+    /// Rounds, each of which measures both sides
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(5..))]
+    rounds: u16,
+    /// One JSON document in place of the table
+    #[arg(long)]
+    json: bool,
+    /// Fail when a goal is missed
+    #[arg(long)]
+    strict: bool,
+}
+
+impl Bench {
+    /// Runs the command.
+    ///
+    /// # Errors
+    ///
+    /// When the build or a measurement fails, and with `--strict` when a goal is missed.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let What::Vddk(options) = self.what;
+        let build = Build::run(&[
+            "--release",
+            "-p",
+            "vddk",
+            "-p",
+            "vixdisklib",
+            "--lib",
+            "--example",
+            "read_bench",
+        ])?;
+        let output = Command::new(build.program("read_bench")?)
+            .arg(build.shared_library("vixDiskLib")?)
+            .arg(options.rounds.to_string())
+            .stderr(Stdio::inherit())
+            .output()
+            .context("failed to start the benchmark")?;
+        if !output.status.success() {
+            bail!("the benchmark ended with {}", output.status);
+        }
+        let cases = cases(&output.stdout)?;
+        if options.json {
+            let document = serde_json::json!({ "version": 1, "cases": cases });
+            line(&document.to_string());
+        } else {
+            line(&printed(&cases));
+        }
+        let missed: Vec<&str> = cases.iter().filter_map(missed).collect();
+        if options.strict && !missed.is_empty() {
+            bail!("goals missed: {}", missed.join("; "));
+        }
+        Ok(())
+    }
+}
+
+/// The lines of the program, each a JSON object.
+fn cases(lines: &[u8]) -> anyhow::Result<Vec<Value>> {
+    let values = serde_json::Deserializer::from_slice(lines).into_iter();
+    let cases: Vec<Value> = values
+        .collect::<Result<_, _>>()
+        .context("the benchmark wrote no JSON")?;
+    if cases.is_empty() {
+        bail!("the benchmark measured nothing");
+    }
+    Ok(cases)
+}
+
+/// The name of a case whose goal is missed.
+fn missed(case: &Value) -> Option<&str> {
+    let goal = case["goal"].as_f64()?;
+    (case["ratio"].as_f64()? < goal).then(|| case["case"].as_str().unwrap_or("?"))
+}
+
+/// Bytes a second, which are never negative.
+#[expect(clippy::cast_sign_loss, reason = "a negative number becomes 0")]
+fn rate(value: &Value) -> String {
+    bytes(value.as_f64().unwrap_or(0.0) as u64)
+}
+
+fn printed(cases: &[Value]) -> String {
+    let heads = [
+        "case",
+        "a second",
+        "against",
+        "a second",
+        "ratio",
+        "goal",
+        "what binds",
+    ];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    for case in cases {
+        let goal = match (case["goal"].as_f64(), missed(case)) {
+            (None, _) => "-".to_owned(),
+            (Some(goal), None) => format!("{goal:.2}"),
+            (Some(goal), Some(_)) => format!("{goal:.2} MISSED"),
+        };
+        rows.push(vec![
+            text(&case["case"]),
+            rate(&case["bytes_per_s"]),
+            text(&case["against"]),
+            rate(&case["against_bytes_per_s"]),
+            format!("{:.2}", case["ratio"].as_f64().unwrap_or(0.0)),
+            goal,
+            text(&case["binds"]),
+        ]);
+    }
+    table(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missed_goal_is_told() {
+        let lines = b"{\"case\":\"a\",\"goal\":0.9,\"ratio\":0.89,\"bytes_per_s\":1048576.0}\n\
+            {\"case\":\"b\",\"goal\":0.9,\"ratio\":0.9}\n{\"case\":\"c\",\"goal\":null,\"ratio\":0.1}\n";
+        let cases = cases(lines).unwrap();
+        let missed: Vec<_> = cases.iter().filter_map(missed).collect();
+        assert_eq!(missed, ["a"]);
+        let table = printed(&cases);
+        assert!(
+            table.contains("0.90 MISSED") && table.contains("1.0 MiB"),
+            "{table}"
+        );
+        assert!(super::cases(b"").is_err() && super::cases(b"{").is_err());
+    }
+}
