@@ -92,7 +92,7 @@
 //! |---|---|
 //! | `code`, `message` | the call fails; 0 = it succeeds and does nothing. A refused request has no callback |
 //! | `delay_ms` | it waits first; with `count = 0` a latency of every request. A callback comes late, others overtake it |
-//! | `hang_until_ms` | it waits until that time (since 1970) or until the lab has other faults |
+//! | `hang_until_ms` | it waits until that time (since 1970) or until the lab has other faults; not for a `.callback` |
 //! | `crash` | `segv`, `abort` or `kill` ends the process; the journal says so first |
 //! | `lose_link` | it fails (14011), and so does every call on the handle until the disk is opened anew |
 //! | `disk_full` | half of a write is written, and 8 is returned |

@@ -164,6 +164,8 @@ pub unsafe extern "C" fn VixDiskLib_Close(handle: VixDiskLibHandle) -> VixError 
             return Err(Failure::new(sys::VIX_E_INVALID_HANDLE, message));
         };
         call.note("path", disk.path.as_str());
+        // For ever, if a callback never comes; `Exit` does not wait for such.
+        disk.engine.wait();
         disk::close(&disk)?;
         Ok(sys::VIX_OK)
     })

@@ -164,7 +164,13 @@ fn requests_complete_late_out_of_order_or_never() {
             assert_eq!(wait(disk), 0);
             assert_eq!(codes[0], 0);
             assert_eq!(read_async(disk, 0, third, &mut codes[2]), 25000);
-            // `Wait` would wait for ever; `Exit` ends all the same.
+            // `Close` waits for ever, as `Wait` would; `Exit` ends all the same.
+            let handle = disk.addr();
+            let closer = std::thread::spawn(move || {
+                close(std::ptr::without_provenance_mut(handle));
+            });
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(!closer.is_finished());
             exit();
             assert_eq!(codes[2], 99);
         },
