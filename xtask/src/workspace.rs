@@ -91,7 +91,21 @@ impl Build {
     ///
     /// When cargo cannot be started or says that the build failed.
     pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<Self> {
+        Self::run_by(cargo()?, arguments)
+    }
+
+    /// As [`Build::run`], against the header of a kit in a folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Build::run`].
+    pub(crate) fn run_against(include: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
         let mut command = cargo()?;
+        command.env("VDDK_INCLUDE_DIR", include);
+        Self::run_by(command, arguments)
+    }
+
+    fn run_by(mut command: Command, arguments: &[&str]) -> anyhow::Result<Self> {
         command.args(["build", "--message-format=json-render-diagnostics"]);
         command.args(arguments).stderr(Stdio::inherit());
         let output = command.output().context("failed to start cargo")?;
