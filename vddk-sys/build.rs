@@ -15,9 +15,9 @@ mod generate {
     /// Reads `wrapper.h` against our header, or a real kit's where `VDDK_INCLUDE_DIR` is set.
     pub(super) fn bindings() {
         println!("cargo:rerun-if-changed=wrapper.h");
-        println!("cargo:rerun-if-changed=include/vixDiskLib.h");
         println!("cargo:rerun-if-env-changed=VDDK_INCLUDE_DIR");
         let include = env::var("VDDK_INCLUDE_DIR").unwrap_or_else(|_| "include".to_owned());
+        println!("cargo:rerun-if-changed={include}/vixDiskLib.h");
         let out =
             PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("bindings.rs");
         bindgen::builder()

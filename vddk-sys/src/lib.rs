@@ -10,18 +10,51 @@
 //! - [`symbols`]: the one list of the 43 functions, and the table of pointers made from it.
 //! - [`loader`]: finds the library, opens it and fills the table.
 //!
+//! - [`Report`]: what a loaded library is and has.
+//!
 //! What this crate does not do: it keeps no rule of the library's (order, threads, lifetimes,
-//! buffers). The crate `vddk` does.
+//! buffers). The crate `vddk` does. libvixMntapi is not bound.
+//!
+//! # Why at run time
+//!
+//! The library needs a licence of its own and its companions in `LD_LIBRARY_PATH`; a program linked
+//! to it would not even start without. It may also be absent on purpose: what reads a repository
+//! needs no VDDK.
+//!
+//! # Versions
+//!
+//! | VDDK | SONAME | what came with it |
+//! |---|---|---|
+//! | 6.5 | `libvixDiskLib.so.6` | `Wait`, the final form of the completion callback; the oldest that is loaded |
+//! | 6.7 | `libvixDiskLib.so.6` | `QueryAllocatedBlocks`, `FreeBlockList`, `AllocateConnectParams`; 128 bytes of connect parameters |
+//! | 7.0 | `libvixDiskLib.so.7` | sector sizes in `VixDiskLibInfo` and `VixDiskLibCreateParams` |
+//! | 8.0 | `libvixDiskLib.so.8` | from 8.0.1 disks of a datastore (`dsSpec`) |
+//! | 9.0 | `libvixDiskLib.so.9` | no change of the interface is known |
+//!
+//! (VDDK API reference, 0.4 and 1.2. None of it was checked against VMware's own files.)
+//!
+//! # Features
+//!
+//! `buildtime-bindgen` (off): needs libclang; see [`bindings`].
+//!
+//! # Platforms
 //!
 //! The layouts are those of x86-64 Linux. Elsewhere the crate compiles, and [`load`] answers
 //! [`LoadError::UnsupportedPlatform`].
 //!
+//! # Example
+//!
+//! Each function is a method of its own name, and every call is counted.
+//!
 //! ```no_run
 //! let library = vddk_sys::load(None)?;
-//! println!("{} (interface {:?})", library.path().display(), library.major());
-//! for (symbol, found) in library.symbols().found() {
-//!     println!("{} since {}: {found}", symbol.name, symbol.since);
-//! }
+//! print!("{}", library.report());
+//! let symbols = library.symbols();
+//! // SAFETY: any number may be asked for, in any state; the locale must be NULL.
+//! let text = unsafe { symbols.VixDiskLib_GetErrorText(16_007, std::ptr::null()) };
+//! // SAFETY: NULL, or a text of GetErrorText that is freed once.
+//! unsafe { symbols.VixDiskLib_FreeErrorText(text) };
+//! assert_eq!(symbols.calls().iter().map(|(_, count)| count).sum::<u64>(), 2);
 //! # Ok::<(), vddk_sys::LoadError>(())
 //! ```
 
