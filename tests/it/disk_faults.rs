@@ -195,3 +195,32 @@ fn a_read_that_never_completes_gives_its_disk_up_and_the_next_run_cleans_up() ->
     bench.assert_restores(&next.point())?;
     Ok(())
 }
+
+#[test]
+fn an_open_that_hangs_is_given_up_and_the_snapshot_does_not_stay() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    bench.order(&[Fault {
+        call: "VixDiskLib_Open".to_owned(),
+        nth: Some(2),
+        delay_ms: Some(600_000),
+        ..Fault::default()
+    }])?;
+    let outcome = bench.backup(&["--vddk-call-seconds", "2"])?.expect_code(3);
+    let second = outcome.disk(2001);
+    let failure = second.text("failure");
+    assert!(
+        failure.contains("VixDiskLib_Open does not return"),
+        "{failure}"
+    );
+    assert_eq!(outcome.disk(2000).text("failure"), "");
+    // The library can do nothing more in this process: vSphere does what it can without it, and
+    // what is left is told.
+    assert!(bench.lab.vm(&bench.vm)?.snapshots.is_empty());
+    assert_eq!(outcome.result()["left_behind"], true, "{outcome:#?}");
+    // The next run ends what this one could not, and is whole.
+    bench.order(&[])?;
+    let next = bench.backup(&[])?.expect_code(0);
+    bench.assert_vm_clean()?;
+    bench.assert_restores(&next.point())
+}

@@ -1,6 +1,6 @@
 //! Options that several commands share.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::anyhow;
 use clap::Args;
@@ -201,6 +201,15 @@ pub struct VddkOptions {
     /// Settings file for VDDK itself [default: the settings that VMware advises, above all NFC time-outs]
     #[arg(long, env = "CBT_BACKUP_VDDK_CONFIG", value_name = "FILE")]
     pub vddk_config: Option<PathBuf>,
+    /// How long VDDK may take to open, close or connect before the call is given up
+    #[arg(
+        long,
+        env = "CBT_BACKUP_VDDK_CALL_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 600,
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    pub vddk_call_seconds: u64,
 }
 
 impl VddkOptions {
@@ -218,7 +227,7 @@ impl VddkOptions {
         LibraryOptions {
             location: self.location(config),
             config: file.map_or_else(ConfigSource::default, ConfigSource::File),
-            ..LibraryOptions::default()
+            call_limit: Duration::from_secs(self.vddk_call_seconds),
         }
     }
 }
