@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::output::error;
-use crate::{bench, bindings, check, clients, demo, functions, man, sanitize};
+use crate::{bench, bindings, check, clients, demo, functions, man, miri, sanitize};
 
 /// What needs more than one cargo command.
 #[derive(Debug, Parser)]
@@ -25,6 +25,7 @@ enum Command {
     Man(man::Man),
     Check(check::Check),
     Sanitize(sanitize::Sanitize),
+    Miri(miri::Miri),
 }
 
 /// Runs the command line. Failures end with 1, wrong usage with 2.
@@ -38,6 +39,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Man(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Sanitize(command) => command.run(),
+        Command::Miri(command) => command.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

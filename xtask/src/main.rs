@@ -8,6 +8,7 @@
 //! bench     reads through vddk against a plain pread loop, as ratios
 //! man       doc/man/cbt-backup.1, made from the command line's definition
 //! check     the walks that are too slow for `cargo test`
+//! miri      the pure parts of vddk under Miri
 //! sanitize  the tests of the unsafe crates under AddressSanitizer and LeakSanitizer
 //! ```
 
@@ -23,6 +24,7 @@ mod folder;
 mod functions;
 mod generated;
 mod man;
+mod miri;
 mod output;
 mod sanitize;
 mod stage;
