@@ -427,6 +427,10 @@ impl Disk {
             return Err(self.shared.error(Failure::Poisoned));
         }
         let closed = close_handle(&self.shared, self.handle);
+        if let Err(Error::Stuck { .. }) = closed {
+            // The handle stays open, so its connection must not be ended over it.
+            self.shared.connection.abandon();
+        }
         drained.and(closed)
     }
 }

@@ -236,13 +236,14 @@ impl Library {
     /// Removes what earlier crashed runs left for that server, above all disks still attached to
     /// this proxy by HotAdd (`VixDiskLib_Cleanup`).
     ///
-    /// Call it after the disks are closed and before the snapshot is removed.
+    /// Call it after the disks are closed and before the snapshot is removed, and not while another
+    /// process of this machine uses HotAdd. Of `params` only server and login are passed on.
     ///
     /// # Errors
     /// [`Error::MissingFunction`], [`Error::Call`].
     #[doc(alias = "VixDiskLib_Cleanup")]
     pub fn cleanup(&self, params: &ConnectParams) -> Result<Cleanup, Error> {
-        let raw = RawParams::remote(self.inner.control.loaded(), params)?;
+        let raw = RawParams::server_only(self.inner.control.loaded(), params)?;
         let server = params.server.clone();
         self.inner
             .control

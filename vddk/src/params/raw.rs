@@ -63,13 +63,29 @@ impl RawParams {
         loaded: &'static Loaded,
         from: &ConnectParams,
     ) -> Result<Arc<Self>, Error> {
-        known_to(loaded, &from.target)?;
+        Self::with_target(loaded, from, &from.target)
+    }
+
+    /// The same login for the server as a whole, as `Cleanup` wants it (VDDK API reference, 1.5).
+    pub(crate) fn server_only(
+        loaded: &'static Loaded,
+        from: &ConnectParams,
+    ) -> Result<Arc<Self>, Error> {
+        Self::with_target(loaded, from, &Target::Server)
+    }
+
+    fn with_target(
+        loaded: &'static Loaded,
+        from: &ConnectParams,
+        target: &Target,
+    ) -> Result<Arc<Self>, Error> {
+        known_to(loaded, target)?;
         let mut raw = Self::zeroed(loaded.symbols())?;
         let server = raw.keep(&from.server);
         let thumbprint = raw.keep_or_null(from.thumbprint.as_deref());
-        let vmx_spec = raw.keep_or_null(from.target.vmx_spec().as_deref());
+        let vmx_spec = raw.keep_or_null(target.vmx_spec().as_deref());
         let (kind, creds) = raw.creds(&from.login);
-        let (spec_type, spec) = raw.spec(&from.target);
+        let (spec_type, spec) = raw.spec(target);
         // SAFETY: `params` is a valid, zeroed structure that only this function can reach so far.
         let params = unsafe { &mut *raw.params };
         params.vmxSpec = vmx_spec;
@@ -81,7 +97,7 @@ impl RawParams {
         params.nfcHostPort = u32::from(from.nfc_port);
         params.spec = spec;
         params.specType = spec_type;
-        raw.remote = Some((from.server.clone(), from.target.clone()));
+        raw.remote = Some((from.server.clone(), target.clone()));
         Ok(Arc::new(raw))
     }
 

@@ -175,3 +175,35 @@ fn a_login_that_does_not_return_is_given_up_and_undone_when_it_does() {
         },
     );
 }
+
+#[test]
+fn a_close_that_does_not_return_leaves_the_connection_open_for_ever() {
+    in_own_process(
+        "giving_up::a_close_that_does_not_return_leaves_the_connection_open_for_ever",
+        || {
+            let kit = Kit::new();
+            kit.fault(Fault {
+                call: "VixDiskLib_Close".to_owned(),
+                delay_ms: Some(1_500),
+                ..Fault::default()
+            });
+            let options = vddk::LibraryOptions {
+                call_limit: Duration::from_millis(500),
+                ..kit.options()
+            };
+            let library = Library::load(options).unwrap();
+            let (snapshot, path) = kit.snapshot();
+            let options = Kit::connect_options(&snapshot);
+            let connection = library.connect(&kit.params(), &options).unwrap();
+            let disk = connection.open(&path, &OpenOptions::default()).unwrap();
+            let closed = disk.close();
+            assert!(matches!(closed, Err(Error::Stuck { .. })), "{closed:?}");
+            wait_for(|| library.cleanup(&kit.params()).is_ok());
+            // The control thread works again; all the same nothing is ended over an open handle.
+            let closed = connection.close();
+            assert!(matches!(closed, Err(Error::Poisoned { .. })), "{closed:?}");
+            assert!(!library.close().unwrap());
+            assert_eq!(kit.count("VixDiskLib_Disconnect"), 0);
+        },
+    );
+}
