@@ -39,10 +39,13 @@ struct Held {
 }
 
 /// The allocator's own caches come and go by some blocks; a leak of 8 bytes a round is more.
-const SLACK_BYTES: usize = 32 * 1024;
+const SLACK_BYTES: usize = 8 * 1024;
 
 /// Pages come back late and in bulk: this only finds what the allocator does not know of.
-const RESIDENT_SLACK_BYTES: usize = 8 * 1024 * 1024;
+const RESIDENT_SLACK_BYTES: usize = 2 * 1024 * 1024;
+
+/// A table that doubles once is no growth: what leaks grows in every one of these parts.
+const PARTS: usize = 4;
 
 impl Held {
     fn now() -> Self {
@@ -58,8 +61,8 @@ impl Held {
         }
     }
 
-    /// Says what is more than it was.
-    fn more_than(&self, before: &Self) -> Vec<String> {
+    /// Says what is more than it was, in bytes that leak round by round.
+    fn bytes_more_than(&self, before: &Self) -> Vec<&'static str> {
         let slack = |bytes| {
             if allocator_counts() {
                 bytes
@@ -67,40 +70,54 @@ impl Held {
                 usize::MAX / 2
             }
         };
-        let checks = [
-            (
-                "bytes allocated",
-                self.allocated_bytes,
-                before.allocated_bytes,
-                slack(SLACK_BYTES),
-            ),
-            (
-                "bytes resident",
-                self.resident_bytes,
-                before.resident_bytes,
-                slack(RESIDENT_SLACK_BYTES),
-            ),
-            ("descriptors", self.descriptors, before.descriptors, 0),
-            ("threads", self.threads, before.threads, 0),
-        ];
-        checks
-            .iter()
-            .filter(|(_, now, then, slack)| *now > then + slack)
-            .map(|(what, now, then, _)| format!("{now} {what}, {then} before"))
-            .collect()
+        let allocated = before.allocated_bytes + slack(SLACK_BYTES);
+        let resident = before.resident_bytes + slack(RESIDENT_SLACK_BYTES);
+        let mut more = Vec::new();
+        if self.allocated_bytes > allocated {
+            more.push("bytes allocated");
+        }
+        if self.resident_bytes > resident {
+            more.push("bytes resident");
+        }
+        more
     }
 }
 
 /// Runs `round` often and says what grew. The first tenth fills the caches and is not counted.
 fn grown(rounds: usize, mut round: impl FnMut(usize)) -> Vec<String> {
-    for number in 0..rounds / 10 {
-        round(number);
+    let mut held = Vec::new();
+    for part in 0..=PARTS {
+        let first = rounds / 10;
+        let border = |part| first + (rounds - first) * part / PARTS;
+        let (from, to) = if part == 0 {
+            (0, first)
+        } else {
+            (border(part - 1), border(part))
+        };
+        for number in from..to {
+            round(number);
+        }
+        held.push(Held::now());
     }
-    let before = Held::now();
-    for number in rounds / 10..rounds {
-        round(number);
+    let in_each_part: Vec<_> = held
+        .windows(2)
+        .map(|pair| pair[1].bytes_more_than(&pair[0]))
+        .collect();
+    let (before, now) = (held[0], held[PARTS]);
+    let mut grown: Vec<_> = ["bytes allocated", "bytes resident"]
+        .into_iter()
+        .filter(|what| in_each_part.iter().all(|part| part.contains(what)))
+        .map(|what| format!("{what}: {held:?}"))
+        .collect();
+    for (what, now, before) in [
+        ("descriptors", now.descriptors, before.descriptors),
+        ("threads", now.threads, before.threads),
+    ] {
+        if now > before {
+            grown.push(format!("{now} {what}, {before} before"));
+        }
     }
-    Held::now().more_than(&before)
+    grown
 }
 
 fn nothing_grows(rounds: usize, round: impl FnMut(usize)) {

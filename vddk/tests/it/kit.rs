@@ -20,6 +20,8 @@ pub(crate) fn in_own_process(name: &str, test: impl FnOnce()) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env("IN_OWN_PROCESS", "1")
+        // What a thread's cache keeps counts as allocated, and fills up slowly.
+        .env("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0")
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
