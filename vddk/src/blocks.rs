@@ -159,8 +159,9 @@ fn ask(
 }
 
 fn unusable(path: &str, what: &str) -> Error {
-    Error::Argument {
-        what: format!("an allocation answer for {path} with {what}"),
+    Error::UnusableAnswer {
+        function: "VixDiskLib_QueryAllocatedBlocks",
+        what: format!("for {path} {what}"),
     }
 }
 

@@ -48,8 +48,9 @@ pub(crate) fn get(
     let result = unsafe { symbols.VixDiskLib_GetInfo(handle, &raw mut info) };
     check(symbols, "VixDiskLib_GetInfo", Some(path), None, result)?;
     if info.is_null() {
-        return Err(Error::Argument {
-            what: format!("no information about {path} from the library"),
+        return Err(Error::UnusableAnswer {
+            function: "VixDiskLib_GetInfo",
+            what: format!("success and nothing about {path}"),
         });
     }
     let owned = Owned { symbols, info };

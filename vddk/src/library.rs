@@ -285,6 +285,8 @@ impl LibraryInner {
         let kit = c_path(loaded.kit())?;
         let prepared = options.config.prepare(loaded.major())?;
         let config = prepared.path().map(c_path).transpose()?;
+        // Before InitEx, so that nothing can fail after it. The clock makes no call of VDDK's.
+        let watch = Watch::start()?;
         let control = Control::start(loaded, options.call_limit)?;
         control.run("VixDiskLib_InitEx", move |symbols| {
             let config = config
@@ -306,8 +308,6 @@ impl LibraryInner {
             check(symbols, "VixDiskLib_InitEx", None, None, result)
         })??;
         tracing::debug!(path = %loaded.path().display(), major = ?loaded.major(), "VixDiskLib started");
-        // After InitEx, as every thread that this crate makes.
-        let watch = Watch::start()?;
         Ok(Arc::new(Self {
             control,
             watch,

@@ -49,7 +49,7 @@ fn success_without_information_opens_nothing() {
         no_info: true,
         ..HONEST
     };
-    assert!(refused(script).contains("no information"));
+    assert!(refused(script).contains("success and nothing about"));
 }
 
 #[test]
