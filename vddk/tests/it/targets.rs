@@ -130,6 +130,42 @@ fn a_library_that_tells_no_parameters_says_so() {
 }
 
 #[test]
+fn a_connection_tells_its_parameters() {
+    in_own_process("targets::a_connection_tells_its_parameters", || {
+        let kit = Kit::new();
+        let library = kit.load();
+        let (snapshot, _) = kit.snapshot();
+        let options = Kit::connect_options(&snapshot);
+        let by_path = Target::VmPath {
+            vmx_path: kit
+                .lab
+                .vm(&kit.vm)
+                .unwrap()
+                .vmx_path
+                .replace("[datastore1] ", ""),
+            datacenter: "DC0".into(),
+            datastore: "datastore1".into(),
+        };
+        let by_id = Target::vm(kit.vm.as_str());
+        for target in [by_id, by_path] {
+            let spec = match &target {
+                Target::Vm { moref } => format!("moref={moref}"),
+                _ => "app01/app01.vmx?dcPath=DC0&dsName=datastore1".into(),
+            };
+            let connection = library.connect(&kit.params_for(target), &options).unwrap();
+            let seen = connection.params().unwrap();
+            assert_eq!(seen.server.as_deref(), Some("127.0.0.1"));
+            assert_eq!(seen.vm_spec, Some(spec));
+            assert_eq!(seen.user.as_deref(), Some("backup@vsphere.local"));
+            assert_eq!(seen.thumbprint, kit.lab.thumbprint_sha1().ok());
+            assert_eq!((seen.port, seen.nfc_port), (0, 0));
+        }
+        let local = library.connect_local(true).unwrap().params().unwrap();
+        assert_eq!((local.server, local.user), (None, None));
+    });
+}
+
+#[test]
 fn release_6_5_gets_neither_first_class_disks_nor_folders() {
     in_own_process(
         "targets::release_6_5_gets_neither_first_class_disks_nor_folders",

@@ -9,8 +9,9 @@ use crate::boundary::{self, Call};
 use crate::error::Failure;
 use crate::fault::Ordered;
 use crate::library;
-use crate::params::{self, Params, Remote};
+use crate::params::{self, Login, Params, Remote};
 use crate::text;
+use crate::vm_name;
 
 /// What `PrepareForAccess` disables: the move to other storage.
 const METHODS: &[&str] = &["RelocateVM_Task"];
@@ -161,45 +162,21 @@ unsafe fn target<'a>(
 /// Logs in.
 pub(crate) fn log_in(call: &mut Call, remote: &Remote<'_>) -> Result<Lab, Failure> {
     call.note("server", remote.server);
-    call.note("user", remote.user);
-    call.note("vm", remote.vmx_spec);
+    call.note("user", remote.login.user());
+    call.note("vm", remote.object.vmx_spec());
     let Some(lab) = library::lab() else {
         let message = format!("no lab, so no server {}", remote.server);
         return Err(Failure::new(sys::VIX_E_CANNOT_CONNECT_TO_HOST, message));
     };
-    lab.check_login(remote.user, remote.password)?;
+    match remote.login {
+        Login::Password { user, password } => lab.check_login(user, password)?,
+    }
     Ok(lab)
 }
 
 /// Finds the VM.
 pub(crate) fn find_vm(call: &mut Call, lab: &Lab, remote: &Remote<'_>) -> Result<Vm, Failure> {
-    let spec = remote.vmx_spec.unwrap_or_default();
-    let unknown = || Failure::new(sys::VIX_E_VM_NOT_FOUND, format!("no VM {spec:?}"));
-    let moref = moref(spec).ok_or_else(unknown)?;
-    call.note("vm", moref);
-    lab.vm(moref).map_err(|error| match error {
-        // A name that can be no moref is no VM either.
-        lab::Error::InvalidName { .. } => unknown(),
-        error => error.into(),
-    })
-}
-
-/// The managed object in a `vmxSpec` of the form `moref=vm-16`.
-fn moref(vmx_spec: &str) -> Option<&str> {
-    let (key, value) = vmx_spec.split_once('=')?;
-    (key.eq_ignore_ascii_case("moref") && !value.is_empty()).then_some(value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::moref;
-
-    #[test]
-    fn only_the_moref_form_names_a_vm() {
-        assert_eq!(moref("moref=vm-16"), Some("vm-16"));
-        assert_eq!(moref("moRef=vm-16"), Some("vm-16"));
-        for other in ["", "vm-16", "moref=", "MyVm/MyVm.vmx?dcPath=a&dsName=b"] {
-            assert_eq!(moref(other), None, "{other}");
-        }
-    }
+    let vm = vm_name::find(lab, remote.object.vmx_spec().unwrap_or_default())?;
+    call.note("vm", vm.moref.as_str());
+    Ok(vm)
 }

@@ -13,7 +13,7 @@ use crate::disk::{self, DISKS};
 use crate::error::Failure;
 use crate::library;
 use crate::log;
-use crate::params::{self, Params, Remote};
+use crate::params::{self, Copied, Params, Remote};
 use crate::text;
 use crate::transport;
 use crate::va_list::Arg;
@@ -79,22 +79,26 @@ fn connect(
     transports: Vec<String>,
 ) -> Result<Connection, Failure> {
     let snapshot = snapshot.filter(|snapshot| !snapshot.is_empty());
-    let target = match params {
+    let (target, made_with) = match params {
         Params::Local if snapshot.is_some() => {
             return Err(Failure::argument("a snapshot without a server"));
         }
-        Params::Local => None,
-        Params::Remote(remote) => Some(target(call, &remote, snapshot)?),
+        Params::Local => (None, Copied::default()),
+        Params::Remote(remote) => {
+            let target = target(call, &remote, snapshot)?;
+            (Some(target), Copied::of(&remote))
+        }
     };
     Ok(Connection {
         target,
+        made_with,
         read_only,
         transports,
     })
 }
 
 fn target(call: &mut Call, remote: &Remote<'_>, snapshot: Option<&str>) -> Result<Target, Failure> {
-    if remote.vmx_spec.is_none_or(str::is_empty) {
+    if remote.object.vmx_spec().is_none_or(str::is_empty) {
         return Err(Failure::argument("vmxSpec names no VM"));
     }
     let lab = access::log_in(call, remote)?;

@@ -7,12 +7,15 @@ use vddk_sys::{VIX_E_INVALID_HANDLE, VixDiskLibConnection};
 
 use crate::error::Failure;
 use crate::handles::Handles;
+use crate::params::Copied;
 
 /// An open connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// The VM; `None` for local files.
     pub(crate) target: Option<Target>,
+    /// What it was made with.
+    pub(crate) made_with: Copied,
     /// Every disk is opened for reading only.
     pub(crate) read_only: bool,
     /// The transports allowed, by preference.

@@ -1,6 +1,6 @@
 //! `GetInfo`, `FreeInfo` and the transport of a disk.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 
 use lab::TextLie;
 use vddk_sys::{self as sys, VixDiskLibHandle, VixDiskLibInfo, VixError};
@@ -133,26 +133,12 @@ impl Facts {
             Some(_) => Some(fault::NOT_UTF8.to_owned()),
             None => text.map(|text| log::c_text(&text)),
         });
-        let texts = strings.iter().flatten();
-        let text_bytes: usize = texts.map(|text| text.as_bytes_with_nul().len()).sum();
+        let texts = strings.each_ref().map(Option::as_deref);
         let info_bytes = info_bytes();
-        let object = memory::allocate(Kind::Info, info_bytes + text_bytes);
-        if object.is_null() {
+        let Some((object, [parent_hint, uuid])) = memory::with_texts(Kind::Info, info_bytes, texts)
+        else {
             return Err(Failure::new(sys::VIX_E_OUT_OF_MEMORY, "no memory for info"));
-        }
-        let mut offset = info_bytes;
-        let [parent_hint, uuid] = strings.map(|text| {
-            let Some(text) = text else {
-                return std::ptr::null_mut();
-            };
-            let bytes = text.as_bytes_with_nul();
-            // SAFETY: the memory has room for all strings behind the structure.
-            let place = unsafe { place(object, offset) };
-            // SAFETY: source and place have this length, and the memory is new.
-            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
-            offset += bytes.len();
-            place.cast::<c_char>()
-        });
+        };
         let sector_bytes = SECTOR_BYTES as u32;
         let info = VixDiskLibInfo {
             biosGeo: self.bios,
@@ -181,16 +167,6 @@ fn info_bytes() -> usize {
     } else {
         std::mem::offset_of!(VixDiskLibInfo, logicalSectorSize)
     }
-}
-
-/// A byte inside an object.
-///
-/// # Safety
-///
-/// `offset` must not lie past the object's end.
-unsafe fn place(object: *mut c_void, offset: usize) -> *mut u8 {
-    // SAFETY: the caller promises it.
-    unsafe { object.cast::<u8>().add(offset) }
 }
 
 /// The geometry of a disk whose descriptor tells none: 255 heads, 63 sectors a track.

@@ -21,7 +21,9 @@
 //!
 //! User, password, VM, snapshot and path are checked against the lab when the real library checks
 //! them; a wrong thumbprint shows at `Open`, as error 1. Allocated blocks, metadata, read-only
-//! rules and mixed modes fail with the real codes. Every handle and every object given out is
+//! rules and mixed modes fail with the real codes. A VM is named as `moref=vm-16` (or `moid=`), or as
+//! `app01/app01.vmx?dcPath=DC0&dsName=datastore1`. `GetConnectParams` tells what a connection was
+//! made with, without its secrets. Every handle and every object given out is
 //! known to a table, so a stale handle, a double free or a call too early is an error, not a crash.
 //!
 //! # Making and changing disks
@@ -64,10 +66,10 @@
 //! [`lab::SiteSpec`]): then their disks stay locked until the shortest NFC time-out of the
 //! configuration has passed, and for ever without one.
 //!
-//! # What it does not do yet
+//! # What it does not do
 //!
-//! Session logins, `Shrink`, `Defragment`, `Attach`,
-//! `IsAttachPossible`, `SpaceNeededForClone` and `CheckRepair` answer [`VIX_E_NOT_SUPPORTED`](vddk_sys::VIX_E_NOT_SUPPORTED). They are journalled all the same.
+//! Logins by session, first-class disks and folders of datastores answer
+//! [`VIX_E_NOT_SUPPORTED`](vddk_sys::VIX_E_NOT_SUPPORTED).
 //!
 //! # Journal
 //!
@@ -163,6 +165,7 @@ mod start;
 mod text;
 mod transport;
 mod va_list;
+mod vm_name;
 
 pub use access::{VixDiskLib_Cleanup, VixDiskLib_EndAccess, VixDiskLib_PrepareForAccess};
 pub use blocks::{VixDiskLib_FreeBlockList, VixDiskLib_QueryAllocatedBlocks};

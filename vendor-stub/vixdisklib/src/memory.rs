@@ -1,7 +1,7 @@
 //! Objects the library gives out and takes back: each is known, so a wrong free does no harm.
 
 use std::collections::BTreeMap;
-use std::ffi::c_void;
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) enum Kind {
     /// Of `AllocateConnectParams`.
     ConnectParams,
+    /// Of `GetConnectParams`.
+    CopiedParams,
     /// Of `GetInfo`.
     Info,
     /// Of `QueryAllocatedBlocks`.
@@ -32,6 +34,35 @@ pub(crate) fn allocate(kind: Kind, size_bytes: usize) -> *mut c_void {
     let object = Box::into_raw(memory.into_boxed_slice()).cast::<u64>();
     lock().insert(object.addr(), (kind, words));
     object.cast()
+}
+
+/// As [`allocate`], with copies of texts behind the first `size_bytes`: the object, and where each
+/// text stands in it. `None` if there is no memory.
+pub(crate) fn with_texts<const N: usize>(
+    kind: Kind,
+    size_bytes: usize,
+    texts: [Option<&CStr>; N],
+) -> Option<(*mut c_void, [*mut c_char; N])> {
+    let lengths = texts.iter().flatten();
+    let text_bytes: usize = lengths.map(|text| text.to_bytes_with_nul().len()).sum();
+    let object = allocate(kind, size_bytes.checked_add(text_bytes)?);
+    if object.is_null() {
+        return None;
+    }
+    let mut offset_bytes = size_bytes;
+    let places = texts.map(|text| {
+        let Some(text) = text else {
+            return ptr::null_mut();
+        };
+        let bytes = text.to_bytes_with_nul();
+        // SAFETY: the memory has room for all texts behind the first `size_bytes`.
+        let place = unsafe { object.cast::<u8>().add(offset_bytes) };
+        // SAFETY: source and place have this length, and the memory is new.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
+        offset_bytes += bytes.len();
+        place.cast::<c_char>()
+    });
+    Some((object, places))
 }
 
 /// Takes an object back. False, and nothing done, if none of that kind is out at that address.

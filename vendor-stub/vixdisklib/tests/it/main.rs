@@ -19,6 +19,7 @@ mod local;
 mod local_disk;
 mod maintenance;
 mod managed;
+mod params;
 mod performance;
 mod queries;
 mod sanitizer;

@@ -1,4 +1,4 @@
-//! Allocated blocks, metadata, and the functions that are not offered.
+//! Allocated blocks and metadata.
 
 use std::ffi::{CString, c_char};
 use std::ptr::{null, null_mut};
@@ -130,21 +130,4 @@ fn metadata_are_sized_then_copied() {
         assert_eq!(code, 3);
         exit();
     });
-}
-
-#[test]
-fn what_is_not_offered_says_so_and_is_journalled() {
-    in_own_process(
-        "queries::what_is_not_offered_says_so_and_is_journalled",
-        || {
-            let site = Site::new();
-            site.init("");
-            let (connection, _) = site.open_frozen();
-            // SAFETY: a connection, and null.
-            let code = unsafe { VixDiskLib_GetConnectParams(connection, null_mut()) };
-            assert_eq!(code, 6);
-            assert_eq!(site.journal("VixDiskLib_GetConnectParams").len(), 1);
-            exit();
-        },
-    );
 }

@@ -1,0 +1,83 @@
+//! What a connection was made with, without its secrets.
+
+use std::ffi::CString;
+use std::ptr;
+
+use vddk_sys::{self as sys, VixDiskLibConnectParams, VixDiskLibCredType as CredType};
+
+use super::{Login, Object, Remote};
+use crate::error::Failure;
+use crate::log;
+use crate::memory::{self, Kind};
+
+/// Copies of the strings and numbers of connection parameters; nothing at all for local files.
+#[derive(Debug, Default)]
+pub(crate) struct Copied {
+    server: Option<CString>,
+    vmx_spec: Option<CString>,
+    thumbprint: Option<CString>,
+    user: Option<CString>,
+    /// A number of `VixDiskLibCredType`.
+    cred_type: u32,
+    port: u32,
+    nfc_port: u32,
+}
+
+impl Copied {
+    /// Copies all but the secrets.
+    pub(crate) fn of(remote: &Remote<'_>) -> Self {
+        let cred_type = match remote.login {
+            Login::Password { .. } => CredType::VIXDISKLIB_CRED_UID,
+        };
+        Self {
+            server: Some(log::c_text(remote.server)),
+            vmx_spec: match remote.object {
+                Object::Vm(spec) => Some(log::c_text(spec)),
+                Object::Nothing => None,
+            },
+            thumbprint: remote.thumbprint.map(log::c_text),
+            user: Some(log::c_text(remote.login.user())),
+            cred_type: cred_type.0,
+            port: remote.port,
+            nfc_port: remote.nfc_port,
+        }
+    }
+
+    /// Gives out a new object, its strings behind the structure in the same memory.
+    ///
+    /// # Errors
+    ///
+    /// 2 if there is no memory.
+    pub(super) fn give(&self) -> Result<*mut VixDiskLibConnectParams, Failure> {
+        let texts = [
+            self.server.as_deref(),
+            self.vmx_spec.as_deref(),
+            self.thumbprint.as_deref(),
+            self.user.as_deref(),
+        ];
+        let size_bytes = size_of::<VixDiskLibConnectParams>();
+        let Some((object, texts)) = memory::with_texts(Kind::CopiedParams, size_bytes, texts)
+        else {
+            let message = "no memory for connection parameters";
+            return Err(Failure::new(sys::VIX_E_OUT_OF_MEMORY, message));
+        };
+        let params = object.cast::<VixDiskLibConnectParams>();
+        let [server, vmx_spec, thumbprint, user] = texts;
+        // SAFETY: the memory is new, zeroed, aligned to 8 and has room for the structure, for which
+        // zeros are valid; nobody else knows it yet.
+        let fields = unsafe { &mut *params };
+        fields.serverName = server;
+        fields.vmxSpec = vmx_spec;
+        fields.thumbPrint = thumbprint;
+        fields.credType = CredType(self.cred_type);
+        if fields.credType == CredType::VIXDISKLIB_CRED_UID {
+            fields.creds.uid = sys::VixDiskLibUidPasswdCreds {
+                userName: user,
+                password: ptr::null_mut(),
+            };
+        }
+        fields.port = self.port;
+        fields.nfcHostPort = self.nfc_port;
+        Ok(params)
+    }
+}

@@ -1,0 +1,168 @@
+//! Reading what a caller put into connection parameters.
+
+use vddk_sys::{self as sys, VixDiskLibConnectParams};
+use vddk_sys::{VixDiskLibCredType as CredType, VixDiskLibSpecType as SpecType};
+
+use crate::error::Failure;
+use crate::text;
+
+/// What connection parameters ask for. Borrows the caller's strings.
+pub(crate) enum Params<'a> {
+    /// Local files.
+    Local,
+    /// Something of a server.
+    Remote(Remote<'a>),
+}
+
+/// A login, and what is wanted there. Not printable: it has the password.
+pub(crate) struct Remote<'a> {
+    /// Name or address of the vCenter.
+    pub(crate) server: &'a str,
+    /// What on it.
+    pub(crate) object: Object<'a>,
+    /// Thumbprint of the server's certificate.
+    pub(crate) thumbprint: Option<&'a str>,
+    /// Who logs in.
+    pub(crate) login: Login<'a>,
+    /// HTTPS port; 0 = 443.
+    pub(crate) port: u32,
+    /// Port of the data path; 0 = 902.
+    pub(crate) nfc_port: u32,
+}
+
+/// What on a server is wanted ("VDDK API reference, 6.8").
+#[derive(Clone, Copy)]
+pub(crate) enum Object<'a> {
+    /// Nothing: not every call needs something.
+    Nothing,
+    /// A VM, by a `vmxSpec`.
+    Vm(&'a str),
+}
+
+impl<'a> Object<'a> {
+    /// The VM, if one is named.
+    pub(crate) fn vmx_spec(&self) -> Option<&'a str> {
+        match *self {
+            Self::Vm(spec) => Some(spec),
+            Self::Nothing => None,
+        }
+    }
+}
+
+/// Who logs in. Not printable.
+#[derive(Clone, Copy)]
+pub(crate) enum Login<'a> {
+    /// By name and password.
+    Password { user: &'a str, password: &'a str },
+}
+
+impl<'a> Login<'a> {
+    /// The user.
+    pub(crate) fn user(&self) -> &'a str {
+        match *self {
+            Self::Password { user, .. } => user,
+        }
+    }
+}
+
+/// Reads parameters. Only fields that the kind of parameters needs are looked at, since some
+/// clients pass the 80 bytes of releases before 6.7: a `vmxSpec` names a VM, whatever stands where
+/// `specType` would be ("VDDK API reference, 2.1").
+///
+/// # Safety
+///
+/// `params` must be null or point to at least the first 80 bytes of parameters whose strings are
+/// null or valid for `'a`; without a `vmxSpec` but with a server, to all 128 bytes.
+pub(crate) unsafe fn read<'a>(
+    params: *const VixDiskLibConnectParams,
+) -> Result<Params<'a>, Failure> {
+    if params.is_null() {
+        return Ok(Params::Local);
+    }
+    // SAFETY: the pointer is valid for the first 80 bytes.
+    let vmx_spec = unsafe { (*params).vmxSpec };
+    // SAFETY: a string of the caller.
+    let vmx_spec = unsafe { text::optional(vmx_spec, "vmxSpec") }?;
+    // SAFETY: the pointer is valid for the first 80 bytes.
+    let server = unsafe { (*params).serverName };
+    // SAFETY: a string of the caller.
+    let server = unsafe { text::optional(server, "serverName") }?;
+    // SAFETY: the pointer is valid for the first 80 bytes.
+    let thumbprint = unsafe { (*params).thumbPrint };
+    // SAFETY: a string of the caller.
+    let thumbprint = unsafe { text::optional(thumbprint, "thumbPrint") }?;
+
+    let server = match server {
+        None | Some("") if vmx_spec.is_none_or(str::is_empty) => {
+            return if [vmx_spec, server, thumbprint].iter().any(Option::is_some) {
+                Err(Failure::argument("local parameters with a string in them"))
+            } else {
+                Ok(Params::Local)
+            };
+        }
+        None | Some("") => return Err(Failure::argument("vmxSpec without serverName")),
+        Some(server) => server,
+    };
+    let object = match vmx_spec {
+        Some(spec) => Object::Vm(spec),
+        // SAFETY: without a `vmxSpec` all 128 bytes are there; the caller promises it.
+        None => unsafe { object(params) }?,
+    };
+    // SAFETY: the caller promises it.
+    let login = unsafe { login(params) }?;
+    Ok(Params::Remote(Remote {
+        server,
+        object,
+        thumbprint,
+        login,
+        // SAFETY: the pointer is valid for the first 80 bytes.
+        port: unsafe { (*params).port },
+        // SAFETY: as above.
+        nfc_port: unsafe { (*params).nfcHostPort },
+    }))
+}
+
+/// What is named by the part of the structure that came with 6.7.
+///
+/// # Safety
+///
+/// `params` must point to all 128 bytes, with strings that are null or valid for `'a`.
+unsafe fn object<'a>(params: *const VixDiskLibConnectParams) -> Result<Object<'a>, Failure> {
+    // SAFETY: the caller promises it.
+    let kind = unsafe { (*params).specType };
+    if kind == SpecType::VIXDISKLIB_SPEC_VSTORAGE_OBJECT
+        || kind == SpecType::VIXDISKLIB_SPEC_DATASTORE
+    {
+        let message = "only VMs can be named (specType VMX)";
+        return Err(Failure::new(sys::VIX_E_NOT_SUPPORTED, message));
+    }
+    Ok(Object::Nothing)
+}
+
+/// Who logs in.
+///
+/// # Safety
+///
+/// `params` must point to at least 80 bytes with strings that are null or valid for `'a`.
+unsafe fn login<'a>(params: *const VixDiskLibConnectParams) -> Result<Login<'a>, Failure> {
+    // SAFETY: the pointer is valid for the first 80 bytes.
+    let kind = unsafe { (*params).credType };
+    if kind == CredType::VIXDISKLIB_CRED_SESSIONID {
+        let message = "login by session is not offered";
+        return Err(Failure::new(sys::VIX_E_NOT_SUPPORTED, message));
+    }
+    if kind != CredType::VIXDISKLIB_CRED_UID {
+        let message = format!("credType {} is unknown", kind.0);
+        return Err(Failure::argument(message));
+    }
+    // SAFETY: the pointer is valid for the first 80 bytes.
+    let creds = unsafe { (*params).creds };
+    // SAFETY: any member may be read, all are pointers; the type says that this one was filled.
+    let uid = unsafe { creds.uid };
+    Ok(Login::Password {
+        // SAFETY: a string of the caller.
+        user: unsafe { text::required(uid.userName, "userName") }?,
+        // SAFETY: a string of the caller.
+        password: unsafe { text::required(uid.password, "password") }?,
+    })
+}
