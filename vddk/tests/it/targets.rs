@@ -2,8 +2,8 @@
 
 use lab::KitSpec;
 use vddk::{
-    Config, ConnectOptions, ConnectParams, Error, Library, LibraryOptions, OpenOptions, Secret,
-    Target,
+    Code, Config, ConnectOptions, ConnectParams, Error, Library, LibraryOptions, OpenOptions,
+    Secret, Target,
 };
 
 use crate::kit::{Kit, in_own_process};
@@ -162,6 +162,40 @@ fn a_connection_tells_its_parameters() {
         }
         let local = library.connect_local(true).unwrap().params().unwrap();
         assert_eq!((local.server, local.user), (None, None));
+    });
+}
+
+#[test]
+fn a_session_of_the_program_is_a_login() {
+    in_own_process("targets::a_session_of_the_program_is_a_login", || {
+        let kit = Kit::new();
+        let library = kit.load();
+        let (snapshot, file) = kit.snapshot();
+        let cookie = "c00kie-of-a-session";
+        let params = ConnectParams::builder()
+            .server("127.0.0.1")
+            .thumbprint(kit.lab.thumbprint_sha1().unwrap())
+            .session(
+                Secret::new(cookie.to_owned()),
+                "backup@vsphere.local",
+                Secret::new("stand-in".to_owned()),
+            )
+            .vm_moref(&kit.vm)
+            .build()
+            .unwrap();
+        let options = Kit::connect_options(&snapshot);
+        let refused = library.connect(&params, &options).unwrap_err();
+        assert_eq!(refused.code(), Some(Code::of(35)), "{refused}");
+        // As the vCenter does it at login and at logout.
+        let user = "backup@vsphere.local";
+        kit.lab.publish_session(cookie, user, None).unwrap();
+        let connection = library.connect(&params, &options).unwrap();
+        connection.open(&file, &OpenOptions::default()).unwrap();
+        assert_eq!(connection.params().unwrap().user.as_deref(), Some(user));
+        kit.lab.end_session(cookie).unwrap();
+        assert!(library.connect(&params, &options).is_err());
+        let journal = std::fs::read_to_string(kit.lab.root().join("journal.jsonl")).unwrap();
+        assert!(!journal.contains("c00kie"));
     });
 }
 

@@ -11,6 +11,7 @@
 //! LAB/tls/                 the certificate the stand-ins show
 //! LAB/kit/                 the library as a client installs it, with standin.toml
 //! LAB/journal.jsonl        every call the stand-ins served
+//! LAB/sessions/            who is logged in, by digests of the cookies
 //! LAB/faults.toml          what shall go wrong, and when
 //! LAB/performance.toml     how fast the hosts are, where it is set
 //! LAB/lock, journal.lock, holds/, fault-markers/, nfc/, nfc-links/
@@ -82,6 +83,7 @@ mod provision;
 mod query;
 mod random;
 mod root;
+mod session;
 mod site;
 mod slot;
 mod snapshot;

@@ -26,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) key: String,
     /// The user as the server spells it.
     pub(crate) user_name: String,
+    /// The user as in the login.
+    login: String,
     login_time: String,
     last_active_time: String,
     last_active_ms: u64,
@@ -98,6 +100,7 @@ impl Sessions {
         let session = Session {
             key: random::uuid()?,
             user_name: user_name(user),
+            login: user.to_owned(),
             login_time: now.clone(),
             last_active_time: now,
             last_active_ms: now_ms,
@@ -113,20 +116,23 @@ impl Sessions {
         Ok((cookie, session))
     }
 
-    /// Drops sessions that were idle for `idle_ms` or longer, then marks the one of that
-    /// cookie as active. `false` = no such session.
-    pub(crate) fn touch(&self, cookie: &str, now_ms: u64, idle_ms: u64) -> bool {
+    /// Drops sessions that were idle for `idle_ms` or longer and returns their cookies.
+    pub(crate) fn expire(&self, now_ms: u64, idle_ms: u64) -> Vec<String> {
         let mut live = self.live();
-        live.retain(|_, session| now_ms.saturating_sub(session.last_active_ms) < idle_ms);
-        match live.get_mut(cookie) {
-            None => false,
-            Some(session) => {
-                session.last_active_ms = now_ms;
-                session.last_active_time = timestamp();
-                session.calls = session.calls.saturating_add(1);
-                true
-            }
-        }
+        let idle = |session: &Session| now_ms.saturating_sub(session.last_active_ms) >= idle_ms;
+        live.extract_if(|_, session| idle(session))
+            .map(|(cookie, _)| cookie)
+            .collect()
+    }
+
+    /// Marks the session of that cookie as active and returns its login. `None` = no such session.
+    pub(crate) fn touch(&self, cookie: &str, now_ms: u64) -> Option<String> {
+        let mut live = self.live();
+        let session = live.get_mut(cookie)?;
+        session.last_active_ms = now_ms;
+        session.last_active_time = timestamp();
+        session.calls = session.calls.saturating_add(1);
+        Some(session.login.clone())
     }
 
     /// Works on the session of that cookie.
@@ -174,9 +180,12 @@ mod tests {
         assert_eq!(session.user_name, "VSPHERE.LOCAL\\backup");
         assert_eq!(session.user_session().disagreement(), None);
         assert_ne!(first, session.key);
-        assert!(sessions.touch(&first, 900, 1000));
-        assert!(sessions.touch(&first, 1500, 1000));
-        assert!(!sessions.touch(&second, 1500, 1000));
+        let login = Some("backup@vsphere.local".to_owned());
+        assert_eq!(sessions.touch(&first, 900), login);
+        assert!(sessions.expire(999, 1000).is_empty());
+        assert_eq!(sessions.expire(1500, 1000), [second.as_str()]);
+        assert_eq!(sessions.touch(&first, 1500), login);
+        assert_eq!(sessions.touch(&second, 1500), None);
         assert!(sessions.is_active(&session.key, "vsphere.local\\backup"));
         sessions.end(&first);
         assert!(!sessions.is_active(&session.key, "VSPHERE.LOCAL\\backup"));

@@ -162,7 +162,9 @@ unsafe fn target<'a>(
 /// Logs in.
 pub(crate) fn log_in(call: &mut Call, remote: &Remote<'_>) -> Result<Lab, Failure> {
     call.note("server", remote.server);
-    call.note("user", remote.login.user());
+    if let Login::Password { user, .. } = remote.login {
+        call.note("user", user);
+    }
     call.note("vm", remote.object.vmx_spec());
     let Some(lab) = library::lab() else {
         let message = format!("no lab, so no server {}", remote.server);
@@ -170,6 +172,11 @@ pub(crate) fn log_in(call: &mut Call, remote: &Remote<'_>) -> Result<Lab, Failur
     };
     match remote.login {
         Login::Password { user, password } => lab.check_login(user, password)?,
+        Login::Session { user, cookie } => {
+            lab.check_session(cookie, user)?;
+            // Not before: in parameters that were filled for a password it is the password.
+            call.note("user", user);
+        }
     }
     Ok(lab)
 }

@@ -23,7 +23,9 @@
 //! them; a wrong thumbprint shows at `Open`, as error 1. Allocated blocks, metadata, read-only
 //! rules and mixed modes fail with the real codes. A VM is named as `moref=vm-16` (or `moid=`), or as
 //! `app01/app01.vmx?dcPath=DC0&dsName=datastore1`. `GetConnectParams` tells what a connection was
-//! made with, without its secrets. Every handle and every object given out is
+//! made with, without its secrets. A login by session is good while the vCenter of the lab has a
+//! session of that cookie and user ([`lab::Lab::publish_session`]); 35 otherwise. Its key is not
+//! looked at. Every handle and every object given out is
 //! known to a table, so a stale handle, a double free or a call too early is an error, not a crash.
 //!
 //! # Making and changing disks
@@ -68,7 +70,7 @@
 //!
 //! # What it does not do
 //!
-//! Logins by session, first-class disks and folders of datastores answer
+//! First-class disks, folders of datastores, and logins by ticket answer
 //! [`VIX_E_NOT_SUPPORTED`](vddk_sys::VIX_E_NOT_SUPPORTED).
 //!
 //! # Journal

@@ -118,7 +118,7 @@ fn checked(
         && let Some(lost) = cookie
     {
         // The session is gone for this call and for all that follow.
-        state.sessions.end(lost);
+        state.end_session(lost);
     }
     cookie = cookie.filter(|cookie| state.touch(cookie));
     if let (Some(type_name), Some(fault)) = (ordered_type, &ordered)

@@ -24,6 +24,7 @@ pub(super) fn login(call: &mut Call<'_>) -> Result<Answer, Fault> {
     };
     let now_ms = state.clock.now_ms();
     let (cookie, session) = state.sessions.open(user, locale, call.client, now_ms)?;
+    state.publish_session(&cookie, user);
     call.new_cookie = Some(cookie);
     Ok(Answer::One(Value::Object(session.user_session())))
 }
@@ -33,7 +34,7 @@ pub(super) fn logout(call: &Call<'_>) -> Result<Answer, Fault> {
         .world
         .cookie
         .ok_or_else(|| Fault::not_authenticated(call.this, "System.View"))?;
-    call.world.state.sessions.end(cookie);
+    call.world.state.end_session(cookie);
     Ok(Answer::Nothing)
 }
 

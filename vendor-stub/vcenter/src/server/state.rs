@@ -1,6 +1,6 @@
 //! What all requests share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lab::{Fault as Ordered, Lab};
 use serde_json::{Value as Json, json};
@@ -26,6 +26,8 @@ pub(crate) struct State {
     /// What runs.
     pub(crate) tasks: Tasks,
     idle_ms: u64,
+    /// Held while the lab is told of a session, so that no late word revives one that ended.
+    telling: Mutex<()>,
 }
 
 impl State {
@@ -43,6 +45,7 @@ impl State {
             clock,
             sessions: Sessions::default(),
             tasks,
+            telling: Mutex::new(()),
             idle_ms: match idle_secs {
                 0 => u64::MAX,
                 secs => secs.saturating_mul(1000),
@@ -52,8 +55,41 @@ impl State {
 
     /// Marks the session of that cookie as active; `false` when there is none.
     pub(crate) fn touch(&self, cookie: &str) -> bool {
-        self.sessions
-            .touch(cookie, self.clock.now_ms(), self.idle_ms)
+        self.expire_sessions();
+        let Some(login) = self.sessions.touch(cookie, self.clock.now_ms()) else {
+            return false;
+        };
+        self.publish_session(cookie, &login);
+        true
+    }
+
+    /// Tells the lab that a session lives, so that the library accepts its cookie.
+    pub(crate) fn publish_session(&self, cookie: &str, login: &str) {
+        let _telling = self.telling();
+        if self.sessions.with(Some(cookie), |_| ()).is_none() {
+            return; // It ended meanwhile.
+        }
+        let idle_ms = (self.idle_ms != u64::MAX).then_some(self.idle_ms);
+        told(self.lab.publish_session(cookie, login, idle_ms));
+    }
+
+    fn telling(&self) -> MutexGuard<'_, ()> {
+        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the session of that cookie, here and for the library.
+    pub(crate) fn end_session(&self, cookie: &str) {
+        let _telling = self.telling();
+        self.sessions.end(cookie);
+        told(self.lab.end_session(cookie));
+    }
+
+    /// Ends the sessions that idled out.
+    pub(crate) fn expire_sessions(&self) {
+        let _telling = self.telling();
+        for cookie in self.sessions.expire(self.clock.now_ms(), self.idle_ms) {
+            told(self.lab.end_session(&cookie));
+        }
     }
 
     /// Counts a call and returns the fault a test ordered for it.
@@ -72,5 +108,12 @@ impl State {
         if let Err(error) = journal.record("vcenter", method, args, result) {
             tracing::warn!(%error, method, "journal not written");
         }
+    }
+}
+
+/// A session that the library is not told of is still one here.
+fn told(result: Result<(), lab::Error>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "session not told to the lab");
     }
 }

@@ -45,6 +45,8 @@ impl VCenter {
         let thumbprint_sha1 = lab.thumbprint_sha1()?;
         let thumbprint_sha256 = lab.thumbprint_sha256()?;
         let idle_secs = lab.site()?.session_idle_secs;
+        // Those of a server that was killed.
+        lab.end_all_sessions()?;
         let (listener, address) = listen(options.listen)?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
@@ -101,6 +103,7 @@ impl VCenter {
     /// one idles out or is forgotten.
     pub fn advance_clock(&self, by: Duration) {
         self.state.clock.advance(by);
+        self.state.expire_sessions();
     }
 
     /// Stops the server. Connections are cut; the work of a running task is waited for,
@@ -115,6 +118,9 @@ impl VCenter {
             && thread.join().is_err()
         {
             tracing::warn!("the thread of the server panicked");
+        }
+        if let Err(error) = self.state.lab.end_all_sessions() {
+            tracing::warn!(%error, "sessions not ended in the lab");
         }
     }
 }

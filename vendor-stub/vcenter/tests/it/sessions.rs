@@ -124,3 +124,47 @@ fn sessions_do_not_share_views_or_tokens() {
     let gone = one.call("ContinueRetrievePropertiesEx", collector, &token);
     assert_eq!(gone.unwrap_err().type_name, "InvalidArgument");
 }
+
+#[test]
+fn the_library_is_told_of_a_session_while_it_lives() {
+    let spec = SiteSpec {
+        session_idle_secs: 60,
+        ..SiteSpec::default()
+    };
+    let rig = Rig::with(&["app01"], spec, 100);
+    let mut client = rig.stranger();
+    client.login(USER, "wrong").unwrap_err();
+    let useless = client.cookie.clone().unwrap();
+    client.login(USER, PASSWORD).unwrap();
+    let cookie = value(client.cookie.as_deref().unwrap());
+    let knows = |cookie: &str| rig.lab.check_session(cookie, USER).is_ok();
+    assert!(!knows(&value(&useless)));
+    assert!(knows(&cookie));
+    rig.lab
+        .check_session(&cookie, "VSPHERE.LOCAL\\backup")
+        .unwrap();
+    client.call("Logout", MANAGER, "").unwrap();
+    assert!(!knows(&cookie), "logged out");
+
+    let mut client = rig.client();
+    let cookie = value(client.cookie.as_deref().unwrap());
+    rig.vcenter.advance_clock(Duration::from_secs(40));
+    client.read(MANAGER, &["currentSession"]).unwrap();
+    rig.vcenter.advance_clock(Duration::from_secs(40));
+    assert!(knows(&cookie), "it was used meanwhile");
+    rig.vcenter.advance_clock(Duration::from_secs(40));
+    assert!(!knows(&cookie), "idled out");
+
+    let client = rig.client();
+    let cookie = value(client.cookie.as_deref().unwrap());
+    assert!(knows(&cookie));
+    rig.vcenter.stop();
+    assert!(rig.lab.check_session(&cookie, USER).is_err(), "stopped");
+}
+
+/// The cookie's value without name, quotes and attributes.
+fn value(line: &str) -> String {
+    let first = line.split(';').next().unwrap();
+    let value = first.split_once('=').map_or(first, |(_, value)| value);
+    value.trim_matches('"').to_owned()
+}

@@ -28,6 +28,7 @@ impl Copied {
     pub(crate) fn of(remote: &Remote<'_>) -> Self {
         let cred_type = match remote.login {
             Login::Password { .. } => CredType::VIXDISKLIB_CRED_UID,
+            Login::Session { .. } => CredType::VIXDISKLIB_CRED_SESSIONID,
         };
         Self {
             server: Some(log::c_text(remote.server)),
@@ -74,6 +75,13 @@ impl Copied {
             fields.creds.uid = sys::VixDiskLibUidPasswdCreds {
                 userName: user,
                 password: ptr::null_mut(),
+            };
+        } else {
+            // Zeros for local files.
+            fields.creds.sessionId = sys::VixDiskLibSessionIdCreds {
+                cookie: ptr::null_mut(),
+                userName: user,
+                key: ptr::null_mut(),
             };
         }
         fields.port = self.port;

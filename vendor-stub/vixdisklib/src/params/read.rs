@@ -54,13 +54,15 @@ impl<'a> Object<'a> {
 pub(crate) enum Login<'a> {
     /// By name and password.
     Password { user: &'a str, password: &'a str },
+    /// With a session that the caller has; its key is not looked at.
+    Session { user: &'a str, cookie: &'a str },
 }
 
 impl<'a> Login<'a> {
     /// The user.
     pub(crate) fn user(&self) -> &'a str {
         match *self {
-            Self::Password { user, .. } => user,
+            Self::Password { user, .. } | Self::Session { user, .. } => user,
         }
     }
 }
@@ -147,16 +149,30 @@ unsafe fn object<'a>(params: *const VixDiskLibConnectParams) -> Result<Object<'a
 unsafe fn login<'a>(params: *const VixDiskLibConnectParams) -> Result<Login<'a>, Failure> {
     // SAFETY: the pointer is valid for the first 80 bytes.
     let kind = unsafe { (*params).credType };
-    if kind == CredType::VIXDISKLIB_CRED_SESSIONID {
-        let message = "login by session is not offered";
-        return Err(Failure::new(sys::VIX_E_NOT_SUPPORTED, message));
-    }
-    if kind != CredType::VIXDISKLIB_CRED_UID {
-        let message = format!("credType {} is unknown", kind.0);
-        return Err(Failure::argument(message));
-    }
     // SAFETY: the pointer is valid for the first 80 bytes.
     let creds = unsafe { (*params).creds };
+    match kind {
+        CredType::VIXDISKLIB_CRED_UID => {}
+        CredType::VIXDISKLIB_CRED_SESSIONID => {
+            // SAFETY: any member may be read, all are pointers; the type says that this one was
+            // filled.
+            let session = unsafe { creds.sessionId };
+            return Ok(Login::Session {
+                // SAFETY: a string of the caller.
+                cookie: unsafe { text::required(session.cookie, "cookie") }?,
+                // SAFETY: a string of the caller.
+                user: unsafe { text::required(session.userName, "userName") }?,
+            });
+        }
+        CredType::VIXDISKLIB_CRED_TICKETID | CredType::VIXDISKLIB_CRED_SSPI => {
+            let message = format!("login by credType {} is not offered", kind.0);
+            return Err(Failure::new(sys::VIX_E_NOT_SUPPORTED, message));
+        }
+        other => {
+            let message = format!("credType {} is unknown", other.0);
+            return Err(Failure::argument(message));
+        }
+    }
     // SAFETY: any member may be read, all are pointers; the type says that this one was filled.
     let uid = unsafe { creds.uid };
     Ok(Login::Password {

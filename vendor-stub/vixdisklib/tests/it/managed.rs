@@ -59,17 +59,13 @@ fn connecting_checks_login_vm_and_snapshot() {
             ..good.clone()
         };
         assert_eq!(code(&wrong, None), Some(3));
-        let cred_type = VixDiskLibCredType::VIXDISKLIB_CRED_SESSIONID;
-        assert_eq!(
-            code(
-                &Params {
-                    cred_type,
-                    ..good.clone()
-                },
-                None
-            ),
-            Some(6)
-        );
+        for (cred_type, expected) in [(2, 35), (3, 6), (4, 6), (5, 3), (256, 3)] {
+            let wrong = Params {
+                cred_type: VixDiskLibCredType(cred_type),
+                ..good.clone()
+            };
+            assert_eq!(code(&wrong, None), Some(expected), "{cred_type}");
+        }
         exit();
 
         let entries = site.journal("VixDiskLib_ConnectEx");

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 use std::ptr::null_mut;
 
-use vddk_sys::{VixDiskLibConnectParams, VixDiskLibConnection};
+use vddk_sys::{VixDiskLibConnectParams, VixDiskLibConnection, VixDiskLibCredType};
 use vixDiskLib::*;
 
 use crate::harness::*;
@@ -161,5 +161,61 @@ fn a_vmx_spec_is_a_vm_whatever_stands_behind_80_bytes() {
             }
         });
         exit();
+    });
+}
+
+#[test]
+fn a_session_of_the_vcenter_is_as_good_as_a_password() {
+    let name = "params::a_session_of_the_vcenter_is_as_good_as_a_password";
+    in_own_process(name, || {
+        let site = Site::new();
+        site.init("");
+        let (cookie, user) = ("c00kie-of-a-session", "backup@vsphere.local");
+        // The first two pointers of the member are those of the other kind: cookie and user.
+        let login =
+            |cookie: Option<&str>, user: Option<&str>| -> Result<VixDiskLibConnection, u64> {
+                let params = Params {
+                    user: cookie.map(str::to_owned),
+                    password: user.map(str::to_owned),
+                    cred_type: VixDiskLibCredType::VIXDISKLIB_CRED_SESSIONID,
+                    ..site.params()
+                };
+                let connection = connect(&params, true, Some(&site.snapshot.moref), None)?;
+                let disk = open(connection, site.frozen(), READ_ONLY)?;
+                assert_eq!(close(disk), 0);
+                Ok(connection)
+            };
+        let code = |cookie, user| login(cookie, user).err();
+        assert_eq!(code(Some(cookie), Some(user)), Some(35), "nobody knows it");
+        site.lab.publish_session(cookie, user, None).unwrap();
+        let connection = login(Some(cookie), Some(user)).unwrap();
+        assert_eq!(code(Some(cookie), Some("VSPHERE.LOCAL\\backup")), None);
+        assert_eq!(code(Some(cookie), Some("other@vsphere.local")), Some(35));
+        assert_eq!(code(Some("c00kie"), Some(user)), Some(35));
+        assert_eq!(code(None, Some(user)), Some(3));
+        assert_eq!(code(Some(cookie), None), Some(3));
+        site.lab.publish_session(cookie, user, Some(0)).unwrap();
+        assert_eq!(code(Some(cookie), Some(user)), Some(35), "idled out");
+        site.lab.publish_session(cookie, user, None).unwrap();
+        assert_eq!(code(Some(cookie), Some(user)), None);
+        site.lab.end_session(cookie).unwrap();
+        assert_eq!(code(Some(cookie), Some(user)), Some(35), "logged out");
+
+        let params = told(connection).unwrap();
+        // SAFETY: the object is not freed.
+        let fields = unsafe { params.read() };
+        assert_eq!(
+            fields.credType,
+            VixDiskLibCredType::VIXDISKLIB_CRED_SESSIONID
+        );
+        // SAFETY: the kind of login says that this member is filled.
+        let session = unsafe { fields.creds.sessionId };
+        assert_eq!(text(session.userName).as_deref(), Some(user));
+        assert!(session.cookie.is_null() && session.key.is_null());
+        free(params);
+        exit();
+        let journal = std::fs::read_to_string(site.lab.root().join("journal.jsonl")).unwrap();
+        assert!(journal.contains(user) && !journal.contains("c00kie"));
+        assert!(log_lines("c00kie").is_empty());
     });
 }
