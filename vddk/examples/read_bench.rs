@@ -26,6 +26,9 @@ const DISK_BYTES: u64 = 512 << 20;
 /// What is read where the simulated host is slow.
 const SLOW_BYTES: u64 = 192 << 20;
 const PIECE_BYTES: usize = 2 << 20;
+/// What the whole disk is read in, on both sides. For a lab disk `vddk` makes calls of
+/// [`PIECE_BYTES`] of it; a local file takes it whole.
+const LARGE_BYTES: usize = 8 << 20;
 const SMALL_BYTES: usize = 64 << 10;
 const SMALL_READS: usize = 4096;
 /// As many as AIO buffers by the guide's advice.
@@ -44,12 +47,15 @@ fn main() -> Checked<()> {
         ..LibraryOptions::default()
     })?;
     let connection = site.connect(&loaded)?;
+    let local = loaded.connect_local(true)?;
     let bench = Bench {
         site: &site,
         connection: &connection,
+        local: &local,
         rounds: rounds.unwrap_or(5).max(5),
     };
     bench.run()?;
+    local.close()?;
     connection.close()?;
     loaded.close()?;
     Ok(())
@@ -108,6 +114,12 @@ impl Site {
         })
     }
 
+    /// The descriptor beside the extent.
+    fn descriptor(&self) -> Checked<String> {
+        let extent = self.extent.to_str().ok_or("the path is text")?;
+        Ok(extent.replace("-flat.vmdk", ".vmdk"))
+    }
+
     fn connect(&self, library: &Library) -> Checked<Connection> {
         let params = ConnectParams::builder()
             .server("127.0.0.1")
@@ -136,12 +148,13 @@ fn fill(path: &Path) -> Checked<()> {
 struct Bench<'a> {
     site: &'a Site,
     connection: &'a Connection,
+    local: &'a Connection,
     rounds: usize,
 }
 
 impl Bench<'_> {
     fn run(&self) -> Checked<()> {
-        let whole = pieces(DISK_BYTES);
+        let large = starts(DISK_BYTES, LARGE_BYTES);
         let slow = pieces(SLOW_BYTES);
         let small = scattered();
         let few = &small[..small.len() / 8];
@@ -159,20 +172,28 @@ impl Bench<'_> {
         self.site.lab.set_performance(Some(&free))?;
         let ours = |mode, reads: &[u64], bytes| self.vddk(mode, reads, bytes);
         self.case(
-            "whole disk, asynchronous",
+            "whole disk as a local file",
             "pread loop",
             Some(0.9),
             "memory bandwidth",
-            &|| ours(a, &whole, PIECE_BYTES),
-            &|| self.plain(&whole, PIECE_BYTES),
+            &|| Self::read(self.local, &self.site.descriptor()?, a, &large, LARGE_BYTES),
+            &|| self.plain(&large, LARGE_BYTES),
+        )?;
+        self.case(
+            "whole disk, asynchronous",
+            "pread loop",
+            None,
+            "memory bandwidth",
+            &|| ours(a, &large, LARGE_BYTES),
+            &|| self.plain(&large, LARGE_BYTES),
         )?;
         self.case(
             "whole disk, synchronous",
             "pread loop",
             None,
             "memory bandwidth",
-            &|| ours(s, &whole, PIECE_BYTES),
-            &|| self.plain(&whole, PIECE_BYTES),
+            &|| ours(s, &large, LARGE_BYTES),
+            &|| self.plain(&large, LARGE_BYTES),
         )?;
         self.case(
             "64 KiB scattered, asynchronous",
@@ -237,17 +258,44 @@ impl Bench<'_> {
         Ok(writeln!(std::io::stdout(), "{line}")?)
     }
 
-    /// Reads pieces through `vddk`; bytes a second. Opening and closing is not counted.
+    /// Reads the frozen disk of the VM.
     fn vddk(&self, mode: ReadMode, offsets: &[u64], length_bytes: usize) -> Checked<f64> {
+        Self::read(
+            self.connection,
+            &self.site.path,
+            mode,
+            offsets,
+            length_bytes,
+        )
+    }
+
+    /// Reads pieces through `vddk`; bytes a second. Opening and closing is not counted.
+    fn read(
+        connection: &Connection,
+        path: &str,
+        mode: ReadMode,
+        offsets: &[u64],
+        length_bytes: usize,
+    ) -> Checked<f64> {
         let options = OpenOptions {
             reads: mode,
             in_flight: IN_FLIGHT,
+            request_bytes: if path.starts_with('/') {
+                LARGE_BYTES
+            } else {
+                PIECE_BYTES
+            },
             ..OpenOptions::default()
         };
-        let disk = self.connection.open(&self.site.path, &options)?;
+        let disk = connection.open(path, &options)?;
         let sectors = length_bytes / SECTOR_BYTES;
         let mut buffers = Vec::new();
-        for _ in 0..=IN_FLIGHT {
+        let keep = if length_bytes > PIECE_BYTES {
+            2
+        } else {
+            IN_FLIGHT + 1
+        };
+        for _ in 0..keep {
             let mut buffer = SectorBuf::new(sectors)?;
             buffer.fill(1);
             buffers.push(buffer);
@@ -308,7 +356,11 @@ fn check(data: &mut [u8], offset: u64) -> Checked<()> {
 }
 
 fn pieces(bytes: u64) -> Vec<u64> {
-    (0..bytes).step_by(PIECE_BYTES).collect()
+    starts(bytes, PIECE_BYTES)
+}
+
+fn starts(bytes: u64, length_bytes: usize) -> Vec<u64> {
+    (0..bytes).step_by(length_bytes).collect()
 }
 
 /// Offsets all over the disk, the same in every run.
