@@ -1,22 +1,15 @@
 //! The conformance program, run on the stand-in: every documented fact holds, none is skipped.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, process::Command};
 
-use crate::kit::Kit;
-
-/// The example beside this test; Cargo builds it with the package's tests.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().unwrap().parent().unwrap().join("examples");
-    folder.join("conformance")
-}
+use crate::kit::{Kit, example_program};
 
 #[test]
 fn the_stand_in_conforms_in_every_point() {
     let kit = Kit::new();
     let (snapshot, disk) = kit.snapshot();
     let report = kit.folder().join("report.json");
-    let output = Command::new(program())
+    let output = Command::new(example_program("conformance"))
         .arg("--libdir")
         .arg(kit.options().location.unwrap())
         .arg("--json")
@@ -51,7 +44,7 @@ fn a_library_that_deviates_is_told_so() {
         code: Some(1),
         ..lab::Fault::default()
     });
-    let output = Command::new(program())
+    let output = Command::new(example_program("conformance"))
         .arg("--libdir")
         .arg(kit.options().location.unwrap())
         .args(["--only", "disk.info", "--json", "-"])

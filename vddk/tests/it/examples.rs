@@ -9,24 +9,11 @@ use std::{
 
 use vmdk::CreateOptions;
 
-use crate::kit::{DISK_BYTES, Kit};
-
-/// The folder where cargo puts the examples, beside that of this test.
-fn built() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().unwrap().with_file_name("examples")
-}
+use crate::kit::{DISK_BYTES, Kit, example_program};
 
 /// An example as a command, with the kit's library.
 fn example(kit: &Kit, name: &str) -> Command {
-    let program = built().join(name);
-    assert!(
-        program.is_file(),
-        "{} is not built: `cargo test -p vddk` without a filter does it, and so does \
-         `cargo build -p vddk --examples`",
-        program.display()
-    );
-    let mut command = Command::new(program);
+    let mut command = Command::new(example_program(name));
     command.env("VDDK_LIBDIR", kit.installed());
     command
 }

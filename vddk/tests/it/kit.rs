@@ -33,6 +33,19 @@ pub(crate) fn in_own_process(name: &str, test: impl FnOnce()) {
     );
 }
 
+/// An example of this package: cargo puts it beside the folder of this test.
+pub(crate) fn example_program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().unwrap().with_file_name("examples").join(name);
+    assert!(
+        program.is_file(),
+        "{} is not built: `cargo test -p vddk` without a filter does it, and so does \
+         `cargo build -p vddk --examples`",
+        program.display()
+    );
+    program
+}
+
 /// The site. Everything goes away with it.
 pub(crate) struct Kit {
     folder: tempfile::TempDir,
