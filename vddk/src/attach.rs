@@ -5,8 +5,8 @@ use vddk_sys::VixDiskLibHandleStruct;
 use crate::{
     Disk, Error, WritableDisk,
     control::{Raw, check},
-    disk::Shared,
     info,
+    shared::Shared,
 };
 
 const ATTACH: &str = "VixDiskLib_Attach";

@@ -1,190 +1,23 @@
 //! An open disk.
 
-use std::{
-    cell::Cell,
-    ffi::CStr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, ffi::CStr, sync::Arc, time::Instant};
 
-use vddk_sys::{
-    Symbols, VIXDISKLIB_FLAG_OPEN_COMPRESSION_FASTLZ, VIXDISKLIB_FLAG_OPEN_COMPRESSION_SKIPZ,
-    VIXDISKLIB_FLAG_OPEN_COMPRESSION_ZLIB, VIXDISKLIB_FLAG_OPEN_READ_ONLY,
-    VIXDISKLIB_FLAG_OPEN_SINGLE_LINK, VIXDISKLIB_FLAG_OPEN_UNBUFFERED, VixDiskLibConnectParam,
-    VixDiskLibHandleStruct,
-};
+use vddk_sys::{Symbols, VixDiskLibConnectParam, VixDiskLibHandleStruct};
 
 use crate::{
-    AllocatedMap, DiskInfo, Error, Pending, SECTOR_BYTES, SectorBuf, TransportFallback,
+    AllocatedMap, DiskInfo, Error, KeepAlive, OpenOptions, Pending, SectorBuf, TransportFallback,
     TransportMode,
     answer::Taker,
     blocks, callback,
     connection::ConnectionInner,
-    control::{Control, Raw, check},
+    control::{Raw, check},
     disk_path,
     idle::Idle,
     info,
-    request::{Answer, FailedWrite, Failure, Request},
-    watch::Begun,
+    request::{Answer, Failure, Request},
+    shared::Shared,
     worker::{Pace, Worker},
 };
-
-/// How reads reach the library. Both never happen on one handle: it would answer error 26000.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReadMode {
-    /// `VixDiskLib_ReadAsync`, several in flight. Where the library does not offer it, which its
-    /// answer to the first one tells, the disk is read as by [`ReadMode::Synchronous`].
-    #[default]
-    Asynchronous,
-    /// `VixDiskLib_Read`, one after another.
-    Synchronous,
-}
-
-/// How a disk is opened and read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenOptions {
-    /// How reads are made.
-    pub reads: ReadMode,
-    /// Calls in flight at once, 1 to 64.
-    pub in_flight: usize,
-    /// Longest single call, in bytes; whole sectors. Above 2 MiB NBD through vCenter fails.
-    pub request_bytes: usize,
-    /// How long a read or write may take before the disk is given up.
-    pub time_out: Duration,
-    /// How an idle disk's link is kept alive.
-    pub keep_alive: KeepAlive,
-    /// No caching by this machine (`O_DIRECT` for file, SAN and HotAdd).
-    pub unbuffered: bool,
-    /// Only this link of the chain: what it does not hold reads as zeros, and holes mean nothing.
-    /// ESXi refuses it for its own disks.
-    pub single_link: bool,
-    /// Compression on the way, for NBDSSL.
-    pub compression: Option<Compression>,
-}
-
-impl Default for OpenOptions {
-    fn default() -> Self {
-        Self {
-            reads: ReadMode::Asynchronous,
-            in_flight: 4,
-            request_bytes: 2 * 1024 * 1024,
-            time_out: Duration::from_mins(15),
-            keep_alive: KeepAlive::default(),
-            unbuffered: false,
-            single_link: false,
-            compression: None,
-        }
-    }
-}
-
-impl OpenOptions {
-    fn flags(&self, write: bool) -> u32 {
-        let mut flags = 0;
-        if !write {
-            flags |= VIXDISKLIB_FLAG_OPEN_READ_ONLY;
-        }
-        if self.unbuffered {
-            flags |= VIXDISKLIB_FLAG_OPEN_UNBUFFERED;
-        }
-        if self.single_link {
-            flags |= VIXDISKLIB_FLAG_OPEN_SINGLE_LINK;
-        }
-        flags
-            | match self.compression {
-                None => 0,
-                Some(Compression::Zlib) => VIXDISKLIB_FLAG_OPEN_COMPRESSION_ZLIB,
-                Some(Compression::FastLz) => VIXDISKLIB_FLAG_OPEN_COMPRESSION_FASTLZ,
-                Some(Compression::SkipZ) => VIXDISKLIB_FLAG_OPEN_COMPRESSION_SKIPZ,
-            }
-    }
-}
-
-/// When the first sector of an idle disk is read, so that nobody takes its link for dead.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum KeepAlive {
-    /// On NBD and NBDSSL, after less than half the shortest time-out of VDDK's configuration.
-    #[default]
-    Automatic,
-    /// After this idleness, by any transport.
-    After(Duration),
-    /// Never.
-    Off,
-}
-
-/// Compression of the data on an NBDSSL link; servers from vSphere 6.5 on can do it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// zlib.
-    Zlib,
-    /// FastLZ.
-    FastLz,
-    /// Runs of zeros are left out.
-    SkipZ,
-}
-
-/// What the disk, its worker and its pending requests share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) path: String,
-    connection: Arc<ConnectionInner>,
-    poisoned: AtomicBool,
-    pub(crate) time_out: Duration,
-    /// What was begun and not answered.
-    pub(crate) begun: Arc<Begun>,
-    /// The first write that failed since the last flush.
-    pub(crate) failed_write: Arc<FailedWrite>,
-}
-
-impl Shared {
-    pub(crate) fn symbols(&self) -> &'static Symbols {
-        self.connection.library.control.loaded().symbols()
-    }
-
-    pub(crate) fn control(&self) -> &Control {
-        &self.connection.library.control
-    }
-
-    pub(crate) fn connection(&self) -> &ConnectionInner {
-        &self.connection
-    }
-
-    pub(crate) fn is_poisoned(&self) -> bool {
-        self.poisoned.load(Ordering::Acquire)
-    }
-
-    /// From now on the request is answered in time, if by nothing else then by giving the disk up.
-    pub(crate) fn begin(self: &Arc<Self>, request: &Arc<Request>, now: Instant) {
-        // A time-out behind the end of the clock never comes.
-        if let Some(deadline) = now.checked_add(self.time_out) {
-            self.connection.library.watch.over(self, request, deadline);
-        }
-    }
-
-    /// Gives the disk up: VDDK may touch a buffer at any time from now on. `why` is told to the
-    /// oldest request; those behind it are failed with it, for none of them may ever end.
-    pub(crate) fn poison(&self, why: Failure) {
-        self.mark_poisoned();
-        for (index, request) in self.begun.take().into_iter().enumerate() {
-            request.fail_now(if index == 0 { why } else { Failure::Poisoned });
-        }
-    }
-
-    /// As [`Shared::poison`], for what one request met.
-    pub(crate) fn poison_for(&self, request: &Request, why: Failure) {
-        self.mark_poisoned();
-        request.fail_now(why);
-        self.poison(Failure::Poisoned);
-    }
-
-    fn mark_poisoned(&self) {
-        if !self.poisoned.swap(true, Ordering::AcqRel) {
-            self.connection.abandon();
-        }
-    }
-}
 
 /// An open disk.
 ///
@@ -222,7 +55,7 @@ impl Disk {
         wanted: Wanted<'_>,
         options: &OpenOptions,
     ) -> Result<Self, Error> {
-        let mut pace = pace_of(options)?;
+        let mut pace = options.pace()?;
         let c_path = wanted
             .path
             .map(|path| disk_path::on(connection, path))
@@ -248,14 +81,7 @@ impl Disk {
             KeepAlive::Automatic | KeepAlive::Off => None,
         };
         let handle = opened.keep();
-        let shared = Arc::new(Shared {
-            path: wanted.name.to_owned(),
-            connection: Arc::clone(connection),
-            poisoned: AtomicBool::new(false),
-            time_out: options.time_out,
-            begun: Arc::default(),
-            failed_write: Arc::default(),
-        });
+        let shared = Arc::new(Shared::new(wanted.name, connection, options.time_out));
         // Threads that call VDDK are made after InitEx (guide 7.0, thread-local data).
         let worker = Worker::start(handle, Arc::clone(&shared), pace).inspect_err(|_| {
             let _ = close_handle(&shared, handle);
@@ -287,7 +113,7 @@ impl Disk {
     /// What to tell when the disk does not come by the transport that was wanted most; `None` when
     /// it does, or when the policy is [`TransportPolicy::Allow`](crate::TransportPolicy).
     pub fn transport_fallback(&self) -> Option<TransportFallback> {
-        let plan = self.shared.connection.transports();
+        let plan = self.shared.connection().transports();
         plan.fallback(self.transport)
     }
 
@@ -429,7 +255,7 @@ impl Disk {
         let closed = close_handle(&self.shared, self.handle);
         if let Err(Error::Stuck { .. }) = closed {
             // The handle stays open, so its connection must not be ended over it.
-            self.shared.connection.abandon();
+            self.shared.connection().abandon();
         }
         drained.and(closed)
     }
@@ -447,7 +273,7 @@ impl Drop for Disk {
 fn close_handle(shared: &Shared, handle: Raw<VixDiskLibHandleStruct>) -> Result<(), Error> {
     let path = shared.path.clone();
     shared
-        .connection
+        .connection()
         .library
         .control
         .run("VixDiskLib_Close", move |symbols| {
@@ -533,30 +359,6 @@ fn open_handle(
     Ok((opened, info, transport))
 }
 
-fn pace_of(options: &OpenOptions) -> Result<Pace, Error> {
-    let sectors = options.request_bytes / SECTOR_BYTES;
-    if !options.request_bytes.is_multiple_of(SECTOR_BYTES) || sectors == 0 {
-        return Err(Error::Argument {
-            what: format!("requests of {} bytes", options.request_bytes),
-        });
-    }
-    if !(1..=64).contains(&options.in_flight) {
-        return Err(Error::Argument {
-            what: format!(
-                "{} reads in flight (1 to 64 are allowed)",
-                options.in_flight
-            ),
-        });
-    }
-    Ok(Pace {
-        mode: options.reads,
-        in_flight: options.in_flight,
-        piece_sectors: sectors as u64,
-        time_out: options.time_out,
-        keep_alive: None,
-    })
-}
-
 fn transport_of(
     symbols: &Symbols,
     handle: Raw<VixDiskLibHandleStruct>,
@@ -570,33 +372,7 @@ fn transport_of(
 
 #[cfg(test)]
 mod tests {
-    use super::{Disk, OpenOptions, pace_of};
+    use super::Disk;
     static_assertions::assert_impl_all!(Disk: Send);
     static_assertions::assert_not_impl_any!(Disk: Sync);
-
-    #[test]
-    fn unfit_options_are_refused() {
-        let fit = OpenOptions::default();
-        assert!(pace_of(&fit).is_ok());
-        for unfit in [
-            OpenOptions {
-                request_bytes: 0,
-                ..fit
-            },
-            OpenOptions {
-                request_bytes: 1000,
-                ..fit
-            },
-            OpenOptions {
-                in_flight: 0,
-                ..fit
-            },
-            OpenOptions {
-                in_flight: 65,
-                ..fit
-            },
-        ] {
-            assert!(pace_of(&unfit).is_err(), "{unfit:?}");
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vddk_sys::{Symbols, VixDiskLibHandleStruct};
 
 use crate::{
-    Error, Progress, control::Raw, disk::Shared, progress::Report, request::Failure, worker::Held,
+    Error, Progress, control::Raw, progress::Report, request::Failure, shared::Shared, worker::Held,
 };
 
 /// The handle of an open disk with nothing in flight.

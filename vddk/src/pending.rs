@@ -10,8 +10,8 @@ use std::{
 use crate::{
     Error, SectorBuf,
     answer::{Taker, Waited},
-    disk::Shared,
     request::{Answer, Failure},
+    shared::Shared,
 };
 
 /// A read or write that was begun.

@@ -13,8 +13,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::{
     Error,
-    disk::Shared,
     request::{Failure, Request},
+    shared::Shared,
 };
 
 /// What a disk has begun and not answered, oldest first. Deadlines of one disk come in this order.

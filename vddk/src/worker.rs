@@ -14,9 +14,9 @@ use crate::{
     answer::{Taker, Waited},
     callback,
     control::{Raw, check},
-    disk::Shared,
     given_up,
     request::{Answer, Direction, Failure, Piece, Request, Slot},
+    shared::Shared,
 };
 
 /// What a disk's worker is asked to do.
