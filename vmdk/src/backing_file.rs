@@ -2,10 +2,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
+use rustix::fs::{FallocateFlags, OFlags, SeekFrom, fallocate, seek};
 use rustix::io::Errno;
 
 use crate::{Error, SECTOR_BYTES, SectorRun, run};
@@ -21,12 +21,32 @@ pub(crate) struct BackingFile {
 }
 
 impl BackingFile {
+    /// Opens a regular file. A pipe or a device is refused, and none of them is waited for.
     pub(crate) fn open(path: &Path, write: bool) -> Result<Self, Error> {
-        let file = OpenOptions::new().read(true).write(write).open(path);
+        let open = || {
+            // The flag matters to pipes and devices alone: the open of a regular file is as it was.
+            let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+            let options = &mut OpenOptions::new();
+            options.read(true).write(write).custom_flags(nonblocking);
+            let file = options.open(path)?;
+            if file.metadata()?.is_file() {
+                Ok(file)
+            } else {
+                Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "it is no regular file",
+                ))
+            }
+        };
         Ok(Self {
-            file: file.map_err(|source| io_error("open", path, source))?,
+            file: open().map_err(|source| io_error("open", path, source))?,
             path: path.to_owned(),
         })
+    }
+
+    /// Gives the file back for plain reading from its start.
+    pub(crate) fn into_file(self) -> File {
+        self.file
     }
 
     /// Makes a new, empty file. It is an error if the file exists.

@@ -21,6 +21,9 @@ const FLAG_MARKERS: u32 = 1 << 17;
 const COMPRESSION_DEFLATE: u16 = 1;
 /// The directory offset that says: see the footer.
 pub(crate) const DIRECTORY_IN_FOOTER: u64 = u64::MAX;
+/// Grain tables of 64 TiB in grains of 4 KiB; the limit bounds a walk over all of them. Virtual Disk
+/// Format 5.0 wants grains larger than that.
+const TABLES_LIMIT: u64 = 1 << 25;
 /// Grains are 64 KiB in practice; the limit bounds a buffer.
 const GRAIN_SECTORS_LIMIT: u64 = 1 << 15;
 
@@ -132,6 +135,10 @@ impl Header {
         let entries = self.entries_per_table;
         if !(1..=ENTRIES_PER_TABLE).contains(&entries) {
             return Err(file.corrupt(format!("it claims grain tables of {entries} entries")));
+        }
+        let tables = self.tables();
+        if tables > TABLES_LIMIT {
+            return Err(file.corrupt(format!("it claims {tables} grain tables")));
         }
         let file_sectors = file.length_bytes()?.div_ceil(SECTOR_BYTES);
         let redundant_end = self

@@ -24,6 +24,10 @@
 //!
 //! - It does not read `vmfsSparse` (COWD) and `seSparse` links or raw devices.
 //! - It does not write compressed extents whose directory is behind their grains.
+//! - It does not keep a disk in one folder. Extents are named within the folder of their descriptor,
+//!   but a parent may be anywhere, and symbolic links are followed, as VMware's tools do. Who opens
+//!   files of strangers does it in a place where there is nothing else to read. Pipes and devices
+//!   are refused.
 //! - It does not lock. One disk has one writer at a time; the caller sees to that.
 //!   Nothing of the tables is cached, so a reader in another process sees a grain
 //!   as soon as its table entry is written.

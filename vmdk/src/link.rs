@@ -1,12 +1,13 @@
 //! One link of a chain: its descriptor and where the pieces of its data are.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use crate::backing_file::{BackingFile, io_error};
 use crate::descriptor::MAX_TEXT_BYTES;
 use crate::header::{Header, MAGIC};
+use crate::new_files::{NewFiles, side_name};
 use crate::{
     CreateType, Descriptor, DescriptorError, Error, ExtentAccess, ExtentKind, SECTOR_BYTES,
     SectorRun,
@@ -50,7 +51,7 @@ impl Link {
     /// Reads the descriptor. The extents are not touched.
     pub(crate) fn load(path: &Path) -> Result<Self, Error> {
         let mut start = Vec::new();
-        let file = File::open(path).map_err(|source| io_error("open", path, source))?;
+        let file = BackingFile::open(path, false)?.into_file();
         let mut limited = file.take(MAX_TEXT_BYTES as u64 + 1);
         let mut head = [0; 8];
         let known = read_up_to(&mut limited, &mut head, path)?;
@@ -214,10 +215,7 @@ impl Link {
 
     /// Waits until the descriptor is on the medium.
     pub(crate) fn sync_descriptor(&self) -> Result<(), Error> {
-        let path = &self.path;
-        let file = File::open(path).map_err(|source| io_error("open", path, source))?;
-        let synced = file.sync_all();
-        synced.map_err(|source| io_error("flush", path, source))
+        BackingFile::open(&self.path, false)?.sync()
     }
 }
 
@@ -244,18 +242,15 @@ pub(crate) fn write_embedded(
     file.write_at(start_sector * SECTOR_BYTES, &bytes)
 }
 
-/// Puts a new text in place of a file at once, so that no reader sees half of it.
+/// Puts a new text in place of a file at once, so that no reader sees half of it, and neither does
+/// who comes after a power cut.
 fn replace_text(path: &Path, text: &str) -> Result<(), Error> {
-    let replace = || {
-        // A link to the descriptor stays a link.
-        let path = fs::canonicalize(path)?;
-        let mut new = path.clone().into_os_string();
-        new.push(".new");
-        fs::write(&new, text)?;
-        fs::set_permissions(&new, fs::metadata(&path)?.permissions())?;
-        fs::rename(&new, &path)
-    };
-    replace().map_err(|source| io_error("replace", path, source))
+    // A link to the descriptor stays a link, and the new file is made where the old one is.
+    let path = fs::canonicalize(path).map_err(|source| io_error("replace", path, source))?;
+    let mut new = NewFiles::default();
+    let side = side_name(&path);
+    new.create_text(&side, text)?;
+    new.put_in_place_of(&side, &path)
 }
 
 /// The file of an extent: in the folder of the descriptor or below it.

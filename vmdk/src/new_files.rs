@@ -1,10 +1,12 @@
 //! Files that are being made: gone again unless all goes well.
 
-use std::fs;
+use std::fs::{self, File};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::backing_file::BackingFile;
+use crate::backing_file::{BackingFile, io_error};
+use crate::link::folder_of;
 
 /// The files made so far. They are removed when this is dropped, unless they are kept.
 #[derive(Debug, Default)]
@@ -26,6 +28,20 @@ impl NewFiles {
         self.create(path, 0)?.write_at(0, text.as_bytes())
     }
 
+    /// Puts a file made here in the place of another one, with the rights of that one. When this
+    /// returns, a power cut leaves the new file there, whole.
+    pub(crate) fn put_in_place_of(self, new: &Path, old: &Path) -> Result<(), Error> {
+        let replace = || {
+            fs::set_permissions(new, fs::metadata(old)?.permissions())?;
+            File::open(new)?.sync_all()?;
+            fs::rename(new, old)?;
+            File::open(folder_of(old))?.sync_all()
+        };
+        replace().map_err(|source| io_error("replace", old, source))?;
+        self.keep();
+        Ok(())
+    }
+
     /// All went well.
     pub(crate) fn keep(mut self) {
         self.paths.clear();
@@ -39,6 +55,15 @@ impl Drop for NewFiles {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// A name beside a file that nobody has: another file of that folder is never in the way.
+pub(crate) fn side_name(path: &Path) -> PathBuf {
+    // The keys of the hasher are random, and the process makes new ones each time.
+    let number = RandomState::new().build_hasher().finish();
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number:016x}.new"));
+    PathBuf::from(name)
 }
 
 #[cfg(test)]

@@ -1,15 +1,14 @@
 //! Writes a sparse extent anew: its grains in the order of the disk, into a file that then takes the
-//! place of the old one. Nothing is lost if it is interrupted.
+//! place of the old one. Nothing is lost if it is interrupted; a file that ends in `.new` may stay.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::backing_file::{BackingFile, io_error};
 use crate::create::{Layout, add_sparse_file};
 use crate::extent::{Entry, GrainTable, SparseExtent};
 use crate::header::Header;
-use crate::new_files::NewFiles;
+use crate::new_files::{NewFiles, side_name};
 use crate::{Descriptor, Error, Progress, SECTOR_BYTES};
 
 /// What the new file shall be like.
@@ -38,16 +37,10 @@ impl Rebuild<'_> {
             entries_per_table: old.header().entries_per_table,
             ..Layout::new(self.new_sectors)
         };
-        let mut name = self.path.as_os_str().to_owned();
-        name.push(".new");
-        let new_path = PathBuf::from(name);
-        // What an interrupted rebuild left is nobody's.
-        match fs::remove_file(&new_path) {
-            Err(source) if source.kind() != ErrorKind::NotFound => {
-                return Err(io_error("remove", &new_path, source));
-            }
-            _ => {}
-        }
+        // A link to the extent stays a link.
+        let path =
+            fs::canonicalize(self.path).map_err(|source| io_error("replace", self.path, source))?;
+        let new_path = side_name(&path);
         let mut new = NewFiles::default();
         add_sparse_file(&mut new, &new_path, &layout, self.descriptor)?;
         let file = BackingFile::open(&new_path, true)?;
@@ -57,10 +50,7 @@ impl Rebuild<'_> {
             &layout.header(self.descriptor.is_some()),
             progress,
         )?;
-        file.sync()?;
-        self.replace(&new_path)?;
-        new.keep();
-        Ok(())
+        new.put_in_place_of(&new_path, &path)
     }
 
     fn copy_grains(
@@ -110,15 +100,5 @@ impl Rebuild<'_> {
             progress(self.sectors.min(first * header.grain_sectors), self.sectors);
         }
         Ok(())
-    }
-
-    fn replace(&self, new: &Path) -> Result<(), Error> {
-        let replace = || {
-            // A link to the extent stays a link.
-            let path = fs::canonicalize(self.path)?;
-            fs::set_permissions(new, fs::metadata(&path)?.permissions())?;
-            fs::rename(new, &path)
-        };
-        replace().map_err(|source| io_error("replace", self.path, source))
     }
 }

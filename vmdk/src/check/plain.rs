@@ -71,12 +71,16 @@ impl<'a> Plain<'a> {
         }
         let grains = self.sectors.div_ceil(self.header.grain_sectors);
         let per_table = u64::from(self.header.entries_per_table);
-        // All tables first: a grain must not be where one of them is.
-        let mut places = Vec::new();
+        // All tables first: a grain must not be where one of them is. What is kept is in proportion
+        // to the tables that are there, whatever capacity the header claims.
+        let mut found = Vec::new();
         for table in 0..grains.div_ceil(per_table) {
-            places.push(self.check_directories(table, report)?);
+            let places = self.check_directories(table, report)?;
+            if places != [None; 2] {
+                found.push((table, places));
+            }
         }
-        for (table, places) in (0..).zip(places) {
+        for (table, places) in found {
             let first = table * per_table;
             let count = per_table.min(grains - first) as usize;
             self.check_table(first, count, places, report)?;

@@ -1,6 +1,8 @@
 //! Broken and foreign files: an error, never a panic and never silent zeros.
 
+use std::error::Error as _;
 use std::fs::{self, File};
+use std::process::Command;
 
 use proptest::prelude::*;
 use vmdk::{Disk, Error};
@@ -132,6 +134,55 @@ fn foreign_files_are_told_apart() {
     assert!(matches!(kind(&bytes), Error::Descriptor { .. }));
     let directory = Disk::open(scratch.path("").as_path(), READ);
     assert!(matches!(directory, Err(Error::Io { .. })));
+}
+
+#[test]
+fn a_pipe_in_place_of_a_file_is_refused_and_not_waited_for() {
+    let scratch = Scratch::new();
+    drop(scratch.flat("a.vmdk", 300));
+    fs::remove_file(scratch.path("a-flat.vmdk")).unwrap();
+    for name in ["a-flat.vmdk", "b.vmdk"] {
+        let made = Command::new("mkfifo").arg(scratch.path(name)).status();
+        assert!(made.unwrap().success());
+    }
+    let found = read(&scratch, 0).unwrap_err();
+    assert!(
+        found
+            .source()
+            .unwrap()
+            .to_string()
+            .contains("no regular file")
+    );
+    let found = scratch.open("b.vmdk", READ).unwrap_err();
+    assert!(
+        found
+            .source()
+            .unwrap()
+            .to_string()
+            .contains("no regular file")
+    );
+}
+
+#[test]
+fn a_capacity_that_needs_too_many_tables_is_refused() {
+    let scratch = sparse();
+    // Grains of one sector, tables of one entry, and room for the directories: a hole costs nothing.
+    let tables: u64 = 1 << 32;
+    scratch.patch("a.vmdk", 12, &tables.to_le_bytes());
+    scratch.patch("a.vmdk", 20, &1_u64.to_le_bytes());
+    scratch.patch("a.vmdk", 44, &1_u32.to_le_bytes());
+    let file = File::options().write(true).open(scratch.path("a.vmdk"));
+    file.unwrap().set_len(tables * 16).unwrap();
+    let found = vmdk::check(&scratch.path("a.vmdk"), false).unwrap_err();
+    assert!(
+        found.to_string().contains("4294967296 grain tables"),
+        "{found}"
+    );
+    let found = read(&scratch, 0).unwrap_err();
+    assert!(
+        found.to_string().contains("4294967296 grain tables"),
+        "{found}"
+    );
 }
 
 #[test]

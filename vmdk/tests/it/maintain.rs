@@ -148,14 +148,31 @@ fn grains_come_in_the_order_of_the_disk() {
 }
 
 #[test]
-fn what_an_interrupted_rebuild_left_is_no_hindrance() {
+fn files_beside_a_disk_are_never_touched() {
     let scratch = Scratch::new();
-    let mut disk = scratch.sparse("a.vmdk", 300);
-    disk.write_at(5, &sectors(1, 1)).unwrap();
-    scratch.write("a.vmdk.new", "half a disk");
-    disk.shrink(&mut |_, _| ()).unwrap();
-    assert_eq!(scratch.files(), ["a.vmdk"]);
-    assert_eq!(all(&disk)[5 * 512], 1);
+    let mut sparse = scratch.sparse("a.vmdk", 300);
+    drop(scratch.flat("b.vmdk", 300));
+    for name in ["a.vmdk.new", "b.vmdk.new"] {
+        scratch.write(name, "somebody's");
+    }
+    sparse.write_at(5, &sectors(1, 1)).unwrap();
+    sparse.shrink(&mut |_, _| ()).unwrap();
+    // The first write of a handle changes the content id, and so the descriptor.
+    let mut flat = scratch.open("b.vmdk", WRITE).unwrap();
+    flat.write_at(5, &sectors(1, 2)).unwrap();
+    flat.flush().unwrap();
+    let files = [
+        "a.vmdk",
+        "a.vmdk.new",
+        "b-flat.vmdk",
+        "b.vmdk",
+        "b.vmdk.new",
+    ];
+    assert_eq!(scratch.files(), files);
+    for name in ["a.vmdk.new", "b.vmdk.new"] {
+        assert_eq!(fs::read(scratch.path(name)).unwrap(), b"somebody's");
+    }
+    assert_eq!(all(&sparse)[5 * 512], 1);
 }
 
 #[test]
