@@ -226,7 +226,8 @@ impl Engine {
 
 /// Calls a program back.
 fn complete(request: Request, code: u32) {
-    IN_CALLBACK.set(true);
+    // A callback may ask for more and so be called inside another one.
+    let outer = IN_CALLBACK.replace(true);
     request.call_back(code);
-    IN_CALLBACK.set(false);
+    IN_CALLBACK.set(outer);
 }

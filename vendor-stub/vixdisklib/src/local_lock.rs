@@ -1,5 +1,5 @@
 //! The lock on a local disk that is open for writing: a folder `<file>.lck` beside it, with a file
-//! that names its owner.
+//! that names its owner. The file is the real one: a symbolic link to a disk is locked with the disk.
 //!
 //! The lock of a process that died stays and keeps the disk busy, until somebody removes the
 //! folder ("VDDK API reference, 8.2"). The log says when its owner is dead.
@@ -30,13 +30,15 @@ impl LocalLock {
     ///
     /// # Errors
     ///
-    /// 15 while it is locked, be its owner alive or dead; 7 and its kin when the folder cannot be
-    /// made.
+    /// 15 while it is locked, be its owner alive or dead; 4 when there is no such file; 7 and its
+    /// kin when the folder cannot be made.
     pub(crate) fn take(disk: &Path) -> Result<Self, Failure> {
-        let folder = folder_of(disk);
+        let folder = folder_of(disk)?;
         match DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(busy(disk)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Err(busy(disk, &folder));
+            }
             Err(error) => return Err(failed("make", &folder, error)),
         }
         // From here on the folder is removed again if something fails.
@@ -53,10 +55,11 @@ impl LocalLock {
     ///
     /// # Errors
     ///
-    /// 15.
+    /// 15, and 4 when there is no such file.
     pub(crate) fn refuse_locked(disk: &Path) -> Result<(), Failure> {
-        if folder_of(disk).exists() {
-            Err(busy(disk))
+        let folder = folder_of(disk)?;
+        if folder.exists() {
+            Err(busy(disk, &folder))
         } else {
             Ok(())
         }
@@ -72,14 +75,15 @@ impl Drop for LocalLock {
 }
 
 /// Where the lock of a disk is.
-fn folder_of(disk: &Path) -> PathBuf {
-    let mut name = disk.as_os_str().to_os_string();
+fn folder_of(disk: &Path) -> Result<PathBuf, Failure> {
+    let real = fs::canonicalize(disk).map_err(|error| failed("open", disk, error))?;
+    let mut name = real.into_os_string();
     name.push(".lck");
-    PathBuf::from(name)
+    Ok(PathBuf::from(name))
 }
 
-fn busy(disk: &Path) -> Failure {
-    let owner = owner(&folder_of(disk));
+fn busy(disk: &Path, folder: &Path) -> Failure {
+    let owner = owner(folder);
     let message = format!("{} is locked by {owner}", disk.display());
     Failure::new(sys::VIX_E_FILE_ALREADY_LOCKED, message)
 }
@@ -126,20 +130,29 @@ mod tests {
     fn a_lock_is_a_folder_that_goes_with_its_owner() {
         let folder = tempfile::tempdir().unwrap();
         let disk = folder.path().join("a.vmdk");
+        fs::write(&disk, "").unwrap();
+        let link = folder.path().join("link.vmdk");
+        std::os::unix::fs::symlink(&disk, &link).unwrap();
         let lock = LocalLock::take(&disk).unwrap();
         assert!(folder.path().join("a.vmdk.lck").is_dir());
         let refused = LocalLock::take(&disk).unwrap_err();
         assert_eq!(refused.code, sys::VIX_E_FILE_ALREADY_LOCKED);
         assert!(LocalLock::refuse_locked(&disk).is_err());
+        assert!(LocalLock::refuse_locked(&link).is_err());
+        let refused = LocalLock::take(&link).unwrap_err();
+        assert_eq!(refused.code, sys::VIX_E_FILE_ALREADY_LOCKED);
         drop(lock);
         assert!(!folder.path().join("a.vmdk.lck").exists());
         assert!(LocalLock::refuse_locked(&disk).is_ok());
+        let missing = LocalLock::take(&folder.path().join("b.vmdk")).unwrap_err();
+        assert_eq!(missing.code, sys::VIX_E_FILE_NOT_FOUND);
     }
 
     #[test]
     fn the_message_tells_a_dead_owner() {
         let folder = tempfile::tempdir().unwrap();
         let disk = folder.path().join("a.vmdk");
+        fs::write(&disk, "").unwrap();
         let lock = folder.path().join("a.vmdk.lck");
         fs::create_dir(&lock).unwrap();
         let refusal = || LocalLock::take(&disk).unwrap_err().message;

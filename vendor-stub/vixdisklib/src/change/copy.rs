@@ -62,8 +62,10 @@ pub unsafe extern "C" fn VixDiskLib_Clone(
             }
             Some(target) => datastore_place(&destination, target, path, &source_disk)?,
         };
+        // The lock is named after the place, so it holds for the copy too.
+        let mut _lock = None;
         if file.exists() {
-            place::closed(&file)?;
+            _lock = Some(place::exclusive(&file)?);
             make_room(&file, &source_disk.disk, overwrite != 0)?;
         }
         vmdk::copy(

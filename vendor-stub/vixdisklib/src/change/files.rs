@@ -33,7 +33,7 @@ pub unsafe extern "C" fn VixDiskLib_Grow(
         call.note("update_geometry", update_geometry != 0);
         place::local(connection)?;
         let path = place::absolute(path)?;
-        place::closed(path)?;
+        let _lock = place::exclusive(path)?;
         // SAFETY: the caller promises it.
         let report = unsafe { Report::new(progress, progress_data) };
         report.say(0, capacity_sectors);
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn VixDiskLib_Rename(
         let destination = unsafe { text::required(destination_path, "dstFileName") }?;
         call.note("destination", destination);
         let (source, destination) = (place::absolute(source)?, place::absolute(destination)?);
-        place::closed(source)?;
+        let _lock = place::exclusive(source)?;
         vmdk::rename(source, destination)?;
         Ok(sys::VIX_OK)
     })
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn VixDiskLib_Unlink(
         call.note("path", path);
         place::local(connection)?;
         let path = place::absolute(path)?;
-        place::closed(path)?;
+        let _lock = place::exclusive(path)?;
         vmdk::unlink(path)?;
         Ok(sys::VIX_OK)
     })

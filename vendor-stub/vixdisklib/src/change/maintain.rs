@@ -96,7 +96,13 @@ pub unsafe extern "C" fn VixDiskLib_CheckRepair(
         call.note("repair", repair != 0);
         place::local(connection)?;
         let path = place::absolute(path)?;
-        place::closed(path)?;
+        // Only what is mended is locked: a check works in a folder that cannot be written to, too.
+        let _lock = if repair == 0 {
+            place::closed(path)?;
+            None
+        } else {
+            Some(place::exclusive(path)?)
+        };
         let options = vmdk::OpenOptions {
             write: false,
             single_link: true,

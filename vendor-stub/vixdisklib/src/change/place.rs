@@ -57,6 +57,17 @@ pub(super) fn absolute(path: &str) -> Result<&Path, Failure> {
     Err(Failure::new(sys::VIX_E_FILE_NAME_INVALID, message))
 }
 
+/// Locks a disk that is to be changed as long as the lock lives, and refuses one that is open.
+///
+/// # Errors
+///
+/// As [`closed`], and 7 and its kin when the disk cannot be locked.
+pub(super) fn exclusive(path: &Path) -> Result<LocalLock, Failure> {
+    let lock = LocalLock::take(path)?;
+    unused(path)?;
+    Ok(lock)
+}
+
 /// Refuses a disk that this process has open, also as the parent of another, and one that is
 /// locked for writing.
 ///
@@ -64,11 +75,15 @@ pub(super) fn absolute(path: &str) -> Result<&Path, Failure> {
 ///
 /// 15, and 4 if there is no such file.
 pub(super) fn closed(path: &Path) -> Result<(), Failure> {
+    LocalLock::refuse_locked(path)?;
+    unused(path)
+}
+
+fn unused(path: &Path) -> Result<(), Failure> {
     let wanted = fs::canonicalize(path).map_err(|error| {
         let message = format!("{}: {error}", path.display());
         Failure::new(sys::VIX_E_FILE_NOT_FOUND, message)
     })?;
-    LocalLock::refuse_locked(path)?;
     for disk in DISKS.all() {
         let used = disk.image.with(|disk| {
             let mut links = disk.link_paths();

@@ -21,12 +21,13 @@ pub(super) fn open(path: &str, manner: Manner) -> Result<Opened, Failure> {
         write: !manner.read_only,
         single_link: manner.single_link,
     };
-    let disk = vmdk::Disk::open(path, options)?;
+    // Locked before anything is read: another writer may just have changed the descriptor.
     let lock = if manner.read_only {
         None
     } else {
         Some(LocalLock::take(path)?)
     };
+    let disk = vmdk::Disk::open(path, options)?;
     Ok(Opened {
         disk,
         transport: transport::FILE,

@@ -99,6 +99,44 @@ fn requests_complete_inline_where_asked() {
     });
 }
 
+/// Asks for a sector more from inside, then waits, which it must not.
+unsafe extern "C" fn asks_for_more(data: *mut c_void, code: u64) {
+    let handle: VixDiskLibHandle = std::ptr::without_provenance_mut(*HANDLE.lock().unwrap());
+    // Inline: the sector is there when the call returns.
+    let mut sector = [0_u8; 512];
+    let more = read_async(handle, 0, &mut sector, 1);
+    TOLD.lock().unwrap().push(Told {
+        request: data.addr(),
+        code,
+        thread: thread::current().id(),
+        from_inside: (more, wait(handle)),
+    });
+}
+
+#[test]
+fn a_callback_inside_a_callback_does_not_end_the_outer_one() {
+    let name = "asynchronous::a_callback_inside_a_callback_does_not_end_the_outer_one";
+    in_own_process(name, || {
+        let site = Site::new();
+        site.init("async = 'inline'");
+        let (_, disk) = site.open_frozen();
+        *HANDLE.lock().unwrap() = disk.addr();
+        let mut sector = [0_u8; 512];
+        let (buffer, data) = (sector.as_mut_ptr(), std::ptr::without_provenance_mut(7));
+        // SAFETY: the request is done inside the call, while the buffer lives.
+        let code = unsafe { VixDiskLib_ReadAsync(disk, 0, 1, buffer, Some(asks_for_more), data) };
+        assert_eq!(code, 25000);
+        let told = std::mem::take(&mut *TOLD.lock().unwrap());
+        let told: Vec<_> = told
+            .iter()
+            .map(|told| (told.request, told.from_inside))
+            .collect();
+        assert_eq!(told, [(1, (31, 31)), (7, (25000, 31))]);
+        assert_eq!(wait(disk), 0);
+        exit();
+    });
+}
+
 #[test]
 fn requests_complete_shuffled_where_asked() {
     in_own_process(
