@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::bench::Bench;
 use crate::clients::Clients;
 use crate::demo::Demo;
 use crate::output::line;
@@ -10,7 +11,7 @@ use crate::output::line;
 #[derive(Debug, Args)]
 #[command(after_help = "What is quick: cargo test --workspace, and --check of bindings and man.")]
 pub(crate) struct Check {
-    /// Run them all: the demo, and programs of other people
+    /// Run them all: the demo, programs of other people, and the benchmark of reads
     #[arg(long, required = true)]
     long: bool,
 }
@@ -26,6 +27,8 @@ impl Check {
         line("== demo");
         Demo::default().run()?;
         line("== clients");
-        Clients::default().run()
+        Clients::default().run()?;
+        line("== bench vddk");
+        Bench::vddk().run()
     }
 }
