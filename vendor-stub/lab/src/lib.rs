@@ -61,6 +61,7 @@
 
 mod access;
 mod attachment;
+mod catalog;
 mod certificate;
 mod consolidate;
 mod datastore;
@@ -94,6 +95,7 @@ mod vmx;
 mod written;
 
 pub use attachment::Attachment;
+pub use catalog::{Catalog, Vms};
 pub use datastore::{Datastore, DatastoreKind, DatastoreSpec};
 pub use error::{Error, Kind};
 pub use faults::{BlocksLie, Crash, Fault, Faults, Lie, TextLie};

@@ -82,7 +82,7 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
 
 /// The number in a moref such as `vm-1021`; `None` for any other text, so that no text from
 /// outside becomes part of a file name.
-fn number_of(moref: &str) -> Option<u32> {
+pub(crate) fn number_of(moref: &str) -> Option<u32> {
     let digits = moref.strip_prefix("vm-")?;
     let plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| digits.parse().ok()).flatten()

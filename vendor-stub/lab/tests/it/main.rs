@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod catalog;
 mod holds;
 mod hot_add;
 mod machine;
