@@ -7,16 +7,17 @@
 //!
 //! # What it does for you
 //!
-//! - Login, property collector with traversal and pages, container views, search, snapshot
-//!   and reconfiguration tasks, changed disk areas. An unknown method is `MethodNotFound`.
+//! - Login, property collector with traversal, pages and filters that report changes, container
+//!   views, search, snapshot and reconfiguration tasks, changed disk areas. An unknown method is
+//!   `MethodNotFound`.
 //! - Everything it knows comes from the lab; several servers may run on one lab.
 //! - Faults, delays, broken answers and false pages as the lab's `faults.toml` orders them;
 //!   every call is a line in the lab's journal, without secrets.
 //!
 //! # What it does not
 //!
-//! - No versions by `SOAPAction`, no privileges, no `WaitForUpdatesEx`, no datastore files
-//!   over HTTP, no ESXi mode yet.
+//! - No versions by `SOAPAction`, no privileges, no datastore files over HTTP, no
+//!   ESXi mode yet.
 //! - Sessions and tasks live in the process and end with it; finished tasks are forgotten
 //!   after [`Options::task_memory_secs`].
 //!
@@ -42,6 +43,7 @@
 
 #![forbid(unsafe_code)]
 
+mod changes;
 mod clock;
 mod collector;
 mod error;

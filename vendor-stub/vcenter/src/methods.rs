@@ -2,6 +2,7 @@
 
 mod changed_areas;
 mod dispatch;
+mod filter;
 mod lie;
 mod property;
 mod reconfigure;
@@ -9,6 +10,7 @@ mod search;
 mod service;
 mod session;
 mod snapshot;
+mod update;
 mod view;
 
-pub(crate) use dispatch::{Caller, Outcome, serve};
+pub(crate) use dispatch::{Caller, Outcome, resume, serve};

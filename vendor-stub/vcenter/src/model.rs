@@ -5,6 +5,7 @@ mod config;
 mod datastore;
 mod device;
 mod entity;
+mod filter;
 mod folder;
 mod service;
 mod snapshot;
@@ -13,25 +14,36 @@ mod vm;
 
 use crate::soap::Fault;
 use crate::value::DataObject;
-use crate::world::World;
+use crate::world::{Wanted, World};
 
 pub(crate) use entity::escape_name;
 pub(crate) use service::{content as service_content, service_versions};
 
 /// The properties of the object of that id, if there is one. The type's name is the
-/// managed type.
-pub(crate) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
+/// managed type. Those that are not wanted may be missing.
+pub(crate) fn properties(
+    world: &World<'_>,
+    id: &str,
+    wanted: &Wanted,
+) -> Result<Option<DataObject>, Fault> {
     let prefix = id.split(['-', '[']).next().unwrap_or_default();
     match prefix {
-        "ServiceInstance" | "SessionManager" | "propertyCollector" | "ViewManager"
-        | "SearchIndex" => service::properties(world, id),
-        "session" => Ok(view::properties(world, id)?),
+        "propertyCollector" => Ok(
+            filter::properties(world, id).or_else(|| Some(DataObject::new("PropertyCollector")))
+        ),
+        "ServiceInstance" | "SessionManager" | "ViewManager" | "SearchIndex" => {
+            service::properties(world, id)
+        }
+        "session" => match filter::properties(world, id) {
+            Some(found) => Ok(Some(found)),
+            None => view::properties(world, id),
+        },
         "task" => Ok(world
             .state
             .tasks
             .info(id)
             .map(|info| DataObject::new("Task").part("info", info))),
-        "vm" => vm::properties(world, id),
+        "vm" => vm::properties(world, id, wanted),
         "snapshot" => snapshot::properties(world, id),
         "datastore" => datastore::properties(world, id),
         "host" | "domain" | "resgroup" => compute::properties(world, id),
@@ -111,7 +123,7 @@ mod tests {
         });
         let world = World::new(&state, Some(&cookie));
 
-        let listed = properties(&world, &view).unwrap().unwrap();
+        let listed = properties(&world, &view, &Wanted::All).unwrap().unwrap();
         let listed = listed.get("view").unwrap().targets().into_iter();
         let mut ids: Vec<String> = listed.map(|reference| reference.id.clone()).collect();
         for expected in ["group-v4", "host-16", "resgroup-9", "datastore-17", &vm] {
@@ -132,7 +144,7 @@ mod tests {
             "SearchIndex".to_owned(),
         ]);
         for id in &ids {
-            let object = properties(&world, id).unwrap().unwrap();
+            let object = properties(&world, id, &Wanted::All).unwrap().unwrap();
             assert_eq!(object.disagreement(), None, "{id}");
         }
         for id in [
@@ -144,7 +156,7 @@ mod tests {
             "group-x",
             "session[x]y",
         ] {
-            assert_eq!(properties(&world, id).unwrap(), None, "{id}");
+            assert_eq!(properties(&world, id, &Wanted::All).unwrap(), None, "{id}");
         }
     }
 }

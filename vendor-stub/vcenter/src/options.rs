@@ -17,6 +17,8 @@ pub struct Options {
     pub task_memory_secs: u64,
     /// Greatest number of objects in one page of `RetrievePropertiesEx`. Default 100.
     pub page_limit: usize,
+    /// Greatest number of object updates in one answer of `WaitForUpdatesEx`. Default 100.
+    pub update_limit: usize,
 }
 
 impl Default for Options {
@@ -26,6 +28,7 @@ impl Default for Options {
             task_duration_ms: 40,
             task_memory_secs: 600,
             page_limit: 100,
+            update_limit: 100,
         }
     }
 }

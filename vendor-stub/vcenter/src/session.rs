@@ -1,12 +1,16 @@
 //! Sessions: who is logged in under which cookie, and what dies with a session.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::timestamp;
+use crate::collector::{Collector, Pages};
 use crate::random;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
+
+/// Id of the property collector that every session has.
+pub(crate) const COLLECTOR: &str = "propertyCollector";
 
 /// A container view of a session.
 #[derive(Clone, Debug)]
@@ -37,9 +41,10 @@ pub(crate) struct Session {
     calls: i32,
     /// Views by their id.
     pub(crate) views: HashMap<String, View>,
-    /// Page size asked and results still to be fetched, by token.
-    pub(crate) pages: HashMap<String, (usize, Vec<DataObject>)>,
-    next_token: u64,
+    /// Results still to be fetched.
+    pub(crate) pages: Pages,
+    /// Property collectors by their id.
+    pub(crate) collectors: HashMap<String, Arc<Collector>>,
 }
 
 /// Who calls, as far as HTTP tells.
@@ -52,13 +57,6 @@ pub(crate) struct Client {
 }
 
 impl Session {
-    /// A token that this session has not used yet.
-    pub(crate) fn token(&mut self) -> String {
-        let token = self.next_token.to_string();
-        self.next_token += 1;
-        token
-    }
-
     /// The session as a data object.
     pub(crate) fn user_session(&self) -> DataObject {
         DataObject::new("UserSession")
@@ -109,8 +107,8 @@ impl Sessions {
             ip_address: client.ip_address.clone(),
             calls: 0,
             views: HashMap::new(),
-            pages: HashMap::new(),
-            next_token: 0,
+            pages: Pages::default(),
+            collectors: HashMap::from([(COLLECTOR.to_owned(), Arc::default())]),
         };
         self.live().insert(cookie.clone(), session.clone());
         Ok((cookie, session))
@@ -133,6 +131,15 @@ impl Sessions {
         session.last_active_time = timestamp();
         session.calls = session.calls.saturating_add(1);
         Some(session.login.clone())
+    }
+
+    /// Keeps a session from idling out while a call of it waits; `false` = no such session.
+    pub(crate) fn keep(&self, cookie: &str, now_ms: u64) -> bool {
+        let mut live = self.live();
+        let session = live.get_mut(cookie);
+        session
+            .map(|session| session.last_active_ms = now_ms)
+            .is_some()
     }
 
     /// Works on the session of that cookie.
@@ -189,14 +196,5 @@ mod tests {
         assert!(sessions.is_active(&session.key, "vsphere.local\\backup"));
         sessions.end(&first);
         assert!(!sessions.is_active(&session.key, "VSPHERE.LOCAL\\backup"));
-    }
-
-    #[test]
-    fn tokens_are_used_once() {
-        let sessions = Sessions::default();
-        let (cookie, _) = sessions.open("root", "en", &Client::default(), 0).unwrap();
-        let token = || sessions.with(Some(&cookie), Session::token).unwrap();
-        assert_ne!(token(), token());
-        assert!(sessions.with(None, Session::token).is_none());
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::changes::Changes;
 use crate::clock::{Clock, timestamp};
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
@@ -99,6 +100,7 @@ impl Task {
 #[derive(Clone, Debug)]
 pub(crate) struct Tasks {
     all: Arc<Mutex<(u32, Vec<Task>)>>,
+    changes: Changes,
     runtime: Handle,
     clock: Arc<Clock>,
     duration: Duration,
@@ -116,6 +118,7 @@ impl Tasks {
     ) -> Self {
         Self {
             all: Arc::new(Mutex::new((FIRST_TASK, Vec::new()))),
+            changes: Changes::new(),
             runtime,
             clock,
             duration,
@@ -127,9 +130,18 @@ impl Tasks {
     fn all(&self) -> MutexGuard<'_, (u32, Vec<Task>)> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let now_ms = self.clock.now_ms();
+        let before = all.1.len();
         all.1
             .retain(|task| !task.is_forgotten(now_ms, self.memory_ms));
+        if all.1.len() < before {
+            self.changes.tell();
+        }
         all
+    }
+
+    /// What is told of every change of a task.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// Starts a task and returns its id. `TaskInProgress` while another one works on the
@@ -171,6 +183,7 @@ impl Tasks {
             chain_id: i32::try_from(*next).unwrap_or(i32::MAX),
         });
         *next += 1;
+        self.changes.tell();
         Ok(key)
     }
 
@@ -211,12 +224,16 @@ impl Tasks {
 
     fn change<R>(&self, key: &str, change: impl FnOnce(&mut Task) -> R) -> Option<R> {
         let mut all = self.all();
-        all.1.iter_mut().find(|task| task.key == key).map(change)
+        let changed = all.1.iter_mut().find(|task| task.key == key).map(change);
+        self.changes.tell();
+        changed
     }
 
     /// The task's `info`, if the task is remembered.
     pub(crate) fn info(&self, key: &str) -> Option<DataObject> {
-        self.change(key, |task| task.info())
+        let all = self.all();
+        let task = all.1.iter().find(|task| task.key == key);
+        task.map(Task::info)
     }
 
     /// The tasks of an entity that are remembered, oldest first.

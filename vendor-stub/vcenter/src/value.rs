@@ -9,6 +9,7 @@ mod check;
 use std::borrow::Cow;
 
 use crate::schema::{PathError, TypeRef, schema, split_path};
+use crate::world::Wanted;
 
 /// A reference to a managed object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -186,6 +187,21 @@ impl DataObject {
     #[must_use]
     pub(crate) fn part(self, name: &'static str, object: DataObject) -> Self {
         self.with(name, Value::Object(object))
+    }
+
+    /// Adds a data object if somebody is going to look at it.
+    #[must_use]
+    pub(crate) fn part_if(
+        self,
+        wanted: &Wanted,
+        name: &'static str,
+        object: impl FnOnce() -> DataObject,
+    ) -> Self {
+        if wanted.has(name) {
+            self.part(name, object())
+        } else {
+            self
+        }
     }
 
     /// Sets a member.

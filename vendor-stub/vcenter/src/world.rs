@@ -1,9 +1,12 @@
 //! What one request sees: the lab as it stands now, sessions and tasks.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use lab::{Kind, Site, Vm};
+use lab::{Kind, Site, Vm, Vms};
 
+use crate::collector::Collector;
 use crate::model;
 use crate::schema::schema;
 use crate::server::State;
@@ -19,6 +22,30 @@ pub(crate) struct ManagedObject {
     pub(crate) properties: DataObject,
 }
 
+/// Which properties of an object somebody is going to look at. The others may be left out.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    /// All of them.
+    All,
+    /// Those of these names.
+    Only(HashSet<String>),
+}
+
+impl Wanted {
+    /// The properties of these names.
+    pub(crate) fn only(names: impl IntoIterator<Item = String>) -> Self {
+        Self::Only(names.into_iter().collect())
+    }
+
+    /// Whether the property of that name is looked at.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(name),
+        }
+    }
+}
+
 /// The view of one request. Site and VMs are read once, when first asked for.
 #[derive(Debug)]
 pub(crate) struct World<'a> {
@@ -26,8 +53,10 @@ pub(crate) struct World<'a> {
     pub(crate) state: &'a State,
     /// The cookie of a live session, if the caller has one.
     pub(crate) cookie: Option<&'a str>,
-    site: OnceCell<Site>,
-    vms: OnceCell<Vec<Vm>>,
+    site: OnceCell<Arc<Site>>,
+    vms: OnceCell<Arc<Vms>>,
+    /// The types of ids that were looked up; `None` = no such object.
+    types: RefCell<HashMap<String, Option<String>>>,
 }
 
 impl<'a> World<'a> {
@@ -38,6 +67,7 @@ impl<'a> World<'a> {
             cookie,
             site: OnceCell::new(),
             vms: OnceCell::new(),
+            types: RefCell::default(),
         }
     }
 
@@ -46,41 +76,65 @@ impl<'a> World<'a> {
         if let Some(site) = self.site.get() {
             return Ok(site);
         }
-        let site = self.state.lab.site().map_err(|error| lab_fault(&error))?;
+        let site = self.state.catalog.site();
+        let site = site.map_err(|error| lab_fault(&error))?;
         Ok(self.site.get_or_init(|| site))
     }
 
     /// All VMs.
-    pub(crate) fn vms(&self) -> Result<&[Vm], Fault> {
+    pub(crate) fn vms(&self) -> Result<&Vms, Fault> {
         if let Some(vms) = self.vms.get() {
             return Ok(vms);
         }
-        let vms = self.state.lab.vms().map_err(|error| lab_fault(&error))?;
+        let vms = self.state.catalog.vms();
+        let vms = vms.map_err(|error| lab_fault(&error))?;
         Ok(self.vms.get_or_init(|| vms))
     }
 
     /// The VM of that id, if there is one.
-    pub(crate) fn vm(&self, id: &str) -> Result<Option<Vm>, Fault> {
-        if let Some(vms) = self.vms.get() {
-            return Ok(vms.iter().find(|vm| vm.moref == id).cloned());
-        }
-        found(self.state.lab.vm(id))
+    pub(crate) fn vm(&self, id: &str) -> Result<Option<Arc<Vm>>, Fault> {
+        Ok(self.vms()?.get(id).cloned())
     }
 
     /// The VM of that id, else `ManagedObjectNotFound`.
-    pub(crate) fn existing_vm(&self, reference: &MoRef) -> Result<Vm, Fault> {
+    pub(crate) fn existing_vm(&self, reference: &MoRef) -> Result<Arc<Vm>, Fault> {
         self.vm(&reference.id)?
             .ok_or_else(|| Fault::not_found(reference))
     }
 
     /// The VM a snapshot belongs to, if there is one.
-    pub(crate) fn vm_by_snapshot(&self, id: &str) -> Result<Option<Vm>, Fault> {
-        found(self.state.lab.vm_by_snapshot(id))
+    pub(crate) fn vm_by_snapshot(&self, id: &str) -> Result<Option<Arc<Vm>>, Fault> {
+        Ok(self.vms()?.by_snapshot(id).cloned())
+    }
+
+    /// A number that grows when the lab changed.
+    pub(crate) fn generation(&self) -> Result<u64, Fault> {
+        let generation = self.state.catalog.generation();
+        generation.map_err(|error| lab_fault(&error))
+    }
+
+    /// The property collectors of the session with their ids.
+    pub(crate) fn collectors(&self) -> Vec<(String, Arc<Collector>)> {
+        let listed = self.state.sessions.with(self.cookie, |session| {
+            let collectors = session.collectors.iter();
+            let listed = collectors.map(|(id, found)| (id.clone(), Arc::clone(found)));
+            listed.collect()
+        });
+        listed.unwrap_or_default()
     }
 
     /// The object behind a reference. `None` = no such object, or one of another type.
     pub(crate) fn object(&self, reference: &MoRef) -> Result<Option<ManagedObject>, Fault> {
-        let Some(properties) = model::properties(self, &reference.id)? else {
+        self.object_with(reference, &Wanted::All)
+    }
+
+    /// The object behind a reference with some of its properties.
+    pub(crate) fn object_with(
+        &self,
+        reference: &MoRef,
+        wanted: &Wanted,
+    ) -> Result<Option<ManagedObject>, Fault> {
+        let Some(properties) = model::properties(self, &reference.id, wanted)? else {
             return Ok(None);
         };
         if !schema().is_a(&properties.type_name, &reference.type_name) {
@@ -92,18 +146,24 @@ impl<'a> World<'a> {
         }))
     }
 
+    /// The reference with the actual type, if there is such an object.
+    pub(crate) fn known(&self, reference: &MoRef) -> Result<Option<MoRef>, Fault> {
+        if let Some(known) = self.types.borrow().get(&reference.id) {
+            let fits = |name: &&String| schema().is_a(name, &reference.type_name);
+            let known = known.as_ref().filter(fits);
+            return Ok(known.map(|name| MoRef::new(name.clone(), reference.id.clone())));
+        }
+        let nothing = Wanted::only([]);
+        let properties = model::properties(self, &reference.id, &nothing)?;
+        let name = properties.map(|object| object.type_name.into_owned());
+        self.types.borrow_mut().insert(reference.id.clone(), name);
+        self.known(reference)
+    }
+
     /// The object behind a reference, else `ManagedObjectNotFound`.
     pub(crate) fn existing(&self, reference: &MoRef) -> Result<ManagedObject, Fault> {
         self.object(reference)?
             .ok_or_else(|| Fault::not_found(reference))
-    }
-}
-
-fn found<T>(answer: Result<T, lab::Error>) -> Result<Option<T>, Fault> {
-    match answer {
-        Ok(value) => Ok(Some(value)),
-        Err(lab::Error::NotFound { .. } | lab::Error::InvalidName { .. }) => Ok(None),
-        Err(error) => Err(lab_fault(&error)),
     }
 }
 

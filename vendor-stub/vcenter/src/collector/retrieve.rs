@@ -1,10 +1,10 @@
 //! What is reported of the selected objects.
 
+use super::asked::{asked, check_property_specs, wanted};
 use super::select::Selection;
-use crate::schema::{check_path, schema};
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
-use crate::world::{ManagedObject, World};
+use crate::world::World;
 
 /// Properties that are readable without a login.
 const ANONYMOUS: [(&str, &str); 2] = [
@@ -12,26 +12,77 @@ const ANONYMOUS: [(&str, &str); 2] = [
     ("SessionManager", "currentSession"),
 ];
 
-/// The contents of all objects that the filters select.
-pub(crate) fn retrieve(world: &World<'_>, args: &DataObject) -> Result<Vec<DataObject>, Fault> {
-    let filters: Vec<&DataObject> = args
-        .get_items("specSet")
-        .iter()
-        .filter_map(Value::object)
-        .collect();
-    for filter in &filters {
+/// What a call of `RetrieveProperties` or `RetrievePropertiesEx` still has to report.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Contents {
+    filters: Vec<DataObject>,
+    /// Positions in `filters` and objects, last first.
+    left: Vec<(usize, MoRef)>,
+    /// What is reported without a session, last first.
+    made: Vec<DataObject>,
+}
+
+impl Contents {
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.left.is_empty() && self.made.is_empty()
+    }
+
+    /// The next objects, at most that many. An object that is gone by now is left out.
+    pub(crate) fn take(
+        &mut self,
+        world: &World<'_>,
+        limit: usize,
+    ) -> Result<Vec<DataObject>, Fault> {
+        let mut taken = Vec::new();
+        while taken.len() < limit {
+            if let Some(made) = self.made.pop() {
+                taken.push(made);
+            } else if let Some((position, reference)) = self.left.pop() {
+                let Some(set) = property_set(world, &self.filters[position], &reference)? else {
+                    continue;
+                };
+                let set = set.into_iter();
+                let set = set.map(|(path, value)| dynamic_property(&path, value));
+                taken.push(object_content(&reference, set.collect(), Vec::new()));
+            } else {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+}
+
+/// What the filters of a call select, checked and not yet read.
+pub(crate) fn contents(world: &World<'_>, args: &DataObject) -> Result<Contents, Fault> {
+    let filters = args.get_items("specSet").iter().filter_map(Value::object);
+    let mut contents = Contents {
+        filters: filters.cloned().collect(),
+        ..Contents::default()
+    };
+    for filter in &contents.filters {
         check_property_specs(filter)?;
     }
-    let mut contents = Vec::new();
-    for filter in filters {
+    for (position, filter) in contents.filters.iter().enumerate() {
         if world.cookie.is_none() {
-            contents.extend(anonymous(world, filter)?);
+            contents.made.extend(anonymous(world, filter)?);
             continue;
         }
-        for object in Selection::of(world, filter)? {
-            contents.extend(content(&object, filter)?);
+        let selected = Selection::of(world, filter)?;
+        if let Some(missing) = selected.missing.first() {
+            let tolerant = filter.get_flag("reportMissingObjectsInResults");
+            if !tolerant {
+                return Err(Fault::not_found(missing));
+            }
         }
+        let objects = selected.objects.into_iter();
+        let objects = objects.filter(|object| asked(filter, &object.type_name).is_some());
+        contents
+            .left
+            .extend(objects.map(|object| (position, object)));
     }
+    contents.left.reverse();
+    contents.made.reverse();
     Ok(contents)
 }
 
@@ -40,66 +91,33 @@ pub(crate) fn fetch(world: &World<'_>, object: &MoRef, path: &str) -> Result<Opt
     if world.cookie.is_none() && !is_anonymous(&object.type_name, path) {
         return Err(Fault::not_authenticated(object, "System.Read"));
     }
-    let object = world.existing(object)?;
-    let value = object.properties.at(path);
+    let found = world.object_with(object, &wanted(&[path]))?;
+    let found = found.ok_or_else(|| Fault::not_found(object))?;
+    let value = found.properties.at(path);
     let value = value.map_err(|_| Fault::invalid_property(path))?;
     Ok(value.cloned())
 }
 
-/// One wrong path or type makes the whole call fail.
-fn check_property_specs(filter: &DataObject) -> Result<(), Fault> {
-    for spec in property_specs(filter) {
-        let wanted = spec.get_text("type").unwrap_or_default();
-        if schema().named(wanted).is_none() {
-            return Err(Fault::invalid_argument("specSet.propSet.type"));
-        }
-        for path in paths(spec) {
-            check_path(wanted, path).map_err(|_| Fault::invalid_property(path))?;
-        }
-    }
-    Ok(())
-}
-
-fn property_specs(filter: &DataObject) -> impl Iterator<Item = &DataObject> {
-    filter.get_items("propSet").iter().filter_map(Value::object)
-}
-
-fn paths(spec: &DataObject) -> impl Iterator<Item = &str> {
-    spec.get_items("pathSet").iter().filter_map(Value::text)
-}
-
-/// The paths asked for an object of that type, each once. `None` = no spec matches.
-fn asked<'a>(filter: &'a DataObject, type_name: &str) -> Option<Vec<&'a str>> {
-    let mut asked: Vec<&str> = Vec::new();
-    let mut matched = false;
-    for spec in property_specs(filter) {
-        let wanted = spec.get_text("type").unwrap_or_default();
-        if !schema().is_a(type_name, wanted) {
-            continue;
-        }
-        matched = true;
-        if spec.get_flag("all") {
-            let all = schema().members(type_name).iter();
-            asked.extend(all.map(|member| member.name));
-        }
-        asked.extend(paths(spec));
-    }
-    let mut seen = std::collections::HashSet::new();
-    asked.retain(|path| seen.insert(*path));
-    matched.then_some(asked)
-}
-
-fn content(object: &ManagedObject, filter: &DataObject) -> Result<Option<DataObject>, Fault> {
-    let Some(asked) = asked(filter, &object.reference.type_name) else {
+/// The set properties of an object that a filter asks for. `None` = it does not ask for
+/// objects of that type, or the object is gone.
+pub(super) fn property_set(
+    world: &World<'_>,
+    filter: &DataObject,
+    object: &MoRef,
+) -> Result<Option<Vec<(String, Value)>>, Fault> {
+    let Some(asked) = asked(filter, &object.type_name) else {
+        return Ok(None);
+    };
+    let Some(object) = world.object_with(object, &wanted(&asked))? else {
         return Ok(None);
     };
     let mut set = Vec::new();
     for path in asked {
         let value = object.properties.at(path);
         let value = value.map_err(|_| Fault::invalid_property(path))?;
-        set.extend(value.map(|value| dynamic_property(path, value.clone())));
+        set.extend(value.map(|value| (path.to_owned(), value.clone())));
     }
-    Ok(Some(object_content(&object.reference, set, Vec::new())))
+    Ok(Some(set))
 }
 
 /// Without a session the call succeeds, and each path is missing with `NotAuthenticated`

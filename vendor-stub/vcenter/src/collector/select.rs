@@ -5,10 +5,21 @@ use std::collections::{HashMap, HashSet};
 use crate::schema::{check_path, schema};
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
-use crate::world::{ManagedObject, World};
+use crate::world::World;
+
+use super::asked::wanted;
 
 /// An object reached, whether it is only passed through, and the steps from it.
-type Reached<'a> = (ManagedObject, bool, &'a [Value]);
+type Reached<'a> = (MoRef, bool, &'a [Value]);
+
+/// What a filter selects.
+#[derive(Debug, Default)]
+pub(super) struct Selected {
+    /// The objects in the order they are reached, each once.
+    pub(super) objects: Vec<MoRef>,
+    /// Start objects that do not exist.
+    pub(super) missing: Vec<MoRef>,
+}
 
 /// Walks one `PropertyFilterSpec`.
 pub(super) struct Selection<'a> {
@@ -18,15 +29,12 @@ pub(super) struct Selection<'a> {
     /// Steps done: object and traversal. They end recursion.
     done: HashSet<(MoRef, *const DataObject)>,
     listed: HashSet<MoRef>,
-    objects: Vec<ManagedObject>,
+    selected: Selected,
 }
 
 impl<'a> Selection<'a> {
-    /// The objects of a filter in the order they are reached, each once.
-    pub(super) fn of(
-        world: &'a World<'a>,
-        filter: &'a DataObject,
-    ) -> Result<Vec<ManagedObject>, Fault> {
+    /// The objects of a filter.
+    pub(super) fn of(world: &'a World<'a>, filter: &'a DataObject) -> Result<Selected, Fault> {
         let starts = filter.get_items("objectSet").iter();
         let starts: Vec<&DataObject> = starts.filter_map(Value::object).collect();
         let mut named = HashMap::new();
@@ -38,34 +46,26 @@ impl<'a> Selection<'a> {
             named,
             done: HashSet::new(),
             listed: HashSet::new(),
-            objects: Vec::new(),
+            selected: Selected::default(),
         };
-        let tolerant = filter.get_flag("reportMissingObjectsInResults");
         for start in starts {
-            selection.start(start, tolerant)?;
+            selection.start(start)?;
         }
-        Ok(selection.objects)
+        Ok(selection.selected)
     }
 
-    fn start(&mut self, start: &'a DataObject, tolerant: bool) -> Result<(), Fault> {
+    fn start(&mut self, start: &'a DataObject) -> Result<(), Fault> {
         let Some(reference) = start.get_reference("obj") else {
             return Ok(());
         };
-        let Some(object) = self.world.object(reference)? else {
-            if tolerant {
-                return Ok(());
-            }
-            return Err(Fault::not_found(reference));
+        let Some(object) = self.world.known(reference)? else {
+            self.selected.missing.push(reference.clone());
+            return Ok(());
         };
         self.visit(object, start.get_flag("skip"), start.get_items("selectSet"))
     }
 
-    fn visit(
-        &mut self,
-        object: ManagedObject,
-        skip: bool,
-        steps: &'a [Value],
-    ) -> Result<(), Fault> {
+    fn visit(&mut self, object: MoRef, skip: bool, steps: &'a [Value]) -> Result<(), Fault> {
         // A work list, not recursion: how deep it goes is the client's choice.
         let mut open = vec![(object, skip, steps)];
         while let Some((object, skip, steps)) = open.pop() {
@@ -76,8 +76,8 @@ impl<'a> Selection<'a> {
                     next.extend(self.follow(&object, step)?);
                 }
             }
-            if !skip && self.listed.insert(object.reference.clone()) {
-                self.objects.push(object);
+            if !skip && self.listed.insert(object.clone()) {
+                self.selected.objects.push(object);
             }
             open.extend(next.into_iter().rev());
         }
@@ -95,27 +95,24 @@ impl<'a> Selection<'a> {
             .ok_or_else(|| Fault::invalid_argument("specSet.objectSet.selectSet.name"))
     }
 
-    fn applies(&mut self, object: &ManagedObject, step: &'a DataObject) -> bool {
+    fn applies(&mut self, object: &MoRef, step: &'a DataObject) -> bool {
         let wanted = step.get_text("type").unwrap_or_default();
-        schema().is_a(&object.reference.type_name, wanted)
-            && self
-                .done
-                .insert((object.reference.clone(), std::ptr::from_ref(step)))
+        schema().is_a(&object.type_name, wanted)
+            && self.done.insert((object.clone(), std::ptr::from_ref(step)))
     }
 
-    fn follow(
-        &self,
-        object: &ManagedObject,
-        step: &'a DataObject,
-    ) -> Result<Vec<Reached<'a>>, Fault> {
+    fn follow(&self, object: &MoRef, step: &'a DataObject) -> Result<Vec<Reached<'a>>, Fault> {
         let path = step.get_text("path").unwrap_or_default();
+        let Some(object) = self.world.object_with(object, &wanted(&[path]))? else {
+            return Ok(Vec::new());
+        };
         let value = object
             .properties
             .at(path)
             .map_err(|_| Fault::invalid_property(path))?;
         let mut reached = Vec::new();
         for target in value.map(Value::targets).unwrap_or_default() {
-            if let Some(object) = self.world.object(target)? {
+            if let Some(object) = self.world.known(target)? {
                 reached.push((object, step.get_flag("skip"), step.get_items("selectSet")));
             }
         }

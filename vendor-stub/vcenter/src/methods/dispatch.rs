@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 
 use lab::Fault as Ordered;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use super::{changed_areas, property, reconfigure, search, service, session, snapshot, view};
+use super::{
+    changed_areas, filter, property, reconfigure, search, service, session, snapshot, update, view,
+};
+use crate::collector::Wait;
 use crate::journal::arguments;
 use crate::schema::{Method, schema};
 use crate::server::State;
-use crate::session::Client;
+use crate::session::{Client, Session};
 use crate::soap::{Answer, Fault, Request, answer_envelope, decode_parameters, fault_envelope};
 use crate::value::{DataObject, MoRef};
 use crate::world::World;
@@ -37,6 +40,23 @@ pub(crate) struct Outcome {
     pub(crate) new_cookie: Option<String>,
     /// What a test ordered beyond the fault itself: delay, status, truncation.
     pub(crate) ordered: Option<Ordered>,
+    /// The call waits: there is no answer yet, and [`resume`] will have it.
+    pub(crate) waiting: Option<Waiting>,
+}
+
+/// A call that waits for something to happen.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    method: &'static str,
+    args: Json,
+    wait: Wait,
+}
+
+impl Waiting {
+    /// Waits until it is worth to call [`resume`].
+    pub(crate) async fn pause(&self, state: &State) {
+        self.wait.pause(state).await;
+    }
 }
 
 /// One call with everything its method needs.
@@ -53,6 +73,8 @@ pub(super) struct Call<'a> {
     pub(super) ordered: Option<&'a Ordered>,
     /// A cookie to hand out with the answer.
     pub(super) new_cookie: Option<String>,
+    /// Set by a method that has no answer yet.
+    pub(super) wait: Option<Wait>,
 }
 
 /// Serves one request body.
@@ -80,8 +102,30 @@ pub(crate) fn serve(state: &State, caller: &Caller, body: &str) -> Outcome {
             }
         }
     };
+    if let Some(waiting) = &mut outcome.waiting {
+        waiting.args = args;
+        return outcome;
+    }
     state.record(name, args, answer.as_ref().map(|_| ()));
     finish(outcome, name, answer)
+}
+
+/// Goes on with a call that waits. It may wait again.
+pub(crate) fn resume(state: &State, caller: &Caller, mut outcome: Outcome) -> Outcome {
+    let Some(mut waiting) = outcome.waiting.take() else {
+        return outcome;
+    };
+    let world = World::new(state, caller.cookie.as_deref());
+    let answer = match waiting.wait.look(&world) {
+        Ok(None) => {
+            outcome.waiting = Some(waiting);
+            return outcome;
+        }
+        Ok(Some(answer)) => Ok(answer),
+        Err(fault) => Err(fault),
+    };
+    state.record(waiting.method, waiting.args, answer.as_ref().map(|_| ()));
+    finish(outcome, waiting.method, answer)
 }
 
 fn finish(mut outcome: Outcome, name: &str, answer: Result<Answer, Fault>) -> Outcome {
@@ -127,10 +171,11 @@ fn checked(
         return Err(Fault::ordered(type_name, fault.message.clone(), this));
     }
     let world = World::new(state, cookie);
-    if method.privilege != ANONYMOUS {
-        if cookie.is_none() {
-            return Err(Fault::not_authenticated(this, method.privilege));
-        }
+    if method.privilege != ANONYMOUS && cookie.is_none() {
+        return Err(Fault::not_authenticated(this, method.privilege));
+    }
+    // An object of a session is not there without it.
+    if method.privilege != ANONYMOUS || this.id.starts_with("session[") {
         let receiver = world.existing(this)?;
         if !schema().is_a(&receiver.reference.type_name, method.receiver) {
             return Err(Fault::method_not_found(this, method.name));
@@ -143,9 +188,15 @@ fn checked(
         client: &caller.client,
         ordered: ordered.as_ref(),
         new_cookie: None,
+        wait: None,
     };
     let answer = run(&mut call, method.name);
     outcome.new_cookie = call.new_cookie;
+    outcome.waiting = call.wait.map(|wait| Waiting {
+        method: method.name,
+        args: Json::Null,
+        wait,
+    });
     answer
 }
 
@@ -174,6 +225,14 @@ fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "ContinueRetrievePropertiesEx" => property::proceed(call),
         "CancelRetrievePropertiesEx" => property::cancel(call),
         "RetrieveProperties" => property::retrieve(call),
+        "CreatePropertyCollector" => filter::create_collector(call),
+        "DestroyPropertyCollector" => filter::destroy_collector(call),
+        "CreateFilter" => filter::create(call),
+        "DestroyPropertyFilter" => filter::destroy(call),
+        "CheckForUpdates" => update::check(call),
+        "WaitForUpdates" => update::wait(call),
+        "WaitForUpdatesEx" => update::wait_ex(call),
+        "CancelWaitForUpdates" => update::cancel(call),
         "Fetch" => property::fetch(call),
         "FindByInventoryPath" => search::by_inventory_path(call),
         "FindByUuid" => search::by_uuid(call),
@@ -201,6 +260,13 @@ impl Call<'_> {
         self.text(name)
             .parse()
             .map_err(|_| Fault::invalid_argument(name))
+    }
+
+    /// Works on the caller's session.
+    pub(super) fn session<R>(&self, work: impl FnOnce(&mut Session) -> R) -> Result<R, Fault> {
+        let sessions = &self.world.state.sessions;
+        let done = sessions.with(self.world.cookie, work);
+        done.ok_or_else(|| Fault::not_authenticated(self.this, "System.View"))
     }
 
     /// The fault that a test ordered for the work of a task.

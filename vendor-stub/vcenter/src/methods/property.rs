@@ -12,22 +12,23 @@ pub(super) fn retrieve_ex(call: &Call<'_>) -> Result<Answer, Fault> {
         .map(str::parse)
         .transpose()
         .map_err(|_| Fault::invalid_argument("options.maxObjects"))?;
-    let contents = collector::retrieve(call.world, call.args)?;
-    collector::first_page(call.world, contents, max_objects)
+    let contents = collector::contents(call.world, call.args)?;
+    collector::first_page(call.world, call.this, contents, max_objects)
 }
 
 pub(super) fn proceed(call: &Call<'_>) -> Result<Answer, Fault> {
-    collector::next_page(call.world, call.text("token"))
+    collector::next_page(call.world, call.this, call.text("token"))
 }
 
 pub(super) fn cancel(call: &Call<'_>) -> Result<Answer, Fault> {
-    collector::cancel(call.world, call.text("token"))
+    collector::cancel(call.world, call.this, call.text("token"))
 }
 
 pub(super) fn retrieve(call: &Call<'_>) -> Result<Answer, Fault> {
-    let contents = collector::retrieve(call.world, call.args)?;
+    let mut contents = collector::contents(call.world, call.args)?;
+    let objects = contents.take(call.world, usize::MAX)?;
     Ok(Answer::Many(
-        contents.into_iter().map(Value::Object).collect(),
+        objects.into_iter().map(Value::Object).collect(),
     ))
 }
 

@@ -51,6 +51,7 @@ pub(super) fn create(call: &Call<'_>) -> Result<Answer, Fault> {
             id
         });
     let id = id.ok_or_else(|| Fault::not_authenticated(call.this, "System.View"))?;
+    call.world.state.changes().tell();
     Ok(Answer::One(Value::reference("ContainerView", id)))
 }
 
@@ -63,7 +64,10 @@ pub(super) fn destroy(call: &Call<'_>) -> Result<Answer, Fault> {
             session.views.remove(&call.this.id)
         });
     match removed.flatten() {
-        Some(_) => Ok(Answer::Nothing),
+        Some(_) => {
+            call.world.state.changes().tell();
+            Ok(Answer::Nothing)
+        }
         None => Err(Fault::not_found(call.this)),
     }
 }

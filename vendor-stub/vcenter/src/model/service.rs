@@ -48,7 +48,6 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
             .with("serverClock", Value::time(timestamp()))
             .part("content", content(world.site()?)),
         "SessionManager" => session_manager(world),
-        "propertyCollector" => DataObject::new("PropertyCollector"),
         "ViewManager" => view_manager(world),
         "SearchIndex" => DataObject::new("SearchIndex"),
         _ => return Ok(None),

@@ -11,16 +11,20 @@ use super::folder::no_networks;
 use super::snapshot;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
-use crate::world::World;
+use crate::world::{Wanted, World};
 
-pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
+pub(super) fn properties(
+    world: &World<'_>,
+    id: &str,
+    wanted: &Wanted,
+) -> Result<Option<DataObject>, Fault> {
     match world.vm(id)? {
-        Some(vm) => Ok(Some(virtual_machine(world, world.site()?, &vm))),
+        Some(vm) => Ok(Some(virtual_machine(world, world.site()?, &vm, wanted))),
         None => Ok(None),
     }
 }
 
-fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm) -> DataObject {
+fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm, wanted: &Wanted) -> DataObject {
     let parent = Some(MoRef::new("Folder", vm.folder.clone()));
     let disabled: BTreeSet<&str> = vm
         .disabled_methods
@@ -39,15 +43,15 @@ fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm) -> DataObject {
         .map(|snapshot| &snapshot.moref);
     entity(world, "VirtualMachine", &vm.moref, &vm.name, parent)
         .with("disabledMethod", Value::strings(disabled))
-        .part("capability", capability(vm))
-        .part("config", Config::running(vm).info(site))
+        .part_if(wanted, "capability", || capability(vm))
+        .part_if(wanted, "config", || Config::running(vm).info(site))
         .with(
             "resourcePool",
             Value::reference("ResourcePool", &site.pool.moref),
         )
-        .part("runtime", runtime(vm))
-        .part("guest", guest(vm))
-        .part("summary", summary(vm))
+        .part_if(wanted, "runtime", || runtime(vm))
+        .part_if(wanted, "guest", || guest(vm))
+        .part_if(wanted, "summary", || summary(vm))
         .with("datastore", Value::references("Datastore", datastores))
         .with("network", no_networks())
         .with_some("snapshot", snapshot::tree(vm).map(Value::Object))

@@ -18,7 +18,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
 use super::{State, cookie};
-use crate::methods::{Caller, Outcome, serve};
+use crate::methods::{Caller, Outcome, resume, serve};
 use crate::model::service_versions;
 use crate::session::Client;
 
@@ -61,11 +61,7 @@ async fn soap(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>) -
         return html(StatusCode::PAYLOAD_TOO_LARGE);
     };
     let caller = caller(peer, &parts.headers);
-    let served = tokio::task::spawn_blocking(move || {
-        let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-        serve(&state, &caller, &text)
-    });
-    let Ok(outcome) = served.await else {
+    let Some(outcome) = outcome(&state, caller, body.to_bytes()).await else {
         return html(StatusCode::SERVICE_UNAVAILABLE);
     };
     let delay_ms = outcome.ordered.as_ref().and_then(|fault| fault.delay_ms);
@@ -73,6 +69,25 @@ async fn soap(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>) -
         tokio::time::sleep(Duration::from_millis(delay_ms)).await;
     }
     respond(outcome, &parts.headers)
+}
+
+/// Serves a call, and waits as long as it waits. When the client goes away, this is dropped
+/// at the next pause. `None` = the server is stopping, or the call panicked.
+async fn outcome(state: &Arc<State>, caller: Caller, body: Bytes) -> Option<Outcome> {
+    let caller = Arc::new(caller);
+    let (shared, called) = (Arc::clone(state), Arc::clone(&caller));
+    let served = tokio::task::spawn_blocking(move || {
+        let text = String::from_utf8_lossy(&body).into_owned();
+        serve(&shared, &called, &text)
+    });
+    let mut outcome = served.await.ok()?;
+    while let Some(waiting) = &outcome.waiting {
+        waiting.pause(state).await;
+        let (shared, called) = (Arc::clone(state), Arc::clone(&caller));
+        let resumed = tokio::task::spawn_blocking(move || resume(&shared, &called, outcome));
+        outcome = resumed.await.ok()?;
+    }
+    Some(outcome)
 }
 
 fn caller(peer: SocketAddr, headers: &HeaderMap) -> Caller {

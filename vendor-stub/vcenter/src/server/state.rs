@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lab::{Fault as Ordered, Lab};
+use lab::{Catalog, Fault as Ordered, Lab};
 use serde_json::{Value as Json, json};
 
 use crate::Options;
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::session::Sessions;
 use crate::soap::Fault;
@@ -17,6 +18,8 @@ use crate::world::lab_fault;
 pub(crate) struct State {
     /// The lab served.
     pub(crate) lab: Lab,
+    /// What of it is kept in memory.
+    pub(crate) catalog: Catalog,
     /// The settings.
     pub(crate) options: Options,
     /// The server's time.
@@ -40,6 +43,7 @@ impl State {
         idle_secs: u64,
     ) -> Self {
         Self {
+            catalog: lab.catalog(),
             lab,
             options,
             clock,
@@ -63,6 +67,17 @@ impl State {
         true
     }
 
+    /// What tells waiting calls that something changed in this process.
+    pub(crate) fn changes(&self) -> &Changes {
+        self.tasks.changes()
+    }
+
+    /// Keeps a session from idling out while a call of it waits; `false` = it ended.
+    pub(crate) fn keep(&self, cookie: &str) -> bool {
+        self.expire_sessions();
+        self.sessions.keep(cookie, self.clock.now_ms())
+    }
+
     /// Tells the lab that a session lives, so that the library accepts its cookie.
     pub(crate) fn publish_session(&self, cookie: &str, login: &str) {
         let _telling = self.telling();
@@ -81,6 +96,7 @@ impl State {
     pub(crate) fn end_session(&self, cookie: &str) {
         let _telling = self.telling();
         self.sessions.end(cookie);
+        self.changes().tell();
         told(self.lab.end_session(cookie));
     }
 

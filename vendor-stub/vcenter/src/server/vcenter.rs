@@ -104,6 +104,7 @@ impl VCenter {
     pub fn advance_clock(&self, by: Duration) {
         self.state.clock.advance(by);
         self.state.expire_sessions();
+        self.state.changes().tell();
     }
 
     /// Stops the server. Connections are cut; the work of a running task is waited for,

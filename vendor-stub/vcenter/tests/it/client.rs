@@ -64,8 +64,42 @@ impl Client {
         }
     }
 
+    /// Another client of the same session, for a thread of its own.
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            address: self.address,
+            config: Arc::clone(&self.config),
+            cookie: self.cookie.clone(),
+            session_key: self.session_key.clone(),
+        }
+    }
+
+    /// Sends a call and closes the connection without reading the answer.
+    pub(crate) fn hang_up(&self, method: &str, children: &str) {
+        let cookie = self.cookie.as_deref().unwrap_or_default();
+        let headers = format!("Content-Type: text/xml; charset=utf-8\r\nCookie: {cookie}\r\n");
+        self.send("POST", "/sdk", &headers, &envelope(method, children));
+    }
+
     /// One request on a connection of its own.
     pub(crate) fn http(&self, method: &str, path: &str, headers: &str, body: &str) -> Http {
+        let mut stream = self.send(method, path, headers, body);
+        let mut answer = Vec::new();
+        match stream.read_to_end(&mut answer) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
+            Err(error) => panic!("{error}"),
+        }
+        parse(&answer)
+    }
+
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> StreamOwned<ClientConnection, TcpStream> {
         let name = ServerName::try_from("localhost").unwrap();
         let connection = ClientConnection::new(Arc::clone(&self.config), name).unwrap();
         let stream = TcpStream::connect(self.address).unwrap();
@@ -76,13 +110,7 @@ impl Client {
             body.len()
         );
         stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        match stream.read_to_end(&mut answer) {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
-            Err(error) => panic!("{error}"),
-        }
-        parse(&answer)
+        stream
     }
 
     /// Posts an envelope as it is.

@@ -14,3 +14,4 @@ mod inventory;
 mod program;
 mod rig;
 mod sessions;
+mod updates;
