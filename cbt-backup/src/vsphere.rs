@@ -62,6 +62,10 @@ pub use error::Error;
 pub use fault::Fault;
 pub use inventory::VmSummary;
 pub use moref::Moref;
+pub use property::{
+    ObjectContent, ObjectPages, ObjectSpec, PropertyFilterSpec, PropertyMap, PropertySpec,
+    PropertyValue, Selection, TraversalSpec,
+};
 pub use snapshot::{SnapshotConfig, SnapshotNode, SnapshotTree};
 pub use task::{TaskInfo, TaskRef, TaskState};
 pub use thumbprint::{Thumbprint, Thumbprints};

@@ -152,8 +152,8 @@ impl Client {
 /// The attempts at some work, which may be several calls that belong together, by the rules of
 /// "vsphere-api.md" 1.14: once more after a new login if the session is gone, and, if the work
 /// only reads, again after a failure of the transport.
-pub(super) struct Attempts<'c> {
-    client: &'c Client,
+pub(super) struct Attempts {
+    client: Client,
     effect: Effect,
     left: u32,
     wait: Duration,
@@ -161,11 +161,11 @@ pub(super) struct Attempts<'c> {
     has_logged_in: bool,
 }
 
-impl<'c> Attempts<'c> {
-    pub(super) fn new(client: &'c Client, effect: Effect) -> Self {
+impl Attempts {
+    pub(super) fn new(client: &Client, effect: Effect) -> Self {
         let policy = client.inner.retry;
         Self {
-            client,
+            client: client.clone(),
             effect,
             left: policy.attempts.max(1),
             wait: policy.first_wait,

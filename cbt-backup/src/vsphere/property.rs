@@ -1,4 +1,23 @@
 //! The property collector: typed reads of properties, page by page.
+//!
+//! ```text
+//! spec          the question: which properties of which objects   PropertyFilterSpec
+//! pager         the answer page by page                           Client::pages, Pager
+//! objects       the same for any question, values as they come    Client::retrieve_objects
+//! value         such values                                       PropertyValue, PropertyMap
+//! properties    of one object, without further ado                Client::properties
+//! ```
+
+mod objects;
+mod pager;
+mod spec;
+mod value;
+
+pub use objects::{ObjectContent, ObjectPages};
+pub(super) use pager::{Pager, Source};
+pub(super) use spec::write_filter_spec;
+pub use spec::{ObjectSpec, PropertyFilterSpec, PropertySpec, Selection, TraversalSpec};
+pub use value::{PropertyMap, PropertyValue};
 
 use super::client::Client;
 use super::envelope::result;
@@ -8,11 +27,6 @@ use super::fault::Fault;
 use super::moref::Moref;
 use super::operation::Operation;
 use super::xml::{Reader, Tag, XmlError};
-
-/// More objects than this in one retrieval are not believed.
-const MAX_OBJECTS: usize = 1_000_000;
-/// More pages than this in one retrieval are not believed.
-const MAX_PAGES: usize = 100_000;
 
 /// A type that is filled property by property. Paths it does not know it ignores.
 pub(super) trait Properties: Default {
@@ -96,32 +110,10 @@ impl Client {
         start: &Start<'_>,
         page_objects: Option<u32>,
     ) -> Result<Vec<Found<T>>, Error> {
-        let collector = &self.inner.content.property_collector;
-        let mut operation = retrieve_operation(collector, wanted, start, page_objects);
-        let mut all = Vec::new();
-        for _ in 0..MAX_PAGES {
-            let page = self.exchange(&operation, read_page::<T>).await?;
-            for found in page.objects {
-                // A dead session answers with status 200 and hides it here.
-                let gone = |(_, fault): &(String, Fault)| fault.type_name == "NotAuthenticated";
-                if let Some((_, fault)) = found.missing.iter().find(|missing| gone(missing)) {
-                    return Err(refused(fault.clone()));
-                }
-                all.push(found);
-            }
-            if all.len() > MAX_OBJECTS {
-                break;
-            }
-            let Some(token) = page.token else {
-                return Ok(all);
-            };
-            operation =
-                Operation::new("ContinueRetrievePropertiesEx", collector).text("token", &token);
-        }
-        Err(Error::BadAnswer {
-            method: RETRIEVE,
-            what: "it does not end".to_owned(),
-        })
+        let spec = filter_spec(wanted, start);
+        Pager::new(self, Source::Spec(spec), page_objects, None)
+            .collect()
+            .await
     }
 }
 
@@ -135,43 +127,40 @@ fn refused(fault: Fault) -> Error {
 }
 
 /// The call that begins a retrieval.
+#[cfg(test)]
 pub(super) fn retrieve_operation(
     collector: &Moref,
     wanted: &[Wanted<'_>],
     start: &Start<'_>,
     page_objects: Option<u32>,
 ) -> Operation {
-    let mut operation = Operation::new(RETRIEVE, collector).open("specSet");
-    for wanted in wanted {
-        operation = operation
-            .open("propSet")
-            .text("type", wanted.kind)
-            .boolean("all", false);
-        for path in wanted.paths {
-            operation = operation.text("pathSet", path);
-        }
-        operation = operation.close("propSet");
+    retrieve_spec_operation(collector, &filter_spec(wanted, start), page_objects)
+}
+
+fn filter_spec(wanted: &[Wanted<'_>], start: &Start<'_>) -> PropertyFilterSpec {
+    let properties = wanted
+        .iter()
+        .map(|wanted| PropertySpec::new(wanted.kind, wanted.paths))
+        .collect();
+    match start {
+        Start::Object(object) => PropertyFilterSpec::of_objects([*object], properties),
+        Start::View(view) => PropertyFilterSpec::of_view(view, properties),
     }
-    operation = operation.open("objectSet");
-    operation = match start {
-        Start::Object(object) => operation.moref("obj", object).boolean("skip", false),
-        Start::View(view) => operation
-            .moref("obj", view)
-            .boolean("skip", true)
-            .open_typed("selectSet", "TraversalSpec")
-            .text("name", "traverseEntities")
-            .text("type", "ContainerView")
-            .text("path", "view")
-            .boolean("skip", false)
-            .close("selectSet"),
+}
+
+/// The call that begins a retrieval.
+pub(super) fn retrieve_spec_operation(
+    collector: &Moref,
+    spec: &PropertyFilterSpec,
+    page_objects: Option<u32>,
+) -> Operation {
+    let operation = Operation::new(RETRIEVE, collector);
+    let operation = write_filter_spec(operation, "specSet", spec).open("options");
+    let operation = match page_objects {
+        // Zero is illegal: at least one must fit.
+        Some(page_objects) => operation.number("maxObjects", page_objects.max(1).into()),
+        None => operation,
     };
-    operation = operation
-        .close("objectSet")
-        .close("specSet")
-        .open("options");
-    if let Some(page_objects) = page_objects {
-        operation = operation.number("maxObjects", page_objects.into());
-    }
     operation.close("options")
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::test_server::{PASSWORD, Reply, Seen, TestServer, usual};
 use super::{Client, Error, Moref, TaskRef};
 
+mod pages;
 mod trust;
 
 /// A server that does the usual, but answers `method` by `script`, which gets the number of

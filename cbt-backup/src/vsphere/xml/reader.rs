@@ -158,8 +158,24 @@ impl<'x> Reader<'x> {
     /// The element as it came, made to stand alone: its start tag also declares the prefixes
     /// that were bound around it.
     pub(crate) fn raw(&mut self, tag: &Tag) -> Result<String, XmlError> {
+        self.raw_declaring(tag, |_| true)
+    }
+
+    /// The same for a reader of this kind, to which only `xsi:type` matters: other prefixes
+    /// stay undeclared, so that many elements of one document don't repeat what was declared
+    /// once.
+    pub(crate) fn raw_value(&mut self, tag: &Tag) -> Result<String, XmlError> {
+        self.raw_declaring(tag, |uri| uri == XSI)
+    }
+
+    fn raw_declaring(
+        &mut self,
+        tag: &Tag,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<String, XmlError> {
         let mut outer = String::new();
-        for (prefix, Namespace(uri)) in self.inner.resolver().bindings() {
+        let bindings = self.inner.resolver().bindings();
+        for (prefix, Namespace(uri)) in bindings.filter(|(_, Namespace(uri))| is_wanted(uri)) {
             let name = match prefix {
                 PrefixDeclaration::Default => "xmlns".to_owned(),
                 PrefixDeclaration::Named(prefix) => format!("xmlns:{prefix}"),
