@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
+    time::Duration,
 };
 
 use vddk::SectorBuf;
@@ -123,6 +124,34 @@ pub(crate) struct Local {
     pub(crate) connection: VixDiskLibConnection,
     pub(crate) handle: VixDiskLibHandle,
     pub(crate) path: PathBuf,
+}
+
+/// A request that was made.
+pub(crate) struct Asked {
+    /// The answer of the call.
+    pub(crate) code: u64,
+    results: mpsc::Receiver<u64>,
+    buf: *const SectorBuf,
+}
+
+impl Asked {
+    pub(crate) fn is_accepted(&self) -> bool {
+        expect(self.code, vddk_sys::VIX_ASYNC).is_ok()
+    }
+
+    /// Insists that the call accepted the request.
+    pub(crate) fn accepted(self) -> Result<Self, No> {
+        expect(self.code, vddk_sys::VIX_ASYNC)?;
+        Ok(self)
+    }
+
+    /// The result of the completion and the bytes read, if it comes in time.
+    pub(crate) fn result(&self, limit: Duration) -> Option<(u64, Vec<u8>)> {
+        let result = self.results.recv_timeout(limit).ok()?;
+        // SAFETY: the buffer is never freed, and the library left it when it called the completion.
+        let bytes = unsafe { (*self.buf).to_vec() };
+        Some((result, bytes))
+    }
 }
 
 impl Api {
@@ -299,35 +328,32 @@ impl Api {
         }
     }
 
-    /// `ReadAsync`; the completion's result comes by the channel.
-    ///
-    /// `buf` must live until it came.
+    /// `ReadAsync`. Buffer and channel are never freed: a library that deviates may complete a
+    /// request that it refused, twice, or after the check has ended.
     pub(crate) fn read_async(
         &self,
         handle: VixDiskLibHandle,
         sector: u64,
-        buf: &mut SectorBuf,
-        done: &mpsc::Sender<u64>,
-    ) -> u64 {
-        let sectors = buf.sectors() as u64;
-        let data = Box::into_raw(Box::new(done.clone()));
-        // SAFETY: as `read`; the callers keep the buffer until the completion came, which takes
-        // the box back.
+        buf: SectorBuf,
+    ) -> Asked {
+        let (done, results) = mpsc::channel();
+        let done = Box::into_raw(Box::new(done));
+        let mut buf = Box::new(buf);
+        // The bytes are elsewhere and stay where they are.
+        let (pointer, sectors) = (buf.as_mut_ptr(), buf.sectors() as u64);
+        let buf: *const SectorBuf = Box::into_raw(buf);
+        // SAFETY: the handle is open; buffer and channel live as long as the process.
         let code = unsafe {
             self.symbols().VixDiskLib_ReadAsync(
                 handle,
                 sector,
                 sectors,
-                buf.as_mut_ptr(),
+                pointer,
                 Some(completed),
-                data.cast(),
+                done.cast(),
             )
         };
-        if code != u64::from(vddk_sys::VIX_ASYNC) {
-            // SAFETY: not accepted, so no completion takes the box.
-            drop(unsafe { Box::from_raw(data) });
-        }
-        code
+        Asked { code, results, buf }
     }
 
     pub(crate) fn wait(&self, handle: VixDiskLibHandle) -> u64 {
@@ -457,10 +483,10 @@ pub(crate) fn with_server<R>(
     use_them(&params)
 }
 
-/// Takes the box back that `read_async` gave.
+/// Tells the result of a request.
 unsafe extern "C" fn completed(data: *mut c_void, result: u64) {
-    // SAFETY: the library hands the pointer back once for an accepted request.
-    let done = unsafe { Box::from_raw(data.cast::<mpsc::Sender<u64>>()) };
+    // SAFETY: the pointer is that of `read_async`, whose channel is never freed.
+    let done = unsafe { &*data.cast::<mpsc::Sender<u64>>() };
     // The check may have ended.
     let _ = done.send(result);
 }

@@ -1,10 +1,10 @@
 //! Reading, writing, asynchronous requests, allocated blocks.
 
-use std::{sync::mpsc, time::Duration};
+use std::time::Duration;
 
 use vddk::SectorBuf;
 use vddk_sys::{
-    VIX_ASYNC, VIX_E_ASYNC_MIXEDMODE_UNSUPPORTED, VIX_E_DISK_OUTOFRANGE, VIX_E_FILE_READ_ONLY,
+    VIX_E_ASYNC_MIXEDMODE_UNSUPPORTED, VIX_E_DISK_OUTOFRANGE, VIX_E_FILE_READ_ONLY,
     VIX_E_INVALID_ARG, VIXDISKLIB_FLAG_OPEN_READ_ONLY, VIXDISKLIB_FLAG_OPEN_UNBUFFERED,
     VIXDISKLIB_MAX_CHUNK_NUMBER, VIXDISKLIB_MIN_CHUNK_SIZE,
 };
@@ -122,18 +122,15 @@ pub(super) const CHECKS: &[Check] = &[
         run: |api, _| {
             let disk = api.local(0)?;
             let handle = reopened(api, &disk)?;
-            let (done, results) = mpsc::channel();
-            let mut buf = filled(64, 0xEE)?;
-            let code = api.read_async(handle, 0, &mut buf, &done);
-            expect(code, VIX_ASYNC)?;
-            let result = results
-                .recv_timeout(Duration::from_secs(30))
-                .map_err(|_| No::Deviates("no completion in 30 s".to_owned()))?;
+            let asked = api.read_async(handle, 0, filled(64, 0xEE)?).accepted()?;
+            let (result, bytes) = asked
+                .result(Duration::from_secs(30))
+                .ok_or_else(|| No::Deviates("no completion in 30 s".to_owned()))?;
             ok(result)?;
             ok(api.wait(handle))?;
-            let more = results.try_recv().is_ok();
+            let more = asked.result(Duration::ZERO).is_some();
             is(
-                !more && buf.iter().all(|byte| *byte == 0),
+                !more && bytes.iter().all(|byte| *byte == 0),
                 format!("a second completion: {more}"),
             )
         },
@@ -145,17 +142,17 @@ pub(super) const CHECKS: &[Check] = &[
         run: |api, _| {
             let disk = api.local(0)?;
             let handle = reopened(api, &disk)?;
-            let (done, results) = mpsc::channel();
-            let mut bufs = Vec::new();
-            for _ in 0..4 {
-                bufs.push(filled(256, 1)?);
-            }
-            for (index, buf) in bufs.iter_mut().enumerate() {
-                let code = api.read_async(handle, index as u64 * 256, buf, &done);
-                expect(code, VIX_ASYNC)?;
-            }
+            let asked: Vec<_> = (0..4)
+                .map(|index| {
+                    api.read_async(handle, index * 256, filled(256, 1)?)
+                        .accepted()
+                })
+                .collect::<Result<_, No>>()?;
             ok(api.wait(handle))?;
-            let came = results.try_iter().count();
+            let came = asked
+                .iter()
+                .filter_map(|asked| asked.result(Duration::ZERO));
+            let came = came.count();
             is(came == 4, format!("{came} of 4 completions"))
         },
     },
@@ -166,16 +163,14 @@ pub(super) const CHECKS: &[Check] = &[
         run: |api, _| {
             let disk = api.local(0)?;
             let handle = reopened(api, &disk)?;
-            let (done, results) = mpsc::channel();
-            let mut buf = filled(2, 0)?;
-            let code = api.read_async(handle, SECTORS, &mut buf, &done);
-            if code != u64::from(VIX_ASYNC) {
-                return expect(code, VIX_E_DISK_OUTOFRANGE);
+            let asked = api.read_async(handle, SECTORS, filled(2, 0)?);
+            if !asked.is_accepted() {
+                return expect(asked.code, VIX_E_DISK_OUTOFRANGE);
             }
             ok(api.wait(handle))?;
-            let result = results
-                .try_recv()
-                .map_err(|_| No::Deviates("no completion".to_owned()))?;
+            let (result, _) = asked
+                .result(Duration::ZERO)
+                .ok_or_else(|| No::Deviates("no completion".to_owned()))?;
             expect(result, VIX_E_DISK_OUTOFRANGE)
         },
     },
@@ -186,10 +181,7 @@ pub(super) const CHECKS: &[Check] = &[
         run: |api, _| {
             let disk = api.local(0)?;
             let handle = reopened(api, &disk)?;
-            let (done, _results) = mpsc::channel();
-            let mut buf = filled(8, 0)?;
-            let code = api.read_async(handle, 0, &mut buf, &done);
-            expect(code, VIX_ASYNC)?;
+            api.read_async(handle, 0, filled(8, 0)?).accepted()?;
             ok(api.wait(handle))?;
             let code = api.read(handle, 0, &mut filled(8, 0)?);
             expect(code, VIX_E_ASYNC_MIXEDMODE_UNSUPPORTED)
