@@ -86,6 +86,13 @@ impl AdapterType {
             Self::LsiLogic => VixDiskLibAdapterType::VIXDISKLIB_ADAPTER_SCSI_LSILOGIC,
         }
     }
+
+    /// `None` for a value that has no name here.
+    pub(crate) fn from_raw(raw: VixDiskLibAdapterType) -> Option<Self> {
+        [Self::Ide, Self::BusLogic, Self::LsiLogic]
+            .into_iter()
+            .find(|adapter| adapter.raw() == raw)
+    }
 }
 
 /// The virtual hardware that the disk is made for (VDDK API reference, 2.5).

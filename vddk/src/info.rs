@@ -2,15 +2,42 @@
 
 use std::ffi::{CStr, c_char};
 
-use vddk_sys::{Symbols, VixDiskLibHandle, VixDiskLibInfo};
+use vddk_sys::{Symbols, VixDiskLibGeometry, VixDiskLibHandle, VixDiskLibInfo};
 
-use crate::{Error, control::check};
+use crate::{AdapterType, Error, control::check};
+
+/// Cylinders, heads and sectors, which old systems boot by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DiskGeometry {
+    /// Cylinders.
+    pub cylinders: u32,
+    /// Heads.
+    pub heads: u32,
+    /// Sectors of a track.
+    pub sectors: u32,
+}
+
+impl From<VixDiskLibGeometry> for DiskGeometry {
+    fn from(raw: VixDiskLibGeometry) -> Self {
+        Self {
+            cylinders: raw.cylinders,
+            heads: raw.heads,
+            sectors: raw.sectors,
+        }
+    }
+}
 
 /// Facts of a disk, read once when it was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskInfo {
     /// Size in 512-byte sectors.
     pub capacity_sectors: u64,
+    /// The controller that the disk was made for; `None` for one without a name here.
+    pub adapter: Option<AdapterType>,
+    /// The geometry that the guest's firmware sees; all zero where the library tells none.
+    pub bios_geometry: DiskGeometry,
+    /// The geometry of the disk itself; all zero where the library tells none.
+    pub physical_geometry: DiskGeometry,
     /// Links of the chain: the base disk and its redo logs.
     pub links: u32,
     /// The disk's UUID, where the library tells it.
@@ -58,6 +85,12 @@ pub(crate) fn get(
     // no reference covers the last two, which releases before 7.0 do not allocate.
     let capacity_sectors = unsafe { (*owned.info).capacity };
     // SAFETY: as above.
+    let adapter = unsafe { (*owned.info).adapterType };
+    // SAFETY: as above.
+    let bios_geometry = unsafe { (*owned.info).biosGeo };
+    // SAFETY: as above.
+    let physical_geometry = unsafe { (*owned.info).physGeo };
+    // SAFETY: as above.
     let links = unsafe { (*owned.info).numLinks };
     // SAFETY: as above.
     let uuid = unsafe { (*owned.info).uuid };
@@ -74,6 +107,9 @@ pub(crate) fn get(
     };
     Ok(DiskInfo {
         capacity_sectors,
+        adapter: AdapterType::from_raw(adapter),
+        bios_geometry: bios_geometry.into(),
+        physical_geometry: physical_geometry.into(),
         links: u32::try_from(links).unwrap_or(0),
         // SAFETY: NULL or a C string of the object, which is still alive.
         uuid: unsafe { text(uuid) },

@@ -116,7 +116,7 @@ pub use connection::{ConnectOptions, Connection};
 pub use create::{AdapterType, ChildType, CreateSpec, DiskType, HwVersion};
 pub use disk::Disk;
 pub use error::{CallError, Error, ThumbprintMismatch};
-pub use info::DiskInfo;
+pub use info::{DiskGeometry, DiskInfo};
 pub use library::{Cleanup, Library, LibraryOptions};
 pub use local_disk::{Geometry, Repair};
 pub use open_options::{Compression, KeepAlive, OpenOptions, ReadMode};

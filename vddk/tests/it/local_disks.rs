@@ -10,8 +10,9 @@ use std::{
 
 use lab::Fault;
 use vddk::{
-    ChildType, ConnectOptions, Connection, CreateSpec, Disk, DiskType, Error, Existing, Geometry,
-    OpenOptions, Percent, Progress, SECTOR_BYTES, SectorBuf, WritableDisk,
+    AdapterType, ChildType, ConnectOptions, Connection, CreateSpec, Disk, DiskGeometry, DiskType,
+    Error, Existing, Geometry, OpenOptions, Percent, Progress, SECTOR_BYTES, SectorBuf,
+    WritableDisk,
 };
 
 use crate::kit::{DISK_BYTES, Kit, in_own_process};
@@ -88,6 +89,40 @@ pub(crate) fn filled(connection: &Connection, path: &str, disk_type: DiskType) {
 
 pub(crate) fn code_of(result: Result<(), Error>) -> u16 {
     result.unwrap_err().code().expect("a call failed").0
+}
+
+#[test]
+fn a_disk_tells_its_controller_and_its_geometry() {
+    locally(
+        "local_disks::a_disk_tells_its_controller_and_its_geometry",
+        |kit, _, connection| {
+            for adapter in [
+                AdapterType::Ide,
+                AdapterType::BusLogic,
+                AdapterType::LsiLogic,
+            ] {
+                let path = at(kit, &format!("{adapter:?}.vmdk"));
+                let made = CreateSpec {
+                    adapter,
+                    ..spec(DiskType::MonolithicSparse)
+                };
+                connection.create(&path, &made, Progress::none()).unwrap();
+                let disk = connection.open(&path, &OpenOptions::default()).unwrap();
+                let info = disk.info();
+                assert_eq!(info.adapter, Some(adapter));
+                let geometry = info.physical_geometry;
+                let heads = if adapter == AdapterType::Ide { 16 } else { 64 };
+                assert_eq!(geometry.heads, heads, "{adapter:?}: {geometry:?}");
+                assert!(
+                    geometry.cylinders > 0 && geometry.sectors > 0,
+                    "{geometry:?}"
+                );
+                // None was set.
+                assert_eq!(info.bios_geometry, DiskGeometry::default());
+                disk.close().unwrap();
+            }
+        },
+    );
 }
 
 #[test]
