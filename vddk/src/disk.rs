@@ -367,7 +367,15 @@ fn transport_of(
     let pointer = unsafe { symbols.VixDiskLib_GetTransportMode(handle.0) };
     // SAFETY: NULL or a static string of the library.
     let text = unsafe { info::text(pointer) };
-    text.as_deref().unwrap_or("(none)").parse()
+    let text = text.as_deref();
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| Error::UnusableAnswer {
+            function: "VixDiskLib_GetTransportMode",
+            what: match text {
+                Some(text) => format!("the unknown transport {text:?}"),
+                None => "no transport".to_owned(),
+            },
+        })
 }
 
 #[cfg(test)]

@@ -155,6 +155,9 @@ impl Error {
             Self::Call(call) => Some(call.explain()),
             Self::NoTransport { wanted, .. } => Some(conditions(wanted)),
             Self::OtherTransport { allowed, .. } => Some(conditions(allowed)),
+            Self::TimedOut { .. } | Self::Poisoned { .. } => Some(LATE.to_owned()),
+            Self::Stuck { .. } => Some(STUCK.to_owned()),
+            Self::NotAccepted { .. } => Some(NOT_ACCEPTED.to_owned()),
             _ => None,
         }
     }
@@ -167,6 +170,16 @@ impl Error {
         }
     }
 }
+
+const LATE: &str = "the host, its storage or the network in between does not answer. Look at port \
+    902 of the ESXi host, at its load and its storage, and see that VDDK's NFC time-outs are set, so \
+    that a dead link ends by itself; then open the disk anew, in a new process where this one \
+    cannot connect any more";
+const STUCK: &str = "the call waits for a server or for storage that does not answer. Look at ports \
+    443 of the server and 902 of the ESXi host, at name resolution and at firewalls that drop \
+    packets; when the call returns, the others work again, else start the process anew";
+const NOT_ACCEPTED: &str = "the library answered as no documented release does. Start the process \
+    anew and read synchronously, or use another release of VDDK";
 
 /// What each of the transports needs.
 fn conditions(modes: &TransportModes) -> String {
@@ -277,7 +290,36 @@ impl ThumbprintMismatch {
 
 #[cfg(test)]
 mod tests {
-    use super::ThumbprintMismatch;
+    use std::time::Duration;
+
+    use super::{Error, ThumbprintMismatch};
+
+    #[test]
+    fn what_hangs_is_explained() {
+        let object = "[ds] a.vmdk".to_owned();
+        let after = Duration::from_mins(1);
+        let function = "VixDiskLib_Open";
+        for (error, told) in [
+            (
+                Error::TimedOut {
+                    object: object.clone(),
+                    after,
+                },
+                "port 902",
+            ),
+            (
+                Error::Poisoned {
+                    object: object.clone(),
+                },
+                "open the disk anew",
+            ),
+            (Error::Stuck { function }, "ports 443"),
+            (Error::NotAccepted { object }, "another release"),
+        ] {
+            let explained = error.explain().unwrap();
+            assert!(explained.contains(told), "{explained}");
+        }
+    }
 
     #[test]
     fn the_thumbprints_are_found_in_a_log_line() {

@@ -152,9 +152,13 @@ impl ConnectParamsBuilder {
         login.check()?;
         let target = self.target.unwrap_or(Target::Server);
         target.check()?;
-        if let Some(thumbprint) = self.thumbprint.as_deref().filter(|text| !is_pairs(text)) {
+        if let Some(thumbprint) = self
+            .thumbprint
+            .as_deref()
+            .filter(|text| !is_thumbprint(text))
+        {
             return Err(Error::Argument {
-                what: format!("{thumbprint:?} as thumbprint (hexadecimal pairs with colons)"),
+                what: format!("{thumbprint:?} as thumbprint (20 hexadecimal pairs with colons)"),
             });
         }
         Ok(ConnectParams {
@@ -168,10 +172,11 @@ impl ConnectParamsBuilder {
     }
 }
 
-/// Pairs of hexadecimal digits with colons between them.
-fn is_pairs(text: &str) -> bool {
-    text.split(':')
-        .all(|pair| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit()))
+/// Pairs of hexadecimal digits with colons between them: 20 of a SHA-1, or 32 of a SHA-256, which
+/// newer releases may take (VDDK API reference, 6.7).
+fn is_thumbprint(text: &str) -> bool {
+    let pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.split(':').all(pair) && matches!(text.split(':').count(), 20 | 32)
 }
 
 #[cfg(test)]

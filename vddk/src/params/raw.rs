@@ -174,8 +174,9 @@ impl RawParams {
         // SAFETY: takes nothing; works in any state (VDDK API reference, 1.3).
         if let Ok(params) = unsafe { symbols.VixDiskLib_AllocateConnectParams() } {
             if params.is_null() {
-                return Err(Error::Argument {
-                    what: "connect parameters: the library has no memory".to_owned(),
+                return Err(Error::UnusableAnswer {
+                    function: "VixDiskLib_AllocateConnectParams",
+                    what: "no parameters: the library has no memory".to_owned(),
                 });
             }
             return Ok(Self {

@@ -51,8 +51,9 @@ pub(crate) fn get(
     let function = "VixDiskLib_GetConnectParams";
     check(symbols, function, Some(server), None, result)?;
     if params.is_null() {
-        return Err(Error::Argument {
-            what: format!("no parameters of the connection to {server} from the library"),
+        return Err(Error::UnusableAnswer {
+            function,
+            what: format!("success and no parameters of the connection to {server}"),
         });
     }
     let owned = Owned { symbols, params };

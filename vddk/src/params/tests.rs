@@ -36,16 +36,26 @@ fn what_c_would_misread_is_refused_without_telling_a_secret() {
     let told = refusal(with("vc", "u", "tops3cret\0"));
     assert!(told.contains("password") && !told.contains("tops3cret"));
     assert!(refusal(with("vc", "u", "p").vm_moref("moref=vm-1")).contains("VM id"));
-    for thumbprint in ["", "AA:B", "AA BB", "AAA:BB", "GG:AA", "AA:"] {
+    let pairs = |pair: &str, count: usize| vec![pair; count].join(":");
+    let wrong = [
+        String::new(),
+        "AA".to_owned(),
+        "A".repeat(40),
+        pairs("AA", 19),
+        pairs("AA", 21),
+        pairs("GG", 20),
+        pairs("AA", 20) + ":",
+        pairs("AA", 19) + ":B",
+        pairs("AA", 19) + ":BBB",
+    ];
+    for thumbprint in wrong {
         let told = refusal(with("vc", "u", "p").thumbprint(thumbprint));
         assert!(told.contains("thumbprint"), "{told}");
     }
-    assert!(
-        with("vc", "u", "p")
-            .thumbprint(["0a"; 20].join(":"))
-            .build()
-            .is_ok()
-    );
+    for count in [20, 32] {
+        let right = with("vc", "u", "p").thumbprint(pairs("0a", count));
+        assert!(right.build().is_ok());
+    }
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub enum Impossible {
     HotAddEsxi,
     /// Only the network leads to a disk of one host.
     HotAddLocal,
+    /// A disk of one host is read by `nbdssl` alone.
+    LocalVmfs,
 }
 
 impl fmt::Display for Impossible {
@@ -65,6 +67,9 @@ impl fmt::Display for Impossible {
             Self::HotAddRaw => f.write_str("a disk is a raw device"),
             Self::HotAddEsxi => f.write_str("it needs a vCenter, and this is an ESXi host"),
             Self::HotAddLocal => f.write_str("a disk lies on VMFS local to one host"),
+            Self::LocalVmfs => {
+                f.write_str("a disk lies on VMFS local to one host, which is for nbdssl alone")
+            }
         }
     }
 }
@@ -85,6 +90,9 @@ pub(super) fn impossible(
     match mode {
         TransportMode::San => san(read_only, facts, machine),
         TransportMode::HotAdd => hot_add(facts),
+        TransportMode::File | TransportMode::Nbd if facts.storage == Storage::LocalVmfs => {
+            Some(Impossible::LocalVmfs)
+        }
         TransportMode::File | TransportMode::NbdSsl | TransportMode::Nbd => None,
     }
 }

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use super::{
-    DiskFacts, Dropped, Machine, Storage, TransportMode, TransportModes, impossible::impossible,
-};
+use super::{DiskFacts, Dropped, Machine, TransportMode, TransportModes, impossible::impossible};
 use crate::Error;
 
 /// What is acceptable besides the transports that are wanted.
@@ -60,9 +58,6 @@ impl TransportPlan {
         }
         if policy == TransportPolicy::Prefer && !list.contains(&TransportMode::NbdSsl) {
             list.push(TransportMode::NbdSsl);
-        }
-        if facts.storage == Storage::LocalVmfs && list.contains(&TransportMode::NbdSsl) {
-            list = vec![TransportMode::NbdSsl];
         }
         if list.is_empty() {
             return Err(Error::NoTransport {
@@ -199,8 +194,15 @@ mod tests {
             }
         }
         assert_eq!(list("hotadd", TransportPolicy::Prefer, local), "nbdssl");
-        assert_eq!(list("nbd", TransportPolicy::Require, local), "nbd");
-        assert!(plan_on("hotadd", TransportPolicy::Require, local, PHYSICAL).is_err());
+        for wanted in ["hotadd", "nbd", "file"] {
+            for policy in [TransportPolicy::Require, TransportPolicy::Allow] {
+                let refused = plan_on(wanted, policy, local, PHYSICAL).unwrap_err();
+                assert!(
+                    refused.to_string().contains("local to one host"),
+                    "{refused}"
+                );
+            }
+        }
     }
 
     #[test]
