@@ -21,6 +21,8 @@ pub enum Kind {
     File,
     /// A datastore, named by its name.
     Datastore,
+    /// A first-class disk, named by its id.
+    FirstClassDisk,
 }
 
 impl fmt::Display for Kind {
@@ -32,6 +34,7 @@ impl fmt::Display for Kind {
             Kind::Disk => "disk",
             Kind::File => "file",
             Kind::Datastore => "datastore",
+            Kind::FirstClassDisk => "first-class disk",
         })
     }
 }

@@ -78,7 +78,12 @@ impl Lab {
     }
 }
 
-fn check_range(offset_bytes: u64, length_bytes: u64, capacity_bytes: u64) -> Result<(), Error> {
+/// Refuses what is no part of a disk, or no whole sectors.
+pub(crate) fn check_range(
+    offset_bytes: u64,
+    length_bytes: u64,
+    capacity_bytes: u64,
+) -> Result<(), Error> {
     if !(offset_bytes | length_bytes).is_multiple_of(vmdk::SECTOR_BYTES) {
         return Err(Error::Unaligned {
             offset_bytes,

@@ -102,7 +102,8 @@ impl Lab {
         Ok(hold)
     }
 
-    /// The chain of links that ends with a file; only the file itself when no VM refers to it.
+    /// The chain of links that ends with a file; only the file itself when no VM and no first-class
+    /// disk refers to it.
     pub(crate) fn links_up_to(&self, path: &Path) -> Result<Vec<PathBuf>, Error> {
         for vm in self.load_vms()? {
             let frozen = vm.snapshots.iter().flat_map(|snapshot| &snapshot.disks);
@@ -114,7 +115,8 @@ impl Lab {
                 }
             }
         }
-        Ok(vec![path.into()])
+        let first_class = self.first_class_links(path)?;
+        Ok(first_class.unwrap_or_else(|| vec![path.into()]))
     }
 
     /// Takes the right to change a link; `None` while somebody holds it. The lock of the lab is

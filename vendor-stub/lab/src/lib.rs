@@ -7,6 +7,7 @@
 //! ```text
 //! LAB/site.json            the site: users, host, datastores, limits
 //! LAB/vm/<moref>.json      one VM with its disks and snapshots
+//! LAB/first-class/<id>.json  one disk without a VM, with its snapshots
 //! LAB/datastores/<name>/   real VMDK files, change-tracking maps, .vmx
 //! LAB/tls/                 the certificate the stand-ins show
 //! LAB/kit/                 the library as a client installs it, with standin.toml
@@ -68,6 +69,7 @@ mod datastore;
 mod datastore_path;
 mod error;
 mod faults;
+mod first_class;
 mod guest;
 mod hold;
 mod hot_add;
@@ -99,6 +101,7 @@ pub use catalog::{Catalog, Vms};
 pub use datastore::{Datastore, DatastoreKind, DatastoreSpec};
 pub use error::{Error, Kind};
 pub use faults::{BlocksLie, Crash, Fault, Faults, Lie, TextLie};
+pub use first_class::{FirstClassDisk, FirstClassDiskSpec, FirstClassSnapshot};
 pub use hold::DiskHold;
 pub use hot_add::{CleanedUp, HotAddRefusal, HotAddSpec, HotAdded};
 pub use journal::{Entry, Journal};

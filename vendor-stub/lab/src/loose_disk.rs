@@ -1,17 +1,17 @@
-//! Disks on a datastore that no VM has: where a program may put a new one.
+//! Disks on a datastore that nothing refers to: where a program may put a new one.
 
 use std::path::PathBuf;
 
 use crate::{Error, Kind, Lab};
 
 impl Lab {
-    /// The file for a disk that no VM refers to, whether it exists or not. Its datastore and folder
-    /// exist.
+    /// The file for a disk that no VM and no first-class disk refers to, whether it exists or not.
+    /// Its datastore and folder exist.
     ///
     /// # Errors
     ///
     /// [`Error::NotFound`] without such a datastore or folder and for what is no datastore path,
-    /// [`Error::InUse`] if a VM or one of its snapshots refers to the file.
+    /// [`Error::InUse`] if a VM, a first-class disk or a snapshot of either refers to the file.
     pub fn loose_disk_file(&self, datastore_path: &str) -> Result<PathBuf, Error> {
         let file = self.path_of(datastore_path)?;
         if !file.parent().is_some_and(std::path::Path::is_dir) {
@@ -23,6 +23,9 @@ impl Lab {
             if links.any(|link| link.file == datastore_path) {
                 return Err(Error::InUse { path: file });
             }
+        }
+        if self.first_class_links(&file)?.is_some() {
+            return Err(Error::InUse { path: file });
         }
         Ok(file)
     }

@@ -200,7 +200,7 @@ fn slots(spec: &VmSpec) -> Result<Vec<Slot>, Error> {
 }
 
 /// The datastore VMs go to.
-fn home_datastore(site: &Site) -> Result<String, Error> {
+pub(crate) fn home_datastore(site: &Site) -> Result<String, Error> {
     let first = site
         .datastores
         .first()
@@ -230,7 +230,7 @@ fn place(site: &mut Site, name: Option<&str>) -> Result<String, Error> {
 }
 
 /// Makes the files of a disk and returns its capacity in bytes.
-fn make_files(path: &Path, spec: &DiskSpec, disk_uuid: &str) -> Result<u64, Error> {
+pub(crate) fn make_files(path: &Path, spec: &DiskSpec, disk_uuid: &str) -> Result<u64, Error> {
     let image = spec.image.as_deref().map(Image::open).transpose()?;
     let image_bytes = image.as_ref().map_or(0, |image| {
         image.sectors().saturating_mul(vmdk::SECTOR_BYTES)

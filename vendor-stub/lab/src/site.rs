@@ -200,6 +200,13 @@ impl Site {
             .find(|datastore| datastore.name == name)
     }
 
+    /// The datastore of that managed object id.
+    pub fn datastore_by_moref(&self, moref: &str) -> Option<&Datastore> {
+        self.datastores
+            .iter()
+            .find(|datastore| datastore.moref == moref)
+    }
+
     /// A new site after a specification whose names were checked.
     pub(crate) fn new(spec: SiteSpec) -> Result<Self, Error> {
         Self::check(&spec)?;

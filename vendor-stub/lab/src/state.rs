@@ -60,7 +60,7 @@ pub(crate) fn remove_if_there(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     read_if_there(path)?
         .map(|content| {
             serde_json::from_slice(&content).map_err(|source| Error::Json {
@@ -71,7 +71,8 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
         .transpose()
 }
 
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
+/// Replaces a file by a value in JSON.
+pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
     let mut content = serde_json::to_vec_pretty(value).map_err(|source| Error::Json {
         path: path.into(),
         source,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod catalog;
+mod first_class;
 mod holds;
 mod hot_add;
 mod machine;
