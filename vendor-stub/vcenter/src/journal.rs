@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::value::{DataObject, MoRef, Value};
 
 const MAX_TEXT_CHARS: usize = 200;
-const SECRETS: [&str; 1] = ["password"];
+const SECRETS: [&str; 2] = ["password", "cloneTicket"];
 
 /// Receiver and parameters. Texts are cut, lists are counted.
 pub(crate) fn arguments(this: &MoRef, args: &DataObject) -> Json {
@@ -25,7 +25,7 @@ fn members(object: &DataObject) -> Map<String, Json> {
 fn small(value: &Value) -> Json {
     match value {
         Value::Simple("boolean", text) => json!(matches!(text.as_str(), "true" | "1")),
-        Value::Simple("int" | "long", text) => match text.parse::<i64>() {
+        Value::Simple("short" | "int" | "long", text) => match text.parse::<i64>() {
             Ok(number) => json!(number),
             Err(_) => json!(text),
         },

@@ -7,6 +7,7 @@ mod device;
 mod entity;
 mod filter;
 mod folder;
+mod hardware;
 mod service;
 mod snapshot;
 mod view;
@@ -31,7 +32,7 @@ pub(crate) fn properties(
         "propertyCollector" => Ok(
             filter::properties(world, id).or_else(|| Some(DataObject::new("PropertyCollector")))
         ),
-        "ServiceInstance" | "SessionManager" | "ViewManager" | "SearchIndex" => {
+        "ServiceInstance" | "SessionManager" | "ViewManager" | "SearchIndex" | "TaskManager" => {
             service::properties(world, id)
         }
         "session" => match filter::properties(world, id) {
@@ -114,7 +115,7 @@ mod tests {
         let (cookie, session) = state.sessions.open("u@d", "en", &client, 0).unwrap();
         let view = format!("session[{}]52", session.key);
         state.sessions.with(Some(&cookie), |session| {
-            let all = View {
+            let all = View::Container {
                 container: MoRef::new("Folder", "group-d1"),
                 types: Vec::new(),
                 recursive: true,
@@ -142,6 +143,7 @@ mod tests {
             task,
             "group-d1".to_owned(),
             "SearchIndex".to_owned(),
+            "TaskManager".to_owned(),
         ]);
         for id in &ids {
             let object = properties(&world, id, &Wanted::All).unwrap().unwrap();

@@ -12,15 +12,33 @@ use crate::value::{DataObject, MoRef, Value};
 /// Id of the property collector that every session has.
 pub(crate) const COLLECTOR: &str = "propertyCollector";
 
-/// A container view of a session.
+/// How many tickets may be open; one more and all are void.
+const MAX_TICKETS: usize = 100;
+
+/// A view of a session.
 #[derive(Clone, Debug)]
-pub(crate) struct View {
-    /// Where it begins.
-    pub(crate) container: MoRef,
-    /// The managed types it lists; empty = all.
-    pub(crate) types: Vec<String>,
-    /// Whether it goes below the first level.
-    pub(crate) recursive: bool,
+pub(crate) enum View {
+    /// What is in a part of the inventory at the moment.
+    Container {
+        /// Where it begins.
+        container: MoRef,
+        /// The managed types it lists; empty = all.
+        types: Vec<String>,
+        /// Whether it goes below the first level.
+        recursive: bool,
+    },
+    /// The objects a client put in.
+    List(Vec<MoRef>),
+}
+
+impl View {
+    /// The managed type of the view.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Container { .. } => "ContainerView",
+            Self::List(_) => "ListView",
+        }
+    }
 }
 
 /// One login.
@@ -78,6 +96,8 @@ impl Session {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     live: Mutex<HashMap<String, Session>>,
+    /// Logins by the tickets that were handed out to clone them.
+    tickets: Mutex<HashMap<String, String>>,
 }
 
 impl Sessions {
@@ -149,6 +169,26 @@ impl Sessions {
         work: impl FnOnce(&mut Session) -> R,
     ) -> Option<R> {
         self.live().get_mut(cookie?).map(work)
+    }
+
+    /// A ticket that opens another session of the same user, once.
+    pub(crate) fn clone_ticket(&self, cookie: &str) -> Result<Option<String>, Fault> {
+        let Some(login) = self.with(Some(cookie), |session| session.login.clone()) else {
+            return Ok(None);
+        };
+        let ticket = format!("cst-VCT-{}--tp-{}", random::uuid()?, random::hex(20)?);
+        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        if tickets.len() >= MAX_TICKETS {
+            tickets.clear();
+        }
+        tickets.insert(ticket.clone(), login);
+        Ok(Some(ticket))
+    }
+
+    /// The login a ticket stands for. It is spent then.
+    pub(crate) fn redeem(&self, ticket: &str) -> Option<String> {
+        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        tickets.remove(ticket)
     }
 
     /// Ends a session with all that hangs on it.

@@ -246,6 +246,12 @@ impl Tasks {
             .collect()
     }
 
+    /// All tasks that are remembered, oldest first.
+    pub(crate) fn all_recent(&self) -> Vec<String> {
+        let all = self.all();
+        all.1.iter().map(|task| task.key.clone()).collect()
+    }
+
     /// Asks a task to end early.
     pub(crate) fn cancel(&self, task: &MoRef) -> Result<(), Fault> {
         let state = |task: &mut Task| {

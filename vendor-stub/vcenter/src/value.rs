@@ -58,6 +58,11 @@ impl Value {
         Value::Simple("boolean", value.to_string())
     }
 
+    /// An `xsd:short`.
+    pub(crate) fn short(value: i16) -> Self {
+        Value::Simple("short", value.to_string())
+    }
+
     /// An `xsd:int`.
     pub(crate) fn int(value: i32) -> Self {
         Value::Simple("int", value.to_string())

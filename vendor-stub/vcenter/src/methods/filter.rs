@@ -63,9 +63,6 @@ pub(super) fn destroy(call: &Call<'_>) -> Result<Answer, Fault> {
 
 /// The collector that is called.
 pub(super) fn collector(call: &Call<'_>) -> Result<Arc<Collector>, Fault> {
-    let mut collectors = call.world.collectors().into_iter();
-    collectors
-        .find(|(id, _)| *id == call.this.id)
-        .map(|(_, found)| found)
-        .ok_or_else(|| Fault::not_found(call.this))
+    let found = call.session(|session| session.collectors.get(&call.this.id).cloned())?;
+    found.ok_or_else(|| Fault::not_found(call.this))
 }

@@ -13,20 +13,44 @@ pub(super) fn login(call: &mut Call<'_>) -> Result<Answer, Fault> {
     if call.world.cookie.is_some() {
         return Err(Fault::invalid_login());
     }
-    let user = call.text("userName");
+    let args = call.args;
+    let user = args.get_text("userName").unwrap_or_default();
     state
         .lab
         .check_login(user, call.text("password"))
         .map_err(|error| lab_fault(&error))?;
-    let locale = match call.text("locale") {
-        "" => "en",
-        locale => locale,
+    let locale = match args.get_text("locale") {
+        None | Some("") => "en",
+        Some(locale) => locale,
     };
+    open(call, user, locale)
+}
+
+fn open(call: &mut Call<'_>, user: &str, locale: &str) -> Result<Answer, Fault> {
+    let state = call.world.state;
     let now_ms = state.clock.now_ms();
     let (cookie, session) = state.sessions.open(user, locale, call.client, now_ms)?;
     state.publish_session(&cookie, user);
     call.new_cookie = Some(cookie);
     Ok(Answer::One(Value::Object(session.user_session())))
+}
+
+pub(super) fn clone_ticket(call: &Call<'_>) -> Result<Answer, Fault> {
+    let lost = || Fault::not_authenticated(call.this, "System.View");
+    let cookie = call.world.cookie.ok_or_else(lost)?;
+    let ticket = call.world.state.sessions.clone_ticket(cookie)?;
+    Ok(Answer::One(Value::string(ticket.ok_or_else(lost)?)))
+}
+
+/// Opens a session for a ticket of another one.
+pub(super) fn clone(call: &mut Call<'_>) -> Result<Answer, Fault> {
+    call.new_cookie = Some(random::hex(20)?);
+    if call.world.cookie.is_some() {
+        return Err(Fault::invalid_login());
+    }
+    let user = call.world.state.sessions.redeem(call.text("cloneTicket"));
+    let user = user.ok_or_else(Fault::invalid_login)?;
+    open(call, &user, "en")
 }
 
 pub(super) fn logout(call: &Call<'_>) -> Result<Answer, Fault> {

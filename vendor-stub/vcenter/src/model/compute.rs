@@ -4,6 +4,7 @@ use lab::Site;
 
 use super::entity::{entity, status};
 use super::folder::no_networks;
+use super::hardware;
 use super::service::host_product;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
@@ -49,6 +50,7 @@ fn compute_resource(world: &World<'_>, site: &Site) -> DataObject {
         .with("host", Value::references("HostSystem", [&site.host.moref]))
         .with("datastore", datastores(site))
         .with("network", no_networks())
+        .part("summary", hardware::compute_summary())
 }
 
 fn host(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
@@ -71,6 +73,7 @@ fn host(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
         .flags(false, &["vmotionEnabled", "faultToleranceEnabled"]);
     let summary = DataObject::new("HostListSummary")
         .with("host", reference.clone())
+        .part("hardware", hardware::host_summary(site))
         .part("runtime", runtime.clone())
         .part("config", config)
         .part("quickStats", DataObject::new("HostListSummaryQuickStats"))
@@ -89,6 +92,7 @@ fn host(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
     .part("runtime", runtime)
     .part("summary", summary)
     .part("config", config)
+    .part("hardware", hardware::host_hardware(site))
     .with("vm", vms(world)?)
     .with("datastore", datastores(site))
     .with("network", no_networks()))
@@ -104,6 +108,9 @@ fn resource_pool(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
         &found.name,
         Some(above(site)),
     )
+    .part("summary", hardware::pool_summary(site))
+    .part("runtime", hardware::pool_runtime())
+    .part("config", hardware::pool_config(site))
     .with("owner", owner)
     .with(
         "resourcePool",

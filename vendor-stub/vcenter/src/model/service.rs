@@ -3,6 +3,7 @@
 use lab::Site;
 
 use crate::clock::timestamp;
+use crate::schema::TypeRef;
 use crate::soap::Fault;
 use crate::value::{DataObject, Value};
 use crate::world::World;
@@ -50,6 +51,13 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
         "SessionManager" => session_manager(world),
         "ViewManager" => view_manager(world),
         "SearchIndex" => DataObject::new("SearchIndex"),
+        "TaskManager" => DataObject::new("TaskManager")
+            .with(
+                "recentTask",
+                Value::references("Task", world.state.tasks.all_recent()),
+            )
+            .with("description", Value::Opaque)
+            .with("maxCollector", Value::int(32)),
         _ => return Ok(None),
     };
     Ok(Some(object))
@@ -68,15 +76,15 @@ fn session_manager(world: &World<'_>) -> DataObject {
 }
 
 fn view_manager(world: &World<'_>) -> DataObject {
-    let mut views = world
-        .state
-        .sessions
-        .with(world.cookie, |session| {
-            session.views.keys().cloned().collect::<Vec<_>>()
-        })
-        .unwrap_or_default();
-    views.sort();
-    DataObject::new("ViewManager").with("viewList", Value::references("ContainerView", views))
+    let views = world.state.sessions.with(world.cookie, |session| {
+        let views = session.views.iter();
+        let views = views.map(|(id, view)| Value::reference(view.type_name(), id));
+        views.collect::<Vec<_>>()
+    });
+    DataObject::new("ViewManager").with(
+        "viewList",
+        Value::Array(TypeRef::Reference("View"), views.unwrap_or_default()),
+    )
 }
 
 /// The result of `RetrieveServiceContent`.

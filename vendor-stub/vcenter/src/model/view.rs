@@ -28,39 +28,58 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
     let Some(view) = view else {
         return Ok(None);
     };
-    let members = members(world, &view)?;
-    Ok(Some(
-        DataObject::new("ContainerView")
-            .with(
-                "view",
-                Value::Array(
-                    TypeRef::Reference("ManagedObject"),
-                    members.into_iter().map(Value::Reference).collect(),
-                ),
-            )
-            .with("container", Value::Reference(view.container.clone()))
-            .with("type", Value::strings(&view.types))
-            .with("recursive", Value::boolean(view.recursive)),
-    ))
+    let object = DataObject::new(view.type_name());
+    match view {
+        View::List(members) => Ok(Some(object.with("view", references(members)))),
+        View::Container {
+            container,
+            types,
+            recursive,
+        } => {
+            let members = members(world, &container, &types, recursive)?;
+            Ok(Some(
+                object
+                    .with("view", references(members))
+                    .with("container", Value::Reference(container))
+                    .with("type", Value::strings(types))
+                    .with("recursive", Value::boolean(recursive)),
+            ))
+        }
+    }
 }
 
-/// The objects a view lists now, the container itself not among them.
-fn members(world: &World<'_>, view: &View) -> Result<Vec<MoRef>, Fault> {
+fn references(members: Vec<MoRef>) -> Value {
+    Value::Array(
+        TypeRef::Reference("ManagedObject"),
+        members.into_iter().map(Value::Reference).collect(),
+    )
+}
+
+/// The objects below a container now, itself not among them. None when it is gone.
+fn members(
+    world: &World<'_>,
+    container: &MoRef,
+    types: &[String],
+    recursive: bool,
+) -> Result<Vec<MoRef>, Fault> {
+    let Some(container) = world.object(container)? else {
+        return Ok(Vec::new());
+    };
     let mut listed = Vec::new();
     let mut seen = HashSet::new();
-    let mut open = VecDeque::from([below(&world.existing(&view.container)?)]);
+    let mut open = VecDeque::from([below(&container)]);
     while let Some(found) = open.pop_front() {
         for reference in found {
             if !seen.insert(reference.clone()) {
                 continue;
             }
-            if view.recursive && has_below(&reference.type_name) {
+            if recursive && has_below(&reference.type_name) {
                 open.push_back(below(&world.existing(&reference)?));
             }
             listed.push(reference);
         }
     }
-    listed.retain(|reference| wanted(view, &reference.type_name));
+    listed.retain(|reference| wanted(types, &reference.type_name));
     Ok(listed)
 }
 
@@ -79,10 +98,7 @@ fn below(object: &ManagedObject) -> Vec<MoRef> {
         .collect()
 }
 
-fn wanted(view: &View, type_name: &str) -> bool {
-    view.types.is_empty()
-        || view
-            .types
-            .iter()
-            .any(|wanted| schema().is_a(type_name, wanted))
+fn wanted(types: &[String], type_name: &str) -> bool {
+    let mut wanted = types.iter();
+    types.is_empty() || wanted.any(|wanted| schema().is_a(type_name, wanted))
 }

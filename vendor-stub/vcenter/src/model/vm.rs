@@ -104,6 +104,8 @@ fn guest(vm: &Vm) -> DataObject {
         .text("toolsRunningStatus", tools)
         .text("guestId", &vm.guest_id)
         .text("guestFullName", guest_full_name(&vm.guest_id))
+        .with_some("hostName", host_name(vm).map(Value::string))
+        .with_some("ipAddress", ip_address(vm).map(Value::string))
         .text("guestState", state)
 }
 
@@ -112,6 +114,25 @@ fn guest_summary(vm: &Vm) -> DataObject {
         .text("guestId", &vm.guest_id)
         .text("guestFullName", guest_full_name(&vm.guest_id))
         .text("toolsRunningStatus", guest_states(vm).0)
+        .with_some("hostName", host_name(vm).map(Value::string))
+        .with_some("ipAddress", ip_address(vm).map(Value::string))
+}
+
+/// The name a running guest reports.
+fn host_name(vm: &Vm) -> Option<String> {
+    let plain = |character: char| match character {
+        'a'..='z' | '0'..='9' => character,
+        _ => '-',
+    };
+    let name: String = vm.name.to_lowercase().chars().map(plain).collect();
+    (vm.power_state == PowerState::PoweredOn).then(|| format!("{name}.lab.test"))
+}
+
+/// The address a running guest reports, from a network kept for examples, by the VM's number.
+fn ip_address(vm: &Vm) -> Option<String> {
+    let number: u32 = vm.moref.rsplit('-').next()?.parse().ok()?;
+    let (high, low) = (number / 254 % 256, number % 254 + 1);
+    (vm.power_state == PowerState::PoweredOn).then(|| format!("198.18.{high}.{low}"))
 }
 
 fn summary(vm: &Vm) -> DataObject {

@@ -87,7 +87,7 @@ fn type_ref(word: &'static str) -> TypeRef {
     match word {
         "any" => TypeRef::Any,
         "opaque" => TypeRef::Opaque,
-        "string" | "boolean" | "int" | "long" | "dateTime" => TypeRef::Simple(word),
+        "string" | "boolean" | "short" | "int" | "long" | "dateTime" => TypeRef::Simple(word),
         _ => match word.strip_prefix('@') {
             Some(target) => TypeRef::Reference(target),
             None => TypeRef::Named(word),

@@ -116,6 +116,7 @@ fn simple(element: &Element, name: &'static str) -> Result<Value, Fault> {
     let trimmed = text.trim();
     let good = match name {
         "boolean" => matches!(trimmed, "true" | "false" | "1" | "0"),
+        "short" => trimmed.parse::<i16>().is_ok(),
         "int" => trimmed.parse::<i32>().is_ok(),
         "long" => trimmed.parse::<i64>().is_ok(),
         _ => return Ok(Value::Simple(name, text.to_owned())),

@@ -10,6 +10,7 @@ mod bad_input;
 mod client;
 mod cycle;
 mod faults;
+mod finding;
 mod inventory;
 mod program;
 mod rig;
