@@ -38,6 +38,7 @@ mod property;
 mod session;
 mod snapshot;
 mod task;
+mod task_watch;
 mod thumbprint;
 mod tls;
 mod version;
@@ -63,11 +64,14 @@ pub use fault::Fault;
 pub use inventory::VmSummary;
 pub use moref::Moref;
 pub use property::{
-    ObjectContent, ObjectPages, ObjectSpec, PropertyFilterSpec, PropertyMap, PropertySpec,
-    PropertyValue, Selection, TraversalSpec,
+    ChangeOp, ItemKey, ObjectChange, ObjectContent, ObjectPages, ObjectSpec, ObjectUpdate,
+    PathStep, PropertyChange, PropertyFilterSpec, PropertyMap, PropertyPath, PropertySpec,
+    PropertyValue, Seen, Selection, TraversalSpec, Updates, Watch, WatchId, WatchInterrupt,
+    WatchMethod,
 };
 pub use snapshot::{SnapshotConfig, SnapshotNode, SnapshotTree};
 pub use task::{TaskInfo, TaskRef, TaskState};
+pub use task_watch::TaskWatch;
 pub use thumbprint::{Thumbprint, Thumbprints};
 pub use tls::Trust;
 pub use vm::{PowerState, Vm};

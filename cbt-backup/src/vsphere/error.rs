@@ -255,6 +255,15 @@ impl Error {
         }
     }
 
+    /// True when the server does not know or offer the method in the version spoken, so that
+    /// another way has to be gone.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(
+            self.fault_type(),
+            Some("MethodNotFound" | "NotSupported" | "NotImplemented")
+        )
+    }
+
     /// True for what a second attempt after a moment often mends.
     pub(super) fn is_transient(&self) -> bool {
         match self {

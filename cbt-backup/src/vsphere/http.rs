@@ -74,6 +74,11 @@ impl Http {
         })
     }
 
+    /// The time limit of one exchange.
+    pub(super) fn total_timeout(&self) -> Duration {
+        self.total_timeout
+    }
+
     /// Gets a document beside the API.
     pub(super) async fn get(&self, document: &'static str) -> Result<Answer, Error> {
         let request = self.client.get(format!("{}/{document}", self.sdk_url));

@@ -5,19 +5,28 @@
 //! pager         the answer page by page                           Client::pages, Pager
 //! objects       the same for any question, values as they come    Client::retrieve_objects
 //! value         such values                                       PropertyValue, PropertyMap
+//! watch         waiting for changes                               Client::watch, Watch
+//! update        what changed                                      Updates, ObjectUpdate
+//! path          where, in partial updates                         PropertyPath
 //! properties    of one object, without further ado                Client::properties
 //! ```
 
 mod objects;
 mod pager;
+mod path;
 mod spec;
+mod update;
 mod value;
+mod watch;
 
 pub use objects::{ObjectContent, ObjectPages};
 pub(super) use pager::{Pager, Source};
+pub use path::{ItemKey, PathStep, PropertyPath};
 pub(super) use spec::write_filter_spec;
 pub use spec::{ObjectSpec, PropertyFilterSpec, PropertySpec, Selection, TraversalSpec};
+pub use update::{ChangeOp, ObjectChange, ObjectUpdate, PropertyChange};
 pub use value::{PropertyMap, PropertyValue};
+pub use watch::{Seen, Updates, Watch, WatchId, WatchInterrupt, WatchMethod};
 
 use super::client::Client;
 use super::envelope::result;

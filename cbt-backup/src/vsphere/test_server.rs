@@ -90,10 +90,15 @@ impl Reply {
     }
 
     pub(super) fn fault(type_name: &str) -> Self {
+        Self::fault_with(type_name, "")
+    }
+
+    /// A fault with these fields.
+    pub(super) fn fault_with(type_name: &str, fields: &str) -> Self {
         Self::xml(
             500,
             &envelope(&format!(
-                "<soapenv:Fault><faultcode>ServerFaultCode</faultcode><faultstring/><detail><{type_name}Fault xmlns=\"urn:vim25\" xsi:type=\"{type_name}\"/></detail></soapenv:Fault>"
+                "<soapenv:Fault><faultcode>ServerFaultCode</faultcode><faultstring/><detail><{type_name}Fault xmlns=\"urn:vim25\" xsi:type=\"{type_name}\">{fields}</{type_name}Fault></detail></soapenv:Fault>"
             )),
         )
     }

@@ -9,6 +9,7 @@ use super::{Client, Error, Moref, TaskRef};
 
 mod pages;
 mod trust;
+mod watch;
 
 /// A server that does the usual, but answers `method` by `script`, which gets the number of
 /// the call to it, from 0.
