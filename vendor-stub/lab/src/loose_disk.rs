@@ -5,6 +5,15 @@ use std::path::PathBuf;
 use crate::{Error, Kind, Lab};
 
 impl Lab {
+    /// The file behind a datastore path, whether it exists or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] for what is no datastore path.
+    pub fn datastore_file(&self, datastore_path: &str) -> Result<PathBuf, Error> {
+        self.path_of(datastore_path)
+    }
+
     /// The file for a disk that no VM and no first-class disk refers to, whether it exists or not.
     /// Its datastore and folder exist.
     ///

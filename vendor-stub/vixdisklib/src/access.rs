@@ -9,7 +9,8 @@ use crate::boundary::{self, Call};
 use crate::error::Failure;
 use crate::fault::Ordered;
 use crate::library;
-use crate::params::{self, Login, Params, Remote};
+use crate::loose;
+use crate::params::{self, Login, Object, Params, Remote};
 use crate::text;
 use crate::vm_name;
 
@@ -22,6 +23,9 @@ const MAX_IDENTITY_CHARS: usize = 50;
 /// Forbids moving the VM to other storage, in the name of `identity`. If it is forbidden already,
 /// by whomever, the call fails with 1; the log names the fault `MethodAlreadyDisabled`. It fails
 /// with 1 too where the server is an ESXi host.
+///
+/// A first-class disk that exists is taken, too, and nothing is forbidden: gvddk calls this for one,
+/// and opens it only where this succeeds. A folder of a datastore is not (3).
 ///
 /// # Safety
 ///
@@ -38,6 +42,9 @@ pub unsafe extern "C" fn VixDiskLib_PrepareForAccess(
             let message = "HostAgent is not a vCenter, cannot disable svMotion";
             return Err(Failure::new(sys::VIX_E_FAIL, message));
         }
+        let Some(vm) = vm else {
+            return Ok(sys::VIX_OK);
+        };
         match lab.disable_methods(&vm, METHODS, identity) {
             Err(error @ lab::Error::MethodAlreadyDisabled { .. }) => {
                 let message = format!("cannot disable svMotion: MethodAlreadyDisabled: {error}");
@@ -62,7 +69,9 @@ pub unsafe extern "C" fn VixDiskLib_EndAccess(
     boundary::code("VixDiskLib_EndAccess", |call| {
         // SAFETY: the caller promises it.
         let (lab, vm, identity) = unsafe { target(call, params, identity) }?;
-        lab.enable_methods(&vm, METHODS, identity)?;
+        if let Some(vm) = vm {
+            lab.enable_methods(&vm, METHODS, identity)?;
+        }
         Ok(sys::VIX_OK)
     })
 }
@@ -100,7 +109,7 @@ pub unsafe extern "C" fn VixDiskLib_Cleanup(
             return Ok(sys::VIX_OK);
         };
         // SAFETY: the caller promises it.
-        let params = unsafe { params::read(params) }?;
+        let params = unsafe { params::read_server(params) }?;
         let Params::Remote(remote) = params else {
             return Ok(sys::VIX_OK);
         };
@@ -132,7 +141,8 @@ fn lose_maps(lab: &Lab, done: &CleanedUp) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The lab, the VM's moref and the identity of a call that needs no connection.
+/// The lab, the VM's moref and the identity of a call that needs no connection; no moref for a
+/// first-class disk.
 ///
 /// # Safety
 ///
@@ -141,7 +151,7 @@ unsafe fn target<'a>(
     call: &mut Call,
     params: *const VixDiskLibConnectParams,
     identity: *const c_char,
-) -> Result<(Lab, String, &'a str), Failure> {
+) -> Result<(Lab, Option<String>, &'a str), Failure> {
     library::current()?;
     // SAFETY: the caller promises it.
     let identity = unsafe { text::required(identity, "identity") }?;
@@ -155,8 +165,21 @@ unsafe fn target<'a>(
         return Err(Failure::argument("connectParams name no server"));
     };
     let lab = log_in(call, &remote)?;
-    let vm = find_vm(call, &lab, &remote)?;
-    Ok((lab, vm.moref, identity))
+    let vm = match remote.object {
+        Object::Nothing | Object::Vm(_) => Some(find_vm(call, &lab, &remote)?.moref),
+        Object::FirstClassDisk {
+            id,
+            datastore_moref,
+            ..
+        } => {
+            loose::first_class_disk(&lab, id, datastore_moref)?;
+            None
+        }
+        Object::DatastoreFolder { .. } => {
+            return Err(Failure::argument("a folder of a datastore, but no VM"));
+        }
+    };
+    Ok((lab, vm, identity))
 }
 
 /// Logs in.
@@ -165,7 +188,7 @@ pub(crate) fn log_in(call: &mut Call, remote: &Remote<'_>) -> Result<Lab, Failur
     if let Login::Password { user, .. } = remote.login {
         call.note("user", user);
     }
-    call.note("vm", remote.object.vmx_spec());
+    note_object(call, remote.object);
     let Some(lab) = library::lab() else {
         let message = format!("no lab, so no server {}", remote.server);
         return Err(Failure::new(sys::VIX_E_CANNOT_CONNECT_TO_HOST, message));
@@ -179,6 +202,29 @@ pub(crate) fn log_in(call: &mut Call, remote: &Remote<'_>) -> Result<Lab, Failur
         }
     }
     Ok(lab)
+}
+
+/// What the journal says of the object.
+fn note_object(call: &mut Call, object: Object<'_>) {
+    match object {
+        Object::Nothing | Object::Vm(_) => call.note("vm", object.vmx_spec()),
+        Object::FirstClassDisk {
+            id,
+            datastore_moref,
+            snapshot,
+        } => {
+            call.note("disk", id);
+            call.note("datastore", datastore_moref);
+            call.note("disk_snapshot", snapshot);
+        }
+        Object::DatastoreFolder {
+            datastore_moref,
+            folder,
+        } => {
+            call.note("datastore", datastore_moref);
+            call.note("folder", folder);
+        }
+    }
 }
 
 /// Finds the VM.

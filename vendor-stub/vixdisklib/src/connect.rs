@@ -3,16 +3,18 @@
 use std::ffi::c_char;
 use std::ptr;
 
+use lab::Lab;
 use vddk_sys::{self as sys, Bool, VixDiskLibConnectParams, VixDiskLibConnection, VixError};
 
 use crate::access;
 use crate::async_io;
 use crate::boundary::{self, Call};
-use crate::connection::{CONNECTIONS, Connection, Target};
+use crate::connection::{CONNECTIONS, Connection, Object, Target};
 use crate::disk::{self, DISKS};
 use crate::error::Failure;
 use crate::library;
 use crate::log;
+use crate::loose;
 use crate::params::{self, Copied, Params, Remote};
 use crate::text;
 use crate::transport;
@@ -39,8 +41,8 @@ pub unsafe extern "C" fn VixDiskLib_Connect(
     })
 }
 
-/// Connects: logs in and looks for VM and snapshot. Thumbprint, disk and transports are looked at
-/// by `Open`. All strings are copied.
+/// Connects: logs in and looks for VM and snapshot, or for the datastore of a first-class disk or of
+/// a folder. Thumbprint, disk and transports are looked at by `Open`. All strings are copied.
 ///
 /// # Safety
 ///
@@ -98,22 +100,72 @@ fn connect(
 }
 
 fn target(call: &mut Call, remote: &Remote<'_>, snapshot: Option<&str>) -> Result<Target, Failure> {
-    if remote.object.vmx_spec().is_none_or(str::is_empty) {
+    if matches!(
+        remote.object,
+        params::Object::Nothing | params::Object::Vm("")
+    ) {
         return Err(Failure::argument("vmxSpec names no VM"));
     }
     let lab = access::log_in(call, remote)?;
-    let vm = access::find_vm(call, &lab, remote)?;
+    let object = object(call, &lab, remote, snapshot)?;
+    Ok(Target {
+        lab,
+        object,
+        thumbprint: remote.thumbprint.map(str::to_owned),
+    })
+}
+
+/// Finds what a connection is for. A first-class disk and its snapshot are looked for by `Open`,
+/// which is where missing disks show ("VDDK API reference, 1.5").
+fn object(
+    call: &mut Call,
+    lab: &Lab,
+    remote: &Remote<'_>,
+    snapshot: Option<&str>,
+) -> Result<Object, Failure> {
+    if snapshot.is_some() && remote.object.vmx_spec().is_none() {
+        return Err(Failure::argument("the snapshot of a VM, but no VM"));
+    }
+    match remote.object {
+        params::Object::Nothing | params::Object::Vm(_) => vm(call, lab, remote, snapshot),
+        params::Object::FirstClassDisk {
+            id,
+            datastore_moref,
+            snapshot,
+        } => {
+            loose::datastore(lab, datastore_moref)?;
+            Ok(Object::FirstClassDisk {
+                id: id.to_owned(),
+                datastore_moref: datastore_moref.to_owned(),
+                snapshot: snapshot.map(str::to_owned),
+            })
+        }
+        params::Object::DatastoreFolder {
+            datastore_moref,
+            folder,
+        } => Ok(Object::DatastoreFolder {
+            datastore: loose::datastore(lab, datastore_moref)?.name,
+            folder: folder.to_owned(),
+        }),
+    }
+}
+
+fn vm(
+    call: &mut Call,
+    lab: &Lab,
+    remote: &Remote<'_>,
+    snapshot: Option<&str>,
+) -> Result<Object, Failure> {
+    let vm = access::find_vm(call, lab, remote)?;
     if let Some(snapshot) = snapshot
         && vm.snapshot(snapshot).is_none()
     {
         let message = format!("{} has no snapshot {snapshot}", vm.moref);
         return Err(Failure::new(sys::VIX_E_SNAPSHOT_NOTFOUND, message));
     }
-    Ok(Target {
-        lab,
-        vm: vm.moref,
+    Ok(Object::Vm {
+        moref: vm.moref,
         snapshot: snapshot.map(str::to_owned),
-        thumbprint: remote.thumbprint.map(str::to_owned),
     })
 }
 

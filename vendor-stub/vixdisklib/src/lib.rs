@@ -28,6 +28,25 @@
 //! looked at. Every handle and every object given out is
 //! known to a table, so a stale handle, a double free or a call too early is an error, not a crash.
 //!
+//! # Disks without a VM
+//!
+//! Without a `vmxSpec`, `specType` says what is named. A first-class disk of the lab
+//! ([`lab::Lab::add_first_class_disk`]) is found by id, datastore and perhaps a snapshot of it. It is
+//! opened whatever the path, null too; a snapshot is for reading only (11). A folder of a datastore is
+//! for disks that nothing refers to, by datastore path; what a VM or a first-class disk has is in use
+//! there (15). Releases before 8 answer 6 to folders.
+//!
+//! | wrong | code | from |
+//! |---|---|---|
+//! | id, datastore or folder null or empty; the snapshot of a VM besides | 3 | `ConnectEx` |
+//! | no such datastore | 25 | `ConnectEx` |
+//! | no such first-class disk there; a path that is not in the folder | 4 | `Open` |
+//! | no such snapshot of the disk | 13003 | `Open` |
+//!
+//! Such disks come by `nbdssl` and `nbd`; nobody tracks their changes. `PrepareForAccess` takes a
+//! first-class disk, and forbids nothing, since there is nothing that could move it; a folder it
+//! refuses (3). `Clone` copies from both and into folders.
+//!
 //! # Making and changing disks
 //!
 //! `Create`, `CreateChild`, `Grow`, `Rename` and `Unlink` work on files of this machine, by absolute
@@ -49,7 +68,7 @@
 //! | word | possible | code otherwise |
 //! |---|---|---|
 //! | `nbdssl`, `nbd` | always; AIO buffers up to 16 MB | 1 |
-//! | `hotadd` | in a VM of the site, for SCSI disks that are no raw mapping, with a snapshot, controllers in sequence with a disk each and a free slot; an encrypted disk needs an encrypted proxy | 13 no slot or no snapshot; 16066 for the disk; else 16065 |
+//! | `hotadd` | in a VM of the site, for SCSI disks of a VM that are no raw mapping, with a snapshot, controllers in sequence with a disk each and a free slot; an encrypted disk needs an encrypted proxy | 13 no slot or no snapshot; 16066 for the disk; else 16065 |
 //! | `san` | on a physical machine that sees a LUN that the configuration allows, for VMFS that is not encrypted | 16065, 16066 if encrypted |
 //!
 //! SAN is taken for every VMFS disk as soon as one LUN can be seen. A disk that is not on it opens,
@@ -70,8 +89,9 @@
 //!
 //! # What it does not do
 //!
-//! First-class disks, folders of datastores, and logins by ticket answer
-//! [`VIX_E_NOT_SUPPORTED`](vddk_sys::VIX_E_NOT_SUPPORTED).
+//! Logins by ticket answer [`VIX_E_NOT_SUPPORTED`](vddk_sys::VIX_E_NOT_SUPPORTED). Disks that belong to
+//! no VM are not attached to the proxy: `hotadd` answers 16065 for them, as `san` does, although
+//! HotAdd is documented for folders.
 //!
 //! # Journal
 //!
@@ -157,6 +177,7 @@ mod lease;
 mod library;
 mod local_lock;
 mod log;
+mod loose;
 mod memory;
 mod metadata;
 mod open;

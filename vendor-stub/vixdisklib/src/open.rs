@@ -2,7 +2,9 @@
 
 mod local;
 mod managed;
+mod of_vm;
 mod thumbprint;
+mod without_vm;
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
@@ -21,6 +23,8 @@ use crate::library;
 use crate::log;
 use crate::text;
 use crate::va_list::Arg;
+
+pub(crate) use without_vm::file_in_folder;
 
 const KNOWN_FLAGS: u32 = sys::VIXDISKLIB_FLAG_OPEN_UNBUFFERED
     | sys::VIXDISKLIB_FLAG_OPEN_SINGLE_LINK
@@ -71,8 +75,8 @@ impl Manner {
     }
 }
 
-/// Opens a disk: a local file by its absolute path, or a disk of the VM by its datastore path.
-/// Here the thumbprint is checked and the transport chosen.
+/// Opens a disk: a local file by its absolute path, a disk of the VM or the folder by its datastore
+/// path, or the first-class disk that the connection is for, whatever the path. Here the thumbprint is checked and the transport chosen.
 ///
 /// # Safety
 ///
@@ -89,7 +93,7 @@ pub unsafe extern "C" fn VixDiskLib_Open(
         call.note("connection", connection.addr());
         call.note("flags", flags);
         // SAFETY: the caller promises it.
-        let path = unsafe { text::required(path, "path") }?;
+        let path = unsafe { text::optional(path, "path") }?;
         call.note("path", path);
         if handle.is_null() {
             return Err(Failure::argument("diskHandle is null"));
@@ -98,6 +102,7 @@ pub unsafe extern "C" fn VixDiskLib_Open(
             return Err(Failure::argument(format!("unknown open flags {flags:#x}")));
         }
         let opener = connection::get(connection)?;
+        let path = opener.disk_name(path)?;
         let manner = Manner::of(&opener, flags);
         let opened = open(&opener, path, manner)?;
         let unbuffered = flags & sys::VIXDISKLIB_FLAG_OPEN_UNBUFFERED != 0;
@@ -126,7 +131,7 @@ pub unsafe extern "C" fn VixDiskLib_Open(
     })
 }
 
-/// Opens a disk to copy it: a local one with all its links, or one of the connection's VM.
+/// Opens a disk to copy it: a local one with all its links, or one of what the connection is for.
 pub(crate) fn for_reading(connection: &Connection, path: &str) -> Result<Opened, Failure> {
     open(connection, path, Manner::READING)
 }

@@ -12,7 +12,7 @@ use crate::log;
 use crate::memory::{self, Kind};
 
 pub(crate) use copied::Copied;
-pub(crate) use read::{Login, Object, Params, Remote, read};
+pub(crate) use read::{Login, Object, Params, Remote, read, read_server};
 
 /// Gives out zeroed connection parameters (128 bytes); null if there is no memory. Works at any time.
 ///

@@ -12,6 +12,7 @@ use vddk_sys as sys;
 
 use crate::config::Config;
 use crate::error::Failure;
+use crate::lease::Lease;
 use crate::log;
 use crate::open::Opened;
 use crate::va_list::Arg;
@@ -26,13 +27,8 @@ pub(crate) const FILE: &CStr = c"file";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) lab: &'a Lab,
-    pub(crate) site: &'a Site,
-    pub(crate) vm: &'a Vm,
-    /// The disk, of the running state or of the snapshot.
-    pub(crate) disk: &'a lab::Disk,
-    /// Which link of its chain, from the base.
-    pub(crate) position: usize,
-    pub(crate) snapshot: Option<&'a str>,
+    /// Whose disk it is; `None` if it belongs to no VM.
+    pub(crate) of_vm: Option<OfVm<'a>>,
     /// Datastore path of the link.
     pub(crate) path: &'a str,
     /// The file behind it.
@@ -41,7 +37,39 @@ pub(crate) struct Wanted<'a> {
     pub(crate) config: &'a Config,
 }
 
-impl Wanted<'_> {
+/// The VM of a disk, and the disk's place in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OfVm<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) vm: &'a Vm,
+    /// The disk, of the running state or of the snapshot.
+    pub(crate) disk: &'a lab::Disk,
+    /// Which link of its chain, from the base.
+    pub(crate) position: usize,
+    pub(crate) snapshot: Option<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    /// The VM, for a transport that works for disks of VMs only.
+    ///
+    /// # Errors
+    ///
+    /// 16065: the transport has no device for the disk.
+    fn of_vm(&self) -> Result<OfVm<'a>, Failure> {
+        self.of_vm.ok_or_else(|| {
+            let message = "the disk belongs to no VM";
+            Failure::new(sys::VIX_E_DISK_NODEVICE, message)
+        })
+    }
+
+    /// Adds to a lease that a disk is open for writing, if the lab is to hear of it.
+    fn with_writing(&self, lease: Lease, disk: &vmdk::Disk) -> Lease {
+        match self.of_vm {
+            Some(of) if self.write => lease.with_writing(self.lab, &of.vm.moref, self.path, disk),
+            _ => lease,
+        }
+    }
+
     /// Options for opening the file.
     fn options(&self) -> vmdk::OpenOptions {
         vmdk::OpenOptions {
@@ -83,8 +111,8 @@ pub(crate) fn open(words: &[String], wanted: &Wanted<'_>) -> Result<Opened, Fail
         let attempt = match word.as_str() {
             "nbdssl" => nbd::open(wanted, c"nbdssl"),
             "nbd" => nbd::open(wanted, c"nbd"),
-            "san" => san::open(wanted),
-            "hotadd" => hot_add::open(wanted),
+            "san" => wanted.of_vm().and_then(|of| san::open(wanted, of)),
+            "hotadd" => wanted.of_vm().and_then(|of| hot_add::open(wanted, of)),
             "file" => continue,
             other => {
                 let other = log::c_text(other);

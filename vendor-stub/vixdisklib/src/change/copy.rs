@@ -13,14 +13,15 @@ use super::place;
 use super::progress::Report;
 use super::spec::{self, Spec};
 use crate::boundary::{self, Call};
-use crate::connection::{self, Connection, Target};
+use crate::connection::{self, Connection, Object, Target};
 use crate::error::Failure;
 use crate::open::{self, Opened};
 use crate::text;
 
 /// Copies a disk with all its links into a new one: from local to local, from a server to local,
 /// and from local to a datastore of a server, where the parameters are ignored and the copy belongs
-/// to no VM. From server to server it answers 6.
+/// to no VM. From server to server it answers 6, and so it does for a first-class disk as
+/// destination.
 ///
 /// Answers 12 if the destination exists and may not be overwritten, 15 if either is open or the
 /// destination is a VM's, 11 on a connection to a server that is for reading only.
@@ -46,13 +47,13 @@ pub unsafe extern "C" fn VixDiskLib_Clone(
         call.note("path", path);
         call.note("source_connection", source.addr());
         // SAFETY: the caller promises it.
-        let source_path = unsafe { text::required(source_path, "srcPath") }?;
+        let source_path = unsafe { text::optional(source_path, "srcPath") }?;
         call.note("source_path", source_path);
         call.note("overwrite", overwrite != 0);
         // SAFETY: the caller promises it.
         let report = unsafe { Report::new(progress, progress_data) };
         let (destination, source) = (connection::get(destination)?, connection::get(source)?);
-        let source_disk = open_source(&source, source_path)?;
+        let source_disk = open_source(&source, source.disk_name(source_path)?)?;
         let (file, spec) = match &destination.target {
             // SAFETY: the caller promises it.
             None => unsafe { local_place(call, path, params) }?,
@@ -119,7 +120,16 @@ fn datastore_place(
         let message = "the server's certificate is not the one expected";
         return Err(Failure::new(sys::VIX_E_FAIL, message));
     }
-    let file = target.lab.loose_disk_file(path)?;
+    let file = match &target.object {
+        Object::Vm { .. } => target.lab.loose_disk_file(path)?,
+        Object::DatastoreFolder { datastore, folder } => {
+            open::file_in_folder(&target.lab, (datastore, folder), path)?
+        }
+        Object::FirstClassDisk { .. } => {
+            let message = "a copy into a first-class disk";
+            return Err(Failure::new(sys::VIX_E_NOT_SUPPORTED, message));
+        }
+    };
     let mut options = CreateOptions::new(0).with_new_uuid();
     let adapter = source.disk.descriptor().ddb("adapterType");
     if let Some(adapter) = adapter.and_then(Adapter::from_name) {

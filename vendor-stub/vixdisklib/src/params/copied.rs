@@ -3,7 +3,8 @@
 use std::ffi::CString;
 use std::ptr;
 
-use vddk_sys::{self as sys, VixDiskLibConnectParams, VixDiskLibCredType as CredType};
+use vddk_sys::{self as sys, VixDiskLibConnectParams};
+use vddk_sys::{VixDiskLibCredType as CredType, VixDiskLibSpecType as SpecType};
 
 use super::{Login, Object, Remote};
 use crate::error::Failure;
@@ -17,6 +18,10 @@ pub(crate) struct Copied {
     vmx_spec: Option<CString>,
     thumbprint: Option<CString>,
     user: Option<CString>,
+    /// What stands in the union `spec`, in the order of its fields there.
+    spec: [Option<CString>; 3],
+    /// A number of `VixDiskLibSpecType`.
+    spec_type: u32,
     /// A number of `VixDiskLibCredType`.
     cred_type: u32,
     port: u32,
@@ -30,14 +35,14 @@ impl Copied {
             Login::Password { .. } => CredType::VIXDISKLIB_CRED_UID,
             Login::Session { .. } => CredType::VIXDISKLIB_CRED_SESSIONID,
         };
+        let (spec_type, spec) = spec_of(remote.object);
         Self {
             server: Some(log::c_text(remote.server)),
-            vmx_spec: match remote.object {
-                Object::Vm(spec) => Some(log::c_text(spec)),
-                Object::Nothing => None,
-            },
+            vmx_spec: remote.object.vmx_spec().map(log::c_text),
             thumbprint: remote.thumbprint.map(log::c_text),
             user: Some(log::c_text(remote.login.user())),
+            spec: spec.map(|text| text.map(log::c_text)),
+            spec_type: spec_type.0,
             cred_type: cred_type.0,
             port: remote.port,
             nfc_port: remote.nfc_port,
@@ -50,11 +55,15 @@ impl Copied {
     ///
     /// 2 if there is no memory.
     pub(super) fn give(&self) -> Result<*mut VixDiskLibConnectParams, Failure> {
+        let [first, second, third] = self.spec.each_ref().map(Option::as_deref);
         let texts = [
             self.server.as_deref(),
             self.vmx_spec.as_deref(),
             self.thumbprint.as_deref(),
             self.user.as_deref(),
+            first,
+            second,
+            third,
         ];
         let size_bytes = size_of::<VixDiskLibConnectParams>();
         let Some((object, texts)) = memory::with_texts(Kind::CopiedParams, size_bytes, texts)
@@ -63,7 +72,7 @@ impl Copied {
             return Err(Failure::new(sys::VIX_E_OUT_OF_MEMORY, message));
         };
         let params = object.cast::<VixDiskLibConnectParams>();
-        let [server, vmx_spec, thumbprint, user] = texts;
+        let [server, vmx_spec, thumbprint, user, first, second, third] = texts;
         // SAFETY: the memory is new, zeroed, aligned to 8 and has room for the structure, for which
         // zeros are valid; nobody else knows it yet.
         let fields = unsafe { &mut *params };
@@ -84,8 +93,44 @@ impl Copied {
                 key: ptr::null_mut(),
             };
         }
+        fields.specType = SpecType(self.spec_type);
+        if fields.specType == SpecType::VIXDISKLIB_SPEC_DATASTORE {
+            fields.spec.dsSpec = sys::VixDiskLibDatastoreSpec {
+                datastoreMoRef: first,
+                diskFolder: second,
+            };
+        } else {
+            // Zeros but for a first-class disk.
+            fields.spec.vStorageObjSpec = sys::VixDiskLibVStorageObjectSpec {
+                id: first,
+                datastoreMoRef: second,
+                ssId: third,
+            };
+        }
         fields.port = self.port;
         fields.nfcHostPort = self.nfc_port;
         Ok(params)
+    }
+}
+
+/// The kind of an object, and the texts of its member of the union.
+fn spec_of(object: Object<'_>) -> (SpecType, [Option<&str>; 3]) {
+    match object {
+        Object::Nothing | Object::Vm(_) => (SpecType::VIXDISKLIB_SPEC_VMX, [None; 3]),
+        Object::FirstClassDisk {
+            id,
+            datastore_moref,
+            snapshot,
+        } => (
+            SpecType::VIXDISKLIB_SPEC_VSTORAGE_OBJECT,
+            [Some(id), Some(datastore_moref), snapshot],
+        ),
+        Object::DatastoreFolder {
+            datastore_moref,
+            folder,
+        } => (
+            SpecType::VIXDISKLIB_SPEC_DATASTORE,
+            [Some(datastore_moref), Some(folder), None],
+        ),
     }
 }

@@ -1,9 +1,12 @@
 //! Reading what a caller put into connection parameters.
 
+use std::ffi::c_char;
+
 use vddk_sys::{self as sys, VixDiskLibConnectParams};
 use vddk_sys::{VixDiskLibCredType as CredType, VixDiskLibSpecType as SpecType};
 
 use crate::error::Failure;
+use crate::interface;
 use crate::text;
 
 /// What connection parameters ask for. Borrows the caller's strings.
@@ -37,6 +40,18 @@ pub(crate) enum Object<'a> {
     Nothing,
     /// A VM, by a `vmxSpec`.
     Vm(&'a str),
+    /// A disk that belongs to no VM, by its id.
+    FirstClassDisk {
+        id: &'a str,
+        datastore_moref: &'a str,
+        /// A snapshot of the disk.
+        snapshot: Option<&'a str>,
+    },
+    /// A folder of a datastore, with disks that belong to no VM.
+    DatastoreFolder {
+        datastore_moref: &'a str,
+        folder: &'a str,
+    },
 }
 
 impl<'a> Object<'a> {
@@ -44,7 +59,7 @@ impl<'a> Object<'a> {
     pub(crate) fn vmx_spec(&self) -> Option<&'a str> {
         match *self {
             Self::Vm(spec) => Some(spec),
-            Self::Nothing => None,
+            _ => None,
         }
     }
 }
@@ -74,9 +89,38 @@ impl<'a> Login<'a> {
 /// # Safety
 ///
 /// `params` must be null or point to at least the first 80 bytes of parameters whose strings are
-/// null or valid for `'a`; without a `vmxSpec` but with a server, to all 128 bytes.
+/// null or valid for `'a`; without a `vmxSpec` but with a server, to all 128 bytes, where the strings
+/// that `specType` says are there are null or valid for `'a` too.
 pub(crate) unsafe fn read<'a>(
     params: *const VixDiskLibConnectParams,
+) -> Result<Params<'a>, Failure> {
+    // SAFETY: the caller promises the first 80 bytes, and the rest where no `vmxSpec` is.
+    unsafe { read_with(params, object) }
+}
+
+/// As [`read`], for a call that is about the server as a whole: what else is named is not looked at,
+/// so 80 bytes are enough.
+///
+/// # Safety
+///
+/// `params` must be null or point to at least the first 80 bytes of parameters whose strings are
+/// null or valid for `'a`.
+pub(crate) unsafe fn read_server<'a>(
+    params: *const VixDiskLibConnectParams,
+) -> Result<Params<'a>, Failure> {
+    // SAFETY: the caller promises the first 80 bytes, and nothing looks behind them.
+    unsafe { read_with(params, |_| Ok(Object::Nothing)) }
+}
+
+/// Reads parameters; `object` finds what is named where there is no `vmxSpec`.
+///
+/// # Safety
+///
+/// `params` must be null or point to at least the first 80 bytes of parameters whose strings are
+/// null or valid for `'a`; without a `vmxSpec` but with a server, `object` may be called with it.
+unsafe fn read_with<'a>(
+    params: *const VixDiskLibConnectParams,
+    object: unsafe fn(*const VixDiskLibConnectParams) -> Result<Object<'a>, Failure>,
 ) -> Result<Params<'a>, Failure> {
     if params.is_null() {
         return Ok(Params::Local);
@@ -107,7 +151,7 @@ pub(crate) unsafe fn read<'a>(
     };
     let object = match vmx_spec {
         Some(spec) => Object::Vm(spec),
-        // SAFETY: without a `vmxSpec` all 128 bytes are there; the caller promises it.
+        // SAFETY: there is a server and no `vmxSpec`; the caller promises it.
         None => unsafe { object(params) }?,
     };
     // SAFETY: the caller promises it.
@@ -132,13 +176,53 @@ pub(crate) unsafe fn read<'a>(
 unsafe fn object<'a>(params: *const VixDiskLibConnectParams) -> Result<Object<'a>, Failure> {
     // SAFETY: the caller promises it.
     let kind = unsafe { (*params).specType };
-    if kind == SpecType::VIXDISKLIB_SPEC_VSTORAGE_OBJECT
-        || kind == SpecType::VIXDISKLIB_SPEC_DATASTORE
-    {
-        let message = "only VMs can be named (specType VMX)";
-        return Err(Failure::new(sys::VIX_E_NOT_SUPPORTED, message));
+    // SAFETY: the caller promises it.
+    let spec = unsafe { (*params).spec };
+    match kind {
+        SpecType::VIXDISKLIB_SPEC_VSTORAGE_OBJECT => {
+            // SAFETY: any member may be read, all are pointers; the type says that this one was
+            // filled.
+            let disk = unsafe { spec.vStorageObjSpec };
+            Ok(Object::FirstClassDisk {
+                // SAFETY: a string of the caller.
+                id: unsafe { name(disk.id, "the id of the disk") }?,
+                // SAFETY: a string of the caller.
+                datastore_moref: unsafe { name(disk.datastoreMoRef, "datastoreMoRef") }?,
+                // SAFETY: a string of the caller.
+                snapshot: unsafe { text::optional(disk.ssId, "ssId") }?.filter(|id| !id.is_empty()),
+            })
+        }
+        // Older releases have another meaning for this number ("VDDK API reference, 2.1").
+        SpecType::VIXDISKLIB_SPEC_DATASTORE if interface::major() < 8 => {
+            let message = "folders of datastores came with 8.0.1";
+            Err(Failure::new(sys::VIX_E_NOT_SUPPORTED, message))
+        }
+        SpecType::VIXDISKLIB_SPEC_DATASTORE => {
+            // SAFETY: as above.
+            let datastore = unsafe { spec.dsSpec };
+            Ok(Object::DatastoreFolder {
+                // SAFETY: a string of the caller.
+                datastore_moref: unsafe { name(datastore.datastoreMoRef, "datastoreMoRef") }?,
+                // SAFETY: a string of the caller.
+                folder: unsafe { name(datastore.diskFolder, "diskFolder") }?,
+            })
+        }
+        _ => Ok(Object::Nothing),
     }
-    Ok(Object::Nothing)
+}
+
+/// A string that must be there and say something.
+///
+/// # Safety
+///
+/// `pointer` must be null or point to a string that is valid for `'a`.
+unsafe fn name<'a>(pointer: *const c_char, what: &str) -> Result<&'a str, Failure> {
+    // SAFETY: the caller promises it.
+    let text = unsafe { text::required(pointer, what) }?;
+    if text.is_empty() {
+        return Err(Failure::argument(format!("{what} is empty")));
+    }
+    Ok(text)
 }
 
 /// Who logs in.

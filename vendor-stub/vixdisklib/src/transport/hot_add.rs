@@ -4,19 +4,19 @@
 use lab::{HotAddRefusal, HotAddSpec};
 use vddk_sys as sys;
 
-use super::Wanted;
+use super::{OfVm, Wanted};
 use crate::error::Failure;
 use crate::lease::Lease;
 use crate::open::Opened;
 
 /// Attaches a disk to the proxy and opens it there.
-pub(super) fn open(wanted: &Wanted<'_>) -> Result<Opened, Failure> {
+pub(super) fn open(wanted: &Wanted<'_>, of: OfVm<'_>) -> Result<Opened, Failure> {
     let state_folder = wanted.config.state_folder();
     let attached = wanted
         .lab
         .hot_add(HotAddSpec {
-            vm: &wanted.vm.moref,
-            snapshot: wanted.snapshot,
+            vm: &of.vm.moref,
+            snapshot: of.snapshot,
             file: wanted.path,
             write: wanted.write,
             state_folder: state_folder.as_deref(),
@@ -25,11 +25,9 @@ pub(super) fn open(wanted: &Wanted<'_>) -> Result<Opened, Failure> {
     let file = attached.path().to_owned();
     // From here on the lease detaches it if something fails.
     let lease = Lease::default().with_attached(attached);
-    let mut lease = lease.with_hold(wanted.hold(&file)?);
+    let lease = lease.with_hold(wanted.hold(&file)?);
     let disk = vmdk::Disk::open(&file, wanted.options())?;
-    if wanted.write {
-        lease = lease.with_writing(wanted.lab, &wanted.vm.moref, wanted.path, &disk);
-    }
+    let lease = wanted.with_writing(lease, &disk);
     Ok(Opened {
         disk,
         transport: c"hotadd",

@@ -17,10 +17,7 @@ pub(super) fn open(wanted: &Wanted<'_>, name: &'static CStr) -> Result<Opened, F
     let time_out = wanted.config.nfc.shortest();
     let link = wanted.lab.nfc_link(wanted.file, wanted.write, time_out)?;
     let disk = vmdk::Disk::open(wanted.file, wanted.options())?;
-    let mut lease = Lease::held(hold).with_link(link);
-    if wanted.write {
-        lease = lease.with_writing(wanted.lab, &wanted.vm.moref, wanted.path, &disk);
-    }
+    let lease = wanted.with_writing(Lease::held(hold).with_link(link), &disk);
     Ok(Opened {
         disk,
         transport: name,

@@ -6,23 +6,20 @@
 use lab::Machine;
 use vddk_sys as sys;
 
-use super::Wanted;
+use super::{OfVm, Wanted};
 use crate::error::Failure;
 use crate::lease::Lease;
 use crate::open::Opened;
 
 /// Opens a disk on a LUN.
-pub(super) fn open(wanted: &Wanted<'_>) -> Result<Opened, Failure> {
-    let out_of_reach = !reaches(wanted)?;
+pub(super) fn open(wanted: &Wanted<'_>, of: OfVm<'_>) -> Result<Opened, Failure> {
+    let out_of_reach = !reaches(wanted, of)?;
     if wanted.write {
-        check_write(wanted)?;
+        check_write(of)?;
     }
     let hold = wanted.hold(wanted.file)?;
     let disk = vmdk::Disk::open(wanted.file, wanted.options())?;
-    let mut lease = Lease::held(hold);
-    if wanted.write {
-        lease = lease.with_writing(wanted.lab, &wanted.vm.moref, wanted.path, &disk);
-    }
+    let lease = wanted.with_writing(Lease::held(hold), &disk);
     Ok(Opened {
         disk,
         transport: c"san",
@@ -39,18 +36,18 @@ pub(super) fn open(wanted: &Wanted<'_>) -> Result<Opened, Failure> {
 ///
 /// 16065 where SAN finds nothing to open: in a VM, off VMFS, without any LUN. 16066 for an
 /// encrypted disk.
-fn reaches(wanted: &Wanted<'_>) -> Result<bool, Failure> {
+fn reaches(wanted: &Wanted<'_>, of: OfVm<'_>) -> Result<bool, Failure> {
     let no_device = |reason: &str| Err(Failure::new(sys::VIX_E_DISK_NODEVICE, reason));
-    if wanted.site.machine != Machine::Physical {
+    if of.site.machine != Machine::Physical {
         return no_device("this machine is a VM");
     }
-    let Some(datastore) = wanted.site.datastore(&wanted.disk.datastore) else {
+    let Some(datastore) = of.site.datastore(&of.disk.datastore) else {
         return no_device("the datastore is unknown");
     };
     if !datastore.kind.is_vmfs() {
         return no_device("the datastore is not VMFS");
     }
-    if wanted.disk.encrypted {
+    if of.disk.encrypted {
         let reason = "the disk is encrypted";
         return Err(Failure::new(sys::VIX_E_DISK_UNSUPPORTEDDEVICE, reason));
     }
@@ -58,7 +55,7 @@ fn reaches(wanted: &Wanted<'_>) -> Result<bool, Failure> {
         let lun = lun.as_deref();
         lun.is_some_and(|device| wanted.config.san.permit(device))
     };
-    let mut luns = wanted.site.datastores.iter().map(|found| &found.lun);
+    let mut luns = of.site.datastores.iter().map(|found| &found.lun);
     if luns.any(seen) {
         Ok(seen(&datastore.lun))
     } else {
@@ -67,21 +64,21 @@ fn reaches(wanted: &Wanted<'_>) -> Result<bool, Failure> {
 }
 
 /// What SAN must have to write: a base disk, a snapshot over it, no change tracking.
-fn check_write(wanted: &Wanted<'_>) -> Result<(), Failure> {
+fn check_write(of: OfVm<'_>) -> Result<(), Failure> {
     let refused = |code, reason: &str| Err(Failure::new(code, reason));
-    if wanted.position > 0 {
+    if of.position > 0 {
         return refused(
             sys::VIX_E_FILE_READ_ONLY,
             "child disks cannot be written by SAN",
         );
     }
-    if wanted.vm.snapshots.is_empty() {
+    if of.vm.snapshots.is_empty() {
         return refused(
             sys::VIX_E_FILE_ACCESS_ERROR,
             "writing by SAN needs a snapshot",
         );
     }
-    if wanted.vm.change_tracking.enabled {
+    if of.vm.change_tracking.enabled {
         return refused(
             sys::VIX_E_NOT_SUPPORTED,
             "writing by SAN needs change tracking off",

@@ -393,10 +393,20 @@ pub(crate) fn open(
     path: &str,
     flags: u32,
 ) -> Result<VixDiskLibHandle, u64> {
-    let path = CString::new(path).unwrap();
+    open_or_null(connection, Some(path), flags)
+}
+
+/// `Open`, with null for no path.
+pub(crate) fn open_or_null(
+    connection: VixDiskLibConnection,
+    path: Option<&str>,
+    flags: u32,
+) -> Result<VixDiskLibHandle, u64> {
+    let c_path = c_string(path);
     let mut handle = std::ptr::null_mut();
-    // SAFETY: the pointers are valid during the call.
-    let code = unsafe { VixDiskLib_Open(connection, path.as_ptr(), flags, &raw mut handle) };
+    let path = pointer(path, &c_path);
+    // SAFETY: the path is null or valid during the call, and the handle is writable.
+    let code = unsafe { VixDiskLib_Open(connection, path, flags, &raw mut handle) };
     result(code, handle)
 }
 

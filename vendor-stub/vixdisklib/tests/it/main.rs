@@ -23,5 +23,6 @@ mod params;
 mod performance;
 mod queries;
 mod sanitizer;
+mod specs;
 mod transports;
 mod writing;

@@ -9,14 +9,14 @@ use vixDiskLib::*;
 use crate::harness::*;
 
 /// `GetConnectParams`.
-fn told(connection: VixDiskLibConnection) -> Result<*mut VixDiskLibConnectParams, u64> {
+pub(crate) fn told(connection: VixDiskLibConnection) -> Result<*mut VixDiskLibConnectParams, u64> {
     let mut params = null_mut();
     // SAFETY: a connection or anything else, and a pointer to write to.
     let code = unsafe { VixDiskLib_GetConnectParams(connection, &raw mut params) };
     if code == 0 { Ok(params) } else { Err(code) }
 }
 
-fn text(pointer: *const c_char) -> Option<String> {
+pub(crate) fn text(pointer: *const c_char) -> Option<String> {
     if pointer.is_null() {
         return None;
     }
@@ -25,7 +25,7 @@ fn text(pointer: *const c_char) -> Option<String> {
     Some(text.to_str().unwrap().to_owned())
 }
 
-fn free(params: *mut VixDiskLibConnectParams) {
+pub(crate) fn free(params: *mut VixDiskLibConnectParams) {
     // SAFETY: nothing uses the object any more; any address may be given.
     unsafe { VixDiskLib_FreeConnectParams(params) };
 }
