@@ -16,8 +16,7 @@
 //!
 //! # What it does not
 //!
-//! - No versions by `SOAPAction`, no privileges, no datastore files over HTTP, no
-//!   ESXi mode yet.
+//! - No privileges, no datastore files over HTTP yet.
 //! - Sessions and tasks live in the process and end with it; finished tasks are forgotten
 //!   after [`Options::task_memory_secs`].
 //!
@@ -47,6 +46,7 @@ mod changes;
 mod clock;
 mod collector;
 mod error;
+mod form;
 mod journal;
 mod methods;
 mod model;
@@ -61,5 +61,6 @@ mod value;
 mod world;
 
 pub use error::Error;
+pub use form::{FaultForm, Form};
 pub use options::Options;
 pub use server::VCenter;

@@ -65,7 +65,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::server::State;
     use crate::session::{Client, View};
-    use crate::soap::Fault;
+    use crate::soap::{Dialect, Fault};
     use crate::task::{TaskSpec, Tasks};
     use crate::value::MoRef;
 
@@ -122,7 +122,7 @@ mod tests {
             };
             session.views.insert(view.clone(), all);
         });
-        let world = World::new(&state, Some(&cookie));
+        let world = World::new(&state, Some(&cookie), Dialect::default());
 
         let listed = properties(&world, &view, &Wanted::All).unwrap().unwrap();
         let listed = listed.get("view").unwrap().targets().into_iter();

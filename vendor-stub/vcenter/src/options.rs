@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::Form;
+
 /// How the server runs. Make one with [`Options::default`] and change fields.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -19,6 +21,10 @@ pub struct Options {
     pub page_limit: usize,
     /// Greatest number of object updates in one answer of `WaitForUpdatesEx`. Default 100.
     pub update_limit: usize,
+    /// Answer as an ESXi host and not as a vCenter, also when the site of the lab is one.
+    pub bare_host: bool,
+    /// How answers are written.
+    pub form: Form,
 }
 
 impl Default for Options {
@@ -29,6 +35,8 @@ impl Default for Options {
             task_memory_secs: 600,
             page_limit: 100,
             update_limit: 100,
+            bare_host: false,
+            form: Form::default(),
         }
     }
 }

@@ -8,6 +8,8 @@
 mod path;
 mod table;
 mod types;
+mod version;
 
 pub(crate) use path::{PathError, check_path, split_path};
 pub(crate) use types::{Kind, Member, Method, Presence, TypeRef, schema};
+pub(crate) use version::Version;

@@ -10,7 +10,7 @@ use crate::collector::Collector;
 use crate::model;
 use crate::schema::schema;
 use crate::server::State;
-use crate::soap::Fault;
+use crate::soap::{Dialect, Fault};
 use crate::value::{DataObject, MoRef};
 
 /// A managed object: its reference with the actual type, and its properties.
@@ -53,6 +53,8 @@ pub(crate) struct World<'a> {
     pub(crate) state: &'a State,
     /// The cookie of a live session, if the caller has one.
     pub(crate) cookie: Option<&'a str>,
+    /// The manner of the exchange.
+    pub(crate) dialect: Dialect,
     site: OnceCell<Arc<Site>>,
     vms: OnceCell<Arc<Vms>>,
     /// The types of ids that were looked up; `None` = no such object.
@@ -61,10 +63,11 @@ pub(crate) struct World<'a> {
 
 impl<'a> World<'a> {
     /// The view of the caller with that cookie.
-    pub(crate) fn new(state: &'a State, cookie: Option<&'a str>) -> Self {
+    pub(crate) fn new(state: &'a State, cookie: Option<&'a str>, dialect: Dialect) -> Self {
         Self {
             state,
             cookie,
+            dialect,
             site: OnceCell::new(),
             vms: OnceCell::new(),
             types: RefCell::default(),
@@ -77,7 +80,10 @@ impl<'a> World<'a> {
             return Ok(site);
         }
         let site = self.state.catalog.site();
-        let site = site.map_err(|error| lab_fault(&error))?;
+        let mut site = site.map_err(|error| lab_fault(&error))?;
+        if self.dialect.bare_host {
+            as_host(Arc::make_mut(&mut site));
+        }
         Ok(self.site.get_or_init(|| site))
     }
 
@@ -164,6 +170,16 @@ impl<'a> World<'a> {
     pub(crate) fn existing(&self, reference: &MoRef) -> Result<ManagedObject, Fault> {
         self.object(reference)?
             .ok_or_else(|| Fault::not_found(reference))
+    }
+}
+
+/// Gives a site the names that it has on an ESXi host.
+fn as_host(site: &mut Site) {
+    site.bare_host = true;
+    "ha-datacenter".clone_into(&mut site.datacenter.name);
+    let mut folders = site.folders.iter_mut();
+    if let Some(root) = folders.find(|folder| folder.moref == Site::ROOT_FOLDER) {
+        "ha-folder-root".clone_into(&mut root.name);
     }
 }
 

@@ -2,20 +2,20 @@
 
 use std::collections::HashSet;
 
-use crate::schema::{check_path, schema};
+use crate::schema::{Version, check_path, schema};
 use crate::soap::Fault;
 use crate::value::{DataObject, Value};
 use crate::world::Wanted;
 
 /// One wrong path or type makes the whole call fail.
-pub(super) fn check_property_specs(filter: &DataObject) -> Result<(), Fault> {
+pub(super) fn check_property_specs(version: Version, filter: &DataObject) -> Result<(), Fault> {
     for spec in property_specs(filter) {
         let wanted = spec.get_text("type").unwrap_or_default();
         if schema().named(wanted).is_none() {
             return Err(Fault::invalid_argument("specSet.propSet.type"));
         }
         for path in paths(spec) {
-            check_path(wanted, path).map_err(|_| Fault::invalid_property(path))?;
+            check_path(version, wanted, path).map_err(|_| Fault::invalid_property(path))?;
         }
     }
     Ok(())
@@ -30,7 +30,11 @@ fn paths(spec: &DataObject) -> impl Iterator<Item = &str> {
 }
 
 /// The paths asked for an object of that type, each once. `None` = no spec matches.
-pub(super) fn asked<'a>(filter: &'a DataObject, type_name: &str) -> Option<Vec<&'a str>> {
+pub(super) fn asked<'a>(
+    version: Version,
+    filter: &'a DataObject,
+    type_name: &str,
+) -> Option<Vec<&'a str>> {
     let mut asked: Vec<&str> = Vec::new();
     let mut matched = false;
     for spec in property_specs(filter) {
@@ -41,6 +45,7 @@ pub(super) fn asked<'a>(filter: &'a DataObject, type_name: &str) -> Option<Vec<&
         matched = true;
         if spec.get_flag("all") {
             let all = schema().members(type_name).iter();
+            let all = all.filter(|member| member.since <= version);
             asked.extend(all.map(|member| member.name));
         }
         asked.extend(paths(spec));

@@ -79,7 +79,7 @@ impl Collector {
 impl Filter {
     /// Refuses types, paths and, unless they shall be reported, objects that do not exist.
     pub(crate) fn check(world: &World<'_>, spec: &DataObject) -> Result<(), Fault> {
-        check_property_specs(spec)?;
+        check_property_specs(world.dialect.version, spec)?;
         let selected = Selection::of(world, spec)?;
         match selected.missing.first() {
             Some(missing) if !spec.get_flag("reportMissingObjectsInResults") => {

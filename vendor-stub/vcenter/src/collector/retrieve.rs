@@ -2,6 +2,7 @@
 
 use super::asked::{asked, check_property_specs, wanted};
 use super::select::Selection;
+use crate::schema::check_path;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::World;
@@ -61,7 +62,7 @@ pub(crate) fn contents(world: &World<'_>, args: &DataObject) -> Result<Contents,
         ..Contents::default()
     };
     for filter in &contents.filters {
-        check_property_specs(filter)?;
+        check_property_specs(world.dialect.version, filter)?;
     }
     for (position, filter) in contents.filters.iter().enumerate() {
         if world.cookie.is_none() {
@@ -75,8 +76,9 @@ pub(crate) fn contents(world: &World<'_>, args: &DataObject) -> Result<Contents,
                 return Err(Fault::not_found(missing));
             }
         }
+        let version = world.dialect.version;
         let objects = selected.objects.into_iter();
-        let objects = objects.filter(|object| asked(filter, &object.type_name).is_some());
+        let objects = objects.filter(|object| asked(version, filter, &object.type_name).is_some());
         contents
             .left
             .extend(objects.map(|object| (position, object)));
@@ -93,6 +95,8 @@ pub(crate) fn fetch(world: &World<'_>, object: &MoRef, path: &str) -> Result<Opt
     }
     let found = world.object_with(object, &wanted(&[path]))?;
     let found = found.ok_or_else(|| Fault::not_found(object))?;
+    check_path(world.dialect.version, &found.reference.type_name, path)
+        .map_err(|_| Fault::invalid_property(path))?;
     let value = found.properties.at(path);
     let value = value.map_err(|_| Fault::invalid_property(path))?;
     Ok(value.cloned())
@@ -105,7 +109,7 @@ pub(super) fn property_set(
     filter: &DataObject,
     object: &MoRef,
 ) -> Result<Option<Vec<(String, Value)>>, Fault> {
-    let Some(asked) = asked(filter, &object.type_name) else {
+    let Some(asked) = asked(world.dialect.version, filter, &object.type_name) else {
         return Ok(None);
     };
     let Some(object) = world.object_with(object, &wanted(&asked))? else {
@@ -135,7 +139,7 @@ fn anonymous(world: &World<'_>, filter: &DataObject) -> Result<Vec<DataObject>, 
         if reference.id.starts_with("session[") {
             return Err(Fault::not_found(reference));
         }
-        let asked = asked(filter, &reference.type_name).unwrap_or_default();
+        let asked = asked(world.dialect.version, filter, &reference.type_name).unwrap_or_default();
         let (open, closed): (Vec<&str>, Vec<&str>) = asked
             .into_iter()
             .partition(|path| is_anonymous(&reference.type_name, path));

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::schema::{check_path, schema};
+use crate::schema::{Version, check_path, schema};
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::World;
@@ -39,7 +39,7 @@ impl<'a> Selection<'a> {
         let starts: Vec<&DataObject> = starts.filter_map(Value::object).collect();
         let mut named = HashMap::new();
         for start in &starts {
-            collect_names(start, &mut named)?;
+            collect_names(world.dialect.version, start, &mut named)?;
         }
         let mut selection = Self {
             world,
@@ -122,6 +122,7 @@ impl<'a> Selection<'a> {
 
 /// Gathers named traversals and checks their types and paths on the way.
 fn collect_names<'a>(
+    version: Version,
     holder: &'a DataObject,
     named: &mut HashMap<&'a str, &'a DataObject>,
 ) -> Result<(), Fault> {
@@ -138,11 +139,11 @@ fn collect_names<'a>(
         if schema().named(wanted).is_none() {
             return Err(Fault::invalid_argument("specSet.objectSet.selectSet.type"));
         }
-        check_path(wanted, path).map_err(|_| Fault::invalid_property(path))?;
+        check_path(version, wanted, path).map_err(|_| Fault::invalid_property(path))?;
         if let Some(name) = step.get_text("name") {
             named.insert(name, step);
         }
-        collect_names(step, named)?;
+        collect_names(version, step, named)?;
     }
     Ok(())
 }

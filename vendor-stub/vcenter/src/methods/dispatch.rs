@@ -13,7 +13,9 @@ use crate::journal::arguments;
 use crate::schema::{Method, schema};
 use crate::server::State;
 use crate::session::{Client, Session};
-use crate::soap::{Answer, Fault, Request, answer_envelope, decode_parameters, fault_envelope};
+use crate::soap::{
+    Answer, Dialect, Fault, Request, answer_envelope, decode_parameters, fault_envelope,
+};
 use crate::value::{DataObject, MoRef};
 use crate::world::World;
 
@@ -25,6 +27,8 @@ const ANONYMOUS: &str = "System.Anonymous";
 pub(crate) struct Caller {
     /// The value of the session cookie, without quotes.
     pub(crate) cookie: Option<String>,
+    /// The header `SOAPAction`.
+    pub(crate) action: Option<String>,
     /// Address and program.
     pub(crate) client: Client,
 }
@@ -34,6 +38,8 @@ pub(crate) struct Caller {
 pub(crate) struct Outcome {
     /// HTTP status.
     pub(crate) status: u16,
+    /// The manner of answering.
+    dialect: Dialect,
     /// The envelope.
     pub(crate) body: String,
     /// The value of a new session cookie.
@@ -80,7 +86,11 @@ pub(super) struct Call<'a> {
 /// Serves one request body.
 pub(crate) fn serve(state: &State, caller: &Caller, body: &str) -> Outcome {
     let mut outcome = Outcome::default();
-    let request = match Request::parse(body) {
+    outcome.dialect = match state.dialect(caller.action.as_deref()) {
+        Ok(dialect) => dialect,
+        Err(fault) => return finish(outcome, "", Err(fault)),
+    };
+    let request = match Request::parse(body, &outcome.dialect) {
         Ok(request) => request,
         Err(fault) => {
             state.record("unreadable", json!({}), Err(&fault));
@@ -88,7 +98,7 @@ pub(crate) fn serve(state: &State, caller: &Caller, body: &str) -> Outcome {
         }
     };
     let name = request.call.name.as_str();
-    let (args, answer) = match decoded(&request) {
+    let (args, answer) = match decoded(&request, &outcome.dialect) {
         Err(fault) => (json!({}), Err(fault)),
         Ok((method, this, args)) => {
             let arguments = arguments(&this, &args);
@@ -115,7 +125,7 @@ pub(crate) fn resume(state: &State, caller: &Caller, mut outcome: Outcome) -> Ou
     let Some(mut waiting) = outcome.waiting.take() else {
         return outcome;
     };
-    let world = World::new(state, caller.cookie.as_deref());
+    let world = World::new(state, caller.cookie.as_deref(), outcome.dialect.clone());
     let answer = match waiting.wait.look(&world) {
         Ok(None) => {
             outcome.waiting = Some(waiting);
@@ -130,20 +140,23 @@ pub(crate) fn resume(state: &State, caller: &Caller, mut outcome: Outcome) -> Ou
 
 fn finish(mut outcome: Outcome, name: &str, answer: Result<Answer, Fault>) -> Outcome {
     (outcome.status, outcome.body) = match answer {
-        Ok(answer) => (200, answer_envelope(name, &answer)),
-        Err(fault) => (500, fault_envelope(&fault)),
+        Ok(answer) => (200, answer_envelope(name, &answer, &outcome.dialect)),
+        Err(fault) => (500, fault_envelope(&fault, &outcome.dialect)),
     };
     outcome
 }
 
-fn decoded(request: &Request) -> Result<(&'static Method, MoRef, DataObject), Fault> {
+fn decoded(
+    request: &Request,
+    dialect: &Dialect,
+) -> Result<(&'static Method, MoRef, DataObject), Fault> {
     let call = &request.call;
     let this = request.receiver()?;
     let method = schema()
         .method(&call.name)
-        .filter(|_| call.namespace == VIM25)
+        .filter(|method| call.namespace == VIM25 && method.since <= dialect.version)
         .ok_or_else(|| Fault::method_not_found(&this, &call.name))?;
-    let args = decode_parameters(call, method)?;
+    let args = decode_parameters(call, method, dialect)?;
     Ok((method, this, args))
 }
 
@@ -170,7 +183,7 @@ fn checked(
     {
         return Err(Fault::ordered(type_name, fault.message.clone(), this));
     }
-    let world = World::new(state, cookie);
+    let world = World::new(state, cookie, outcome.dialect.clone());
     if method.privilege != ANONYMOUS && cookie.is_none() {
         return Err(Fault::not_authenticated(this, method.privilege));
     }
@@ -212,7 +225,25 @@ fn fails_at_once(method: &Method, type_name: &str) -> bool {
     !(method.name.ends_with("_Task") && in_task)
 }
 
+/// Methods that an ESXi host does not have, and how it says so.
+const NOT_ON_A_HOST: [(&str, &str); 7] = [
+    ("SessionIsActive", "NotImplemented"),
+    ("AcquireCloneTicket", "NotImplemented"),
+    ("CloneSession", "NotImplemented"),
+    ("DisableMethods", "MethodNotFound"),
+    ("EnableMethods", "MethodNotFound"),
+    ("RelocateVM_Task", "NotSupported"),
+    ("MigrateVM_Task", "NotSupported"),
+];
+
 fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
+    let missing = NOT_ON_A_HOST.iter().find(|(name, _)| *name == method);
+    if let Some((_, fault)) = missing.filter(|_| call.world.dialect.bare_host) {
+        return Err(match *fault {
+            "MethodNotFound" => Fault::method_not_found(call.this, method),
+            other => Fault::new(other, "The operation is not supported on the object."),
+        });
+    }
     match method {
         "RetrieveServiceContent" => service::content(call),
         "CurrentTime" => Ok(service::current_time()),

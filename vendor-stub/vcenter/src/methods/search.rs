@@ -77,6 +77,9 @@ pub(super) fn by_uuid(call: &Call<'_>) -> Result<Vec<MoRef>, Fault> {
         return by_property(call, "hardware.systemInfo.uuid", fits);
     }
     check_datacenter(call)?;
+    if instance && call.world.dialect.bare_host {
+        return Ok(Vec::new()); // Instance UUIDs are a matter of vCenter.
+    }
     let vms = call.world.vms()?.iter();
     let found = vms.filter(|vm| {
         fits(if instance {

@@ -102,12 +102,16 @@ pub(crate) fn content(site: &Site) -> DataObject {
         .part("about", about(site));
     MANAGERS
         .iter()
+        .filter(|(member, ..)| !(site.bare_host && *member == "extensionManager"))
         .fold(content, |content, (member, type_name, id)| {
             content.with(member, Value::reference(type_name, *id))
         })
 }
 
 fn about(site: &Site) -> DataObject {
+    if site.bare_host {
+        return host_product(site);
+    }
     let name = "VMware vCenter Server";
     DataObject::new("AboutInfo")
         .text("name", name)

@@ -1,5 +1,6 @@
 //! Property paths such as `config.hardware.device[2000].backing`.
 
+use super::Version;
 use super::types::{Presence, TypeRef, schema};
 
 /// One step of a path.
@@ -42,8 +43,9 @@ pub(crate) fn split_path(path: &str) -> Result<Vec<PathStep<'_>>, PathError> {
 }
 
 /// Checks a path against the schema, without an object. Members of derived types
-/// count, since what an element really is shows only in the object.
-pub(crate) fn check_path(type_name: &str, path: &str) -> Result<(), PathError> {
+/// count, since what an element really is shows only in the object. Members newer than
+/// `version` do not.
+pub(crate) fn check_path(version: Version, type_name: &str, path: &str) -> Result<(), PathError> {
     let steps = split_path(path)?;
     let mut declared = TypeRef::Named(schema().intern(type_name).ok_or(PathError)?);
     for (index, step) in steps.iter().enumerate() {
@@ -61,6 +63,7 @@ pub(crate) fn check_path(type_name: &str, path: &str) -> Result<(), PathError> {
                 .derived(name)
                 .find_map(|name| schema().member(name, step.name))
         };
+        let member = member.filter(|member| member.since <= version);
         let member = member.ok_or(PathError)?;
         let list = member.presence == Presence::List;
         if step.key.is_some() && !list {
@@ -78,6 +81,18 @@ pub(crate) fn check_path(type_name: &str, path: &str) -> Result<(), PathError> {
 mod tests {
     use super::*;
 
+    fn newest() -> Version {
+        Version::parse("8.0.3.0").unwrap()
+    }
+
+    #[test]
+    fn a_path_through_a_newer_member_does_not_exist() {
+        let path = "config.hardware.device[2000].capacityInBytes";
+        let at = |version| check_path(Version::parse(version).unwrap(), "VirtualMachine", path);
+        assert_eq!(at("5.1"), Err(PathError));
+        assert_eq!(at("5.5"), Ok(()));
+    }
+
     #[test]
     fn paths_that_exist() {
         for path in [
@@ -91,9 +106,16 @@ mod tests {
             "config.keyId.keyId",
             "runtime.host",
         ] {
-            assert_eq!(check_path("VirtualMachine", path), Ok(()), "{path}");
+            assert_eq!(
+                check_path(newest(), "VirtualMachine", path),
+                Ok(()),
+                "{path}"
+            );
         }
-        assert_eq!(check_path("ComputeResource", "resourcePool"), Ok(()));
+        assert_eq!(
+            check_path(newest(), "ComputeResource", "resourcePool"),
+            Ok(())
+        );
     }
 
     #[test]
@@ -107,7 +129,11 @@ mod tests {
             "config..name",
             "config.hardware.device[2000",
         ] {
-            assert_eq!(check_path("VirtualMachine", path), Err(PathError), "{path}");
+            assert_eq!(
+                check_path(newest(), "VirtualMachine", path),
+                Err(PathError),
+                "{path}"
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::Version;
 use super::types::{Kind, Member, Method, Presence, Schema, Type, TypeRef};
 
 /// A line of the table that cannot be read.
@@ -18,6 +19,7 @@ struct Block {
     keyword: &'static str,
     name: &'static str,
     rest: Vec<&'static str>,
+    since: Version,
     members: Vec<Member>,
 }
 
@@ -57,7 +59,14 @@ fn blocks(text: &'static str) -> Result<Vec<Block>, TableError> {
         let mut words = line.split_whitespace();
         let first = words.next().ok_or(problem("empty line"))?;
         let second = words.next().ok_or(problem("one word only"))?;
-        let rest: Vec<_> = words.collect();
+        let mut rest: Vec<_> = words.collect();
+        let since = match rest.last().and_then(|word| word.strip_prefix('+')) {
+            None => Version::default(),
+            Some(version) => {
+                rest.pop();
+                Version::parse(version).ok_or(problem("no version"))?
+            }
+        };
         if line.starts_with(' ') {
             let block = blocks.last_mut().ok_or(problem("member without type"))?;
             let presence = match rest.as_slice() {
@@ -70,12 +79,14 @@ fn blocks(text: &'static str) -> Result<Vec<Block>, TableError> {
                 name: first,
                 declared: type_ref(second),
                 presence,
+                since,
             });
         } else {
             blocks.push(Block {
                 keyword: first,
                 name: second,
                 rest,
+                since,
                 members: Vec::new(),
             });
         }
@@ -103,6 +114,7 @@ fn method(block: &Block) -> Result<Method, TableError> {
         name: block.name,
         receiver,
         privilege,
+        since: block.since,
         parameters: block.members.clone(),
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::table;
+use super::{Version, table};
 
 /// What a member or a value is declared as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +51,8 @@ pub(crate) struct Member {
     pub(crate) declared: TypeRef,
     /// How often it occurs.
     pub(crate) presence: Presence,
+    /// Since which version it is there.
+    pub(crate) since: Version,
 }
 
 /// The kinds of named types.
@@ -83,6 +85,8 @@ pub(crate) struct Method {
     pub(crate) receiver: &'static str,
     /// What it needs on the receiver; `System.Anonymous` needs no login.
     pub(crate) privilege: &'static str,
+    /// Since which version it is there.
+    pub(crate) since: Version,
     /// Parameters in order, without `_this`.
     pub(crate) parameters: Vec<Member>,
 }

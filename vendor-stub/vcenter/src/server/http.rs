@@ -94,7 +94,9 @@ fn caller(peer: SocketAddr, headers: &HeaderMap) -> Caller {
     let agent = headers
         .get(USER_AGENT)
         .and_then(|agent| agent.to_str().ok());
+    let action = headers.get("SOAPAction");
     Caller {
+        action: action.and_then(|action| Some(action.to_str().ok()?.to_owned())),
         cookie: cookie::from_headers(headers),
         client: Client {
             ip_address: peer.ip().to_string(),

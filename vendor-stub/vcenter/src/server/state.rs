@@ -8,8 +8,9 @@ use serde_json::{Value as Json, json};
 use crate::Options;
 use crate::changes::Changes;
 use crate::clock::Clock;
+use crate::schema::Version;
 use crate::session::Sessions;
-use crate::soap::Fault;
+use crate::soap::{Dialect, Fault};
 use crate::task::Tasks;
 use crate::world::lab_fault;
 
@@ -65,6 +66,16 @@ impl State {
         };
         self.publish_session(cookie, &login);
         true
+    }
+
+    /// The manner of answering a request with that `SOAPAction`.
+    pub(crate) fn dialect(&self, action: Option<&str>) -> Result<Dialect, Fault> {
+        let site = self.catalog.site().map_err(|error| lab_fault(&error))?;
+        Ok(Dialect {
+            version: Version::asked(action, &site.api_version),
+            bare_host: self.options.bare_host || site.bare_host,
+            form: self.options.form.clone(),
+        })
     }
 
     /// What tells waiting calls that something changed in this process.

@@ -83,6 +83,16 @@ impl Element {
         }
     }
 
+    /// Changes the ids of all references inside, the element itself among them.
+    pub(crate) fn map_references(&mut self, map: &impl Fn(&str) -> String) {
+        if self.reference_type.is_some() {
+            self.text = map(self.text.trim());
+        }
+        for child in &mut self.children {
+            child.map_references(map);
+        }
+    }
+
     fn from_start(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Self, ElementError> {
         let resolver = reader.resolver();
         let (namespace, name) = resolver.resolve_element(start.name());

@@ -1,6 +1,7 @@
 //! Takes the call out of an envelope and decodes its parameters in declared order.
 
-use super::{Element, ElementError, Fault};
+use super::ids::in_lab;
+use super::{Dialect, Element, ElementError, Fault};
 use crate::schema::{Kind, Member, Method, Presence, TypeRef, schema};
 use crate::value::{DataObject, MoRef, Value};
 
@@ -14,8 +15,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Parses an envelope.
-    pub(crate) fn parse(body: &str) -> Result<Self, Fault> {
+    /// Parses an envelope. Ids of a host become those of the lab.
+    pub(crate) fn parse(body: &str, dialect: &Dialect) -> Result<Self, Fault> {
         let envelope = Element::parse(body).map_err(|error| match error {
             ElementError::Syntax(_) => Fault::invalid_request(format!("XML document is {error}")),
             _ => Fault::invalid_request(error.to_string()),
@@ -30,7 +31,12 @@ impl Request {
             .ok_or_else(|| Fault::invalid_request("Element Body expected"))?;
         let mut calls = body.children.into_iter();
         match (calls.next(), calls.next()) {
-            (Some(call), None) => Ok(Self { call }),
+            (Some(mut call), None) => {
+                if dialect.bare_host {
+                    call.map_references(&|id| in_lab(id).into_owned());
+                }
+                Ok(Self { call })
+            }
             _ => Err(Fault::invalid_request("One method expected in Body")),
         }
     }
@@ -48,10 +54,14 @@ impl Request {
 
 /// Decodes the parameters behind `_this`. Out of order, unknown or missing elements are
 /// refused in the words of the real server, which names the parameter it waited for.
-pub(crate) fn decode_parameters(call: &Element, method: &Method) -> Result<DataObject, Fault> {
+pub(crate) fn decode_parameters(
+    call: &Element,
+    method: &Method,
+    dialect: &Dialect,
+) -> Result<DataObject, Fault> {
     let children = call.children.get(1..).unwrap_or_default();
     let owner = format!("method {}", method.name);
-    decode_members(method.name, children, &method.parameters, &owner)
+    decode_members(method.name, children, &method.parameters, &owner, dialect)
 }
 
 fn decode_members(
@@ -59,10 +69,11 @@ fn decode_members(
     children: &[Element],
     members: &[Member],
     owner: &str,
+    dialect: &Dialect,
 ) -> Result<DataObject, Fault> {
     let mut object = DataObject::new(type_name);
     let mut rest = children;
-    for member in members {
+    for member in members.iter().filter(|member| dialect.has(member)) {
         let found = rest
             .iter()
             .take_while(|child| child.name == member.name)
@@ -76,13 +87,13 @@ fn decode_members(
             (Presence::List, _) => {
                 let items = mine
                     .iter()
-                    .map(|child| decode(child, member.declared))
+                    .map(|child| decode(child, member.declared, dialect))
                     .collect::<Result<Vec<_>, _>>()?;
                 if !items.is_empty() {
                     object.set(member.name, Value::Array(member.declared, items));
                 }
             }
-            (_, [child, ..]) => object.set(member.name, decode(child, member.declared)?),
+            (_, [child, ..]) => object.set(member.name, decode(child, member.declared, dialect)?),
             (Presence::Optional, []) => {}
             (Presence::Required, []) => {
                 return Err(Fault::invalid_request(format!(
@@ -102,12 +113,12 @@ fn decode_members(
     }
 }
 
-fn decode(element: &Element, declared: TypeRef) -> Result<Value, Fault> {
+fn decode(element: &Element, declared: TypeRef, dialect: &Dialect) -> Result<Value, Fault> {
     match declared {
         TypeRef::Any | TypeRef::Opaque => Ok(Value::Opaque),
         TypeRef::Simple(name) => simple(element, name),
         TypeRef::Reference(_) => Ok(Value::Reference(reference(element, &element.name)?)),
-        TypeRef::Named(name) => object(element, name),
+        TypeRef::Named(name) => object(element, name, dialect),
     }
 }
 
@@ -139,7 +150,7 @@ fn reference(element: &Element, name: &str) -> Result<MoRef, Fault> {
     }
 }
 
-fn object(element: &Element, declared: &'static str) -> Result<Value, Fault> {
+fn object(element: &Element, declared: &'static str, dialect: &Dialect) -> Result<Value, Fault> {
     let wrong = |problem: &str| {
         Fault::invalid_request(format!("{problem} for {} in {declared}", element.name))
     };
@@ -156,7 +167,7 @@ fn object(element: &Element, declared: &'static str) -> Result<Value, Fault> {
         Some(Kind::Data) => {
             let owner = format!("data object {name}");
             let members = schema().members(name);
-            decode_members(name, &element.children, members, &owner).map(Value::Object)
+            decode_members(name, &element.children, members, &owner, dialect).map(Value::Object)
         }
         _ => Err(wrong("Concrete type missing")),
     }
@@ -165,12 +176,17 @@ fn object(element: &Element, declared: &'static str) -> Result<Value, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::Version;
 
     fn decoded(text: &str) -> Result<DataObject, Fault> {
-        let request = Request::parse(text)?;
+        let dialect = Dialect {
+            version: Version::parse("8.0.2.0").unwrap(),
+            ..Dialect::default()
+        };
+        let request = Request::parse(text, &dialect)?;
         request.receiver()?;
         let method = schema().method(&request.call.name).unwrap();
-        decode_parameters(&request.call, method)
+        decode_parameters(&request.call, method, &dialect)
     }
 
     fn query(parameters: &str) -> Result<DataObject, Fault> {

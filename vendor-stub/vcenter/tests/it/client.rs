@@ -42,6 +42,10 @@ pub(crate) struct Client {
     config: Arc<ClientConfig>,
     pub(crate) cookie: Option<String>,
     pub(crate) session_key: String,
+    /// The version of the API in `SOAPAction`.
+    pub(crate) version: String,
+    /// Id of the property collector.
+    pub(crate) collector: String,
 }
 
 impl Client {
@@ -61,6 +65,8 @@ impl Client {
             config: Arc::new(config),
             cookie: None,
             session_key: String::new(),
+            version: "8.0.2.0".to_owned(),
+            collector: "propertyCollector".to_owned(),
         }
     }
 
@@ -71,6 +77,8 @@ impl Client {
             config: Arc::clone(&self.config),
             cookie: self.cookie.clone(),
             session_key: self.session_key.clone(),
+            version: self.version.clone(),
+            collector: self.collector.clone(),
         }
     }
 
@@ -120,8 +128,9 @@ impl Client {
             None => String::new(),
         };
         let headers = format!(
-            "Content-Type: text/xml; charset=utf-8\r\nSOAPAction: \"urn:vim25/8.0.2.0\"\r\n\
-             User-Agent: vcenter-stub test\r\n{cookie}{more_headers}"
+            "Content-Type: text/xml; charset=utf-8\r\nSOAPAction: \"urn:vim25/{}\"\r\n\
+             User-Agent: vcenter-stub test\r\n{cookie}{more_headers}",
+            self.version
         );
         let answer = self.http("POST", "/sdk", &headers, envelope);
         if let Some(line) = answer.header("Set-Cookie") {
@@ -162,8 +171,17 @@ impl Client {
     }
 
     pub(crate) fn login(&mut self, user: &str, password: &str) -> Result<String, Fault> {
+        self.login_at("SessionManager", user, password)
+    }
+
+    /// Logs in at an ESXi host.
+    pub(crate) fn host_login(&mut self, user: &str, password: &str) -> Result<String, Fault> {
+        self.login_at("ha-sessionmgr", user, password)
+    }
+
+    fn login_at(&mut self, manager: &str, user: &str, password: &str) -> Result<String, Fault> {
         let args = format!("<userName>{user}</userName><password>{password}</password>");
-        let answer = self.call("Login", ("SessionManager", "SessionManager"), &args)?;
+        let answer = self.call("Login", ("SessionManager", manager), &args)?;
         between(&answer, "<key>", "</key>").clone_into(&mut self.session_key);
         Ok(answer)
     }
@@ -172,9 +190,10 @@ impl Client {
     pub(crate) fn read(&mut self, object: (&str, &str), paths: &[&str]) -> Result<String, Fault> {
         let (type_name, id) = object;
         let paths = paths.join("</pathSet><pathSet>");
+        let collector = self.collector.clone();
         self.call(
             "RetrievePropertiesEx",
-            ("PropertyCollector", "propertyCollector"),
+            ("PropertyCollector", &collector),
             &format!(
                 "<specSet><propSet><type>{type_name}</type><all>false</all><pathSet>{paths}</pathSet></propSet>\
                  <objectSet><obj type=\"{type_name}\">{id}</obj><skip>false</skip></objectSet>\

@@ -9,6 +9,7 @@
 mod bad_input;
 mod client;
 mod cycle;
+mod dialects;
 mod faults;
 mod finding;
 mod inventory;

@@ -25,6 +25,14 @@ impl Rig {
     }
 
     pub(crate) fn with(names: &[&str], spec: SiteSpec, page_limit: usize) -> Self {
+        Self::with_options(names, spec, |options| options.page_limit = page_limit)
+    }
+
+    pub(crate) fn with_options(
+        names: &[&str],
+        spec: SiteSpec,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let lab = Lab::create(&folder.path().join("lab"), spec).unwrap();
         let disk = |capacity_bytes| DiskSpec {
@@ -42,7 +50,7 @@ impl Rig {
         }
         let mut options = Options::default();
         options.task_duration_ms = 8;
-        options.page_limit = page_limit;
+        change(&mut options);
         let vcenter = VCenter::start(lab.clone(), options).unwrap();
         Self {
             lab,

@@ -1,0 +1,23 @@
+//! How one request is read and answered: for which version of the API, as which product,
+//! and in which of the forms that servers use.
+
+use crate::Form;
+use crate::schema::{Member, Version};
+
+/// The manner of one exchange.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dialect {
+    /// What is newer than this is neither told nor understood.
+    pub(crate) version: Version,
+    /// Whether ids are those of an ESXi host.
+    pub(crate) bare_host: bool,
+    /// The form of answers.
+    pub(crate) form: Form,
+}
+
+impl Dialect {
+    /// Whether a member is there in this version.
+    pub(crate) fn has(&self, member: &Member) -> bool {
+        member.since <= self.version
+    }
+}
