@@ -1,6 +1,11 @@
 //! The time in which vCenter keeps a VM's disks where they are.
 
-use std::{ffi::CString, sync::Arc};
+use std::{
+    ffi::{CStr, CString},
+    sync::Arc,
+};
+
+use vddk_sys::Symbols;
 
 use crate::{
     ConnectOptions, ConnectParams, Connection, Error, Library, control::check,
@@ -9,6 +14,8 @@ use crate::{
 
 /// VixDiskLib takes no longer identity (VDDK API reference, 1.5).
 const IDENTITY_BYTES: usize = 50;
+
+const END_ACCESS: &str = "VixDiskLib_EndAccess";
 
 /// `PrepareForAccess` was called; `EndAccess` follows when this is closed or dropped.
 ///
@@ -52,8 +59,14 @@ impl Access {
                     Some(&vm_there),
                     None,
                     result,
-                )
-            })??;
+                )?;
+                Ok::<_, Error>(Prepared {
+                    needed: Some((raw_there, identity_there)),
+                    vm: vm_there,
+                    symbols,
+                })
+            })??
+            .keep();
         Ok(Self {
             inner: Arc::new(AccessInner {
                 library,
@@ -71,8 +84,11 @@ impl Access {
         identity: &str,
     ) -> Result<(), Error> {
         let (vm, identity) = checked(params, identity)?;
-        let raw = RawParams::remote(library.inner.control.loaded(), params)?;
-        end_access(&library.inner, raw, identity, vm)
+        let control = &library.inner.control;
+        let raw = RawParams::remote(control.loaded(), params)?;
+        control.run(END_ACCESS, move |symbols| {
+            end_access(symbols, &raw, &identity, &vm)
+        })?
     }
 
     /// Connects to the server (`VixDiskLib_ConnectEx`).
@@ -94,7 +110,8 @@ impl Access {
     /// Allows the VM to be moved again (`VixDiskLib_EndAccess`).
     ///
     /// # Errors
-    /// [`Error::Argument`] while a connection made from this is open, [`Error::Call`].
+    /// [`Error::Argument`] while a connection made from this is open; [`Error::Call`];
+    /// [`Error::Stuck`] while another call hangs: it is ended as soon as the library answers.
     #[doc(alias = "VixDiskLib_EndAccess")]
     pub fn close(self) -> Result<(), Error> {
         match Arc::try_unwrap(self.inner) {
@@ -111,12 +128,11 @@ impl AccessInner {
         if !std::mem::take(&mut self.open) {
             return Ok(());
         }
-        end_access(
-            &self.library,
-            Arc::clone(&self.raw),
-            self.identity.clone(),
-            self.vm.clone(),
-        )
+        let (raw, identity) = (Arc::clone(&self.raw), self.identity.clone());
+        let vm = self.vm.clone();
+        self.library.control.undo(END_ACCESS, move |symbols| {
+            end_access(symbols, &raw, &identity, &vm)
+        })
     }
 }
 
@@ -128,19 +144,35 @@ impl Drop for AccessInner {
     }
 }
 
-fn end_access(
-    library: &LibraryInner,
-    raw: Arc<RawParams>,
-    identity: CString,
+/// Runs on the control thread.
+fn end_access(symbols: &Symbols, raw: &RawParams, identity: &CStr, vm: &str) -> Result<(), Error> {
+    // SAFETY: parameters and identity live through the call.
+    let result = unsafe { symbols.VixDiskLib_EndAccess(raw.as_ptr(), identity.as_ptr()) }?;
+    check(symbols, END_ACCESS, Some(vm), None, result)
+}
+
+/// An access on its way to its owner. One that does not arrive is ended, on the control thread.
+struct Prepared {
+    /// What ending it needs; `None` once it has arrived.
+    needed: Option<(Arc<RawParams>, CString)>,
     vm: String,
-) -> Result<(), Error> {
-    library
-        .control
-        .run("VixDiskLib_EndAccess", move |symbols| {
-            // SAFETY: parameters and identity live through the call.
-            let result = unsafe { symbols.VixDiskLib_EndAccess(raw.as_ptr(), identity.as_ptr()) }?;
-            check(symbols, "VixDiskLib_EndAccess", Some(&vm), None, result)
-        })?
+    symbols: &'static Symbols,
+}
+
+impl Prepared {
+    fn keep(mut self) {
+        self.needed = None;
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some((raw, identity)) = self.needed.take()
+            && let Err(error) = end_access(self.symbols, &raw, &identity, &self.vm)
+        {
+            tracing::warn!(%error, "a late access was not ended");
+        }
+    }
 }
 
 fn checked(params: &ConnectParams, identity: &str) -> Result<(String, CString), Error> {

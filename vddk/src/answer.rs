@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::contained::contained;
+
 /// Makes both ends.
 pub(crate) fn answer<T>() -> (Giver<T>, Taker<T>) {
     let cell = Arc::new(Cell {
@@ -53,7 +55,8 @@ impl<T> Cell<T> {
         };
         self.changed.notify_all();
         if let Some(waker) = waker {
-            waker.wake();
+            // The task's own code: a panic of it is no matter of ours, nor of the other answers.
+            contained(|| waker.wake());
         }
         None
     }
@@ -101,11 +104,6 @@ pub(crate) struct Taker<T>(Arc<Cell<T>>);
 impl<T> Taker<T> {
     /// Waits, at most for `limit`.
     pub(crate) fn wait(self, limit: Option<Duration>) -> Waited<T> {
-        self.wait_or(limit, || {})
-    }
-
-    /// As [`Taker::wait`]; runs `too_late` when the limit passed, before the giver can know.
-    pub(crate) fn wait_or(self, limit: Option<Duration>, too_late: impl FnOnce()) -> Waited<T> {
         let until = limit.and_then(|limit| Instant::now().checked_add(limit));
         let mut state = self.0.lock();
         loop {
@@ -125,7 +123,6 @@ impl<T> Taker<T> {
                 match wait(state) {
                     Ok(woken) => state = woken.unwrap_or_else(PoisonError::into_inner),
                     Err(mut state) => {
-                        too_late();
                         *state = State::Unwanted;
                         return Waited::TooLate;
                     }

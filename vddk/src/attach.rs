@@ -4,7 +4,7 @@ use vddk_sys::VixDiskLibHandleStruct;
 
 use crate::{
     Disk, Error, WritableDisk,
-    control::{Raw, check},
+    control::{NoAnswer, Raw, check},
     info,
     shared::Shared,
 };
@@ -69,8 +69,8 @@ impl Disk {
                 Ok(self)
             }
             // Not attached: the parent is closed as any disk.
-            Ok(Err(error)) => Err(error),
-            Err(error) => {
+            Ok(Err(error)) | Err(NoAnswer::NotMade(error)) => Err(error),
+            Err(NoAnswer::Begun(error)) => {
                 // Whether it is or will be attached nobody knows.
                 parent.belongs_to_another();
                 Err(error)

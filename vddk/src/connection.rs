@@ -150,7 +150,11 @@ impl Connection {
                     None,
                     result,
                 )?;
-                Ok::<_, Error>(Connected(Some(Raw(raw)), symbols))
+                Ok::<_, Error>(Connected {
+                    raw: Some(Raw(raw)),
+                    symbols,
+                    _params: params_there,
+                })
             })??;
         let raw = raw.keep();
         Ok(Self {
@@ -253,12 +257,13 @@ impl Connection {
     /// [`Error::MissingFunction`], [`Error::Call`].
     #[doc(alias = "VixDiskLib_GetConnectParams")]
     pub fn params(&self) -> Result<SeenParams, Error> {
-        let inner = Arc::clone(&self.inner);
+        let (raw, server) = (self.inner.raw, self.inner.params.server().to_owned());
         self.inner
             .library
             .control
             .run("VixDiskLib_GetConnectParams", move |symbols| {
-                seen_params(symbols, inner.raw.0, inner.params.server())
+                let raw = raw;
+                seen_params(symbols, raw.0, &server)
             })?
     }
 
@@ -270,8 +275,9 @@ impl Connection {
     /// Logs out (`VixDiskLib_Disconnect`).
     ///
     /// # Errors
-    /// [`Error::Argument`] while a disk is open, [`Error::Call`], or [`Error::Poisoned`] with the
-    /// server's name when a disk of it was given up: it is then left connected.
+    /// [`Error::Argument`] while a disk is open; [`Error::Call`]; [`Error::Poisoned`] with the
+    /// server's name when a disk of it was given up: it is then left connected; [`Error::Stuck`]
+    /// while another call hangs: it is logged out as soon as the library answers.
     #[doc(alias = "VixDiskLib_Disconnect")]
     pub fn close(self) -> Result<(), Error> {
         match Arc::try_unwrap(self.inner) {
@@ -336,10 +342,11 @@ impl ConnectionInner {
         let (raw, params) = (self.raw, Arc::clone(&self.params));
         self.library
             .control
-            .run("VixDiskLib_Disconnect", move |symbols| {
+            .undo("VixDiskLib_Disconnect", move |symbols| {
                 let raw = raw;
                 // SAFETY: the connection came from ConnectEx, every disk of it is closed (each held an
-                // Arc of this value), and it is disconnected once.
+                // Arc of this value until it had queued its own end, and jobs keep their order), and
+                // it is disconnected once.
                 let result = unsafe { symbols.VixDiskLib_Disconnect(raw.0) };
                 check(
                     symbols,
@@ -348,7 +355,7 @@ impl ConnectionInner {
                     None,
                     result,
                 )
-            })?
+            })
     }
 }
 
@@ -382,24 +389,27 @@ fn c_text(what: &str, text: &str) -> Result<CString, Error> {
     })
 }
 
-/// A connection on its way to its owner. One that does not arrive is ended, on the control thread.
-struct Connected(
-    Option<Raw<VixDiskLibConnectParam>>,
-    &'static vddk_sys::Symbols,
-);
+/// A connection on its way to its owner. One that does not arrive is ended, on the control thread and
+/// before its parameters go.
+struct Connected {
+    raw: Option<Raw<VixDiskLibConnectParam>>,
+    symbols: &'static vddk_sys::Symbols,
+    /// Kept until the connection has ended (VDDK API reference, 1.4).
+    _params: Arc<RawParams>,
+}
 
 impl Connected {
     fn keep(mut self) -> Raw<VixDiskLibConnectParam> {
-        self.0.take().unwrap_or(Raw(std::ptr::null_mut()))
+        self.raw.take().unwrap_or(Raw(std::ptr::null_mut()))
     }
 }
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        if let Some(raw) = self.0.take() {
+        if let Some(raw) = self.raw.take() {
             // SAFETY: `ConnectEx` gave the connection, nobody else knows it, and it is ended once.
             // A value that is not taken is dropped where it was made: on the control thread.
-            unsafe { self.1.VixDiskLib_Disconnect(raw.0) };
+            unsafe { self.symbols.VixDiskLib_Disconnect(raw.0) };
         }
     }
 }

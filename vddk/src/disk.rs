@@ -63,16 +63,12 @@ impl Disk {
         let major = connection.library.control.loaded().major();
         let flags = options.flags(wanted.write);
         let name = wanted.name.to_owned();
-        let connection_there = Arc::clone(connection);
-        let (opened, info, transport) =
-            connection
-                .library
-                .control
-                .run("VixDiskLib_Open", move |symbols| {
-                    // Kept until the call has returned, however late: it is not disconnected before.
-                    let _connection = connection_there;
-                    open_handle(symbols, raw, c_path.as_deref(), flags, &name, major)
-                })??;
+        let (opened, info, transport) = connection
+            .library
+            .control
+            .run("VixDiskLib_Open", move |symbols| {
+                open_handle(symbols, raw, c_path.as_deref(), flags, &name, major)
+            })??;
         pace.keep_alive = match options.keep_alive {
             KeepAlive::After(idle) => Some(idle),
             KeepAlive::Automatic if transport.is_network() => {
@@ -196,7 +192,8 @@ impl Disk {
     /// Waits for what is in flight and closes the disk (`VixDiskLib_Wait`, `VixDiskLib_Close`).
     ///
     /// # Errors
-    /// [`Error::Call`], or [`Error::Poisoned`] when the disk was given up: it is then not closed.
+    /// [`Error::Call`]; [`Error::Poisoned`] when the disk was given up: it is then not closed;
+    /// [`Error::Stuck`] while another call hangs: it is closed as soon as the library answers.
     #[doc(alias = "VixDiskLib_Close")]
     pub fn close(mut self) -> Result<(), Error> {
         self.close_inner()
@@ -253,10 +250,6 @@ impl Disk {
             return Err(self.shared.error(Failure::Poisoned));
         }
         let closed = close_handle(&self.shared, self.handle);
-        if let Err(Error::Stuck { .. }) = closed {
-            // The handle stays open, so its connection must not be ended over it.
-            self.shared.connection().abandon();
-        }
         drained.and(closed)
     }
 }
@@ -276,13 +269,14 @@ fn close_handle(shared: &Shared, handle: Raw<VixDiskLibHandleStruct>) -> Result<
         .connection()
         .library
         .control
-        .run("VixDiskLib_Close", move |symbols| {
+        .undo("VixDiskLib_Close", move |symbols| {
             let handle = handle;
             // SAFETY: the handle is open, no other thread uses it, and it is closed once: by the one
-            // place that takes the worker, or by the failing constructor.
+            // place that takes the worker, or by the failing constructor. Its connection is ended
+            // by a later job.
             let result = unsafe { symbols.VixDiskLib_Close(handle.0) };
             check(symbols, "VixDiskLib_Close", Some(&path), None, result)
-        })?
+        })
 }
 
 /// What is left of a disk without its worker. It is closed when dropped.
@@ -337,7 +331,8 @@ impl Drop for Opened {
     }
 }
 
-/// Opens a disk and asks for its facts. Runs on the control thread.
+/// Opens a disk and asks for its facts. Runs on the control thread, which ends the connection in a
+/// later job of its own.
 fn open_handle(
     symbols: &'static Symbols,
     connection: Raw<VixDiskLibConnectParam>,
@@ -349,8 +344,9 @@ fn open_handle(
     let since = callback::mark();
     let mut handle = std::ptr::null_mut();
     let path = path.map_or(std::ptr::null(), CStr::as_ptr);
-    // SAFETY: the connection is open, for the caller holds it; the path is NULL or lives through
-    // the call; the library stores a handle, or nothing, in `handle`.
+    // SAFETY: the connection is open, for its owner lent it when this job was queued, and it ends in
+    // a later one; the path is NULL or lives through the call; the library stores a handle, or
+    // nothing, in `handle`.
     let result = unsafe { symbols.VixDiskLib_Open(connection.0, path, flags, &raw mut handle) };
     check(symbols, "VixDiskLib_Open", Some(name), Some(since), result)?;
     let opened = Opened(Some(Raw(handle)), symbols);

@@ -105,7 +105,9 @@ pub enum Error {
         object: String,
     },
     /// A call did not return within the limit. As long as it does not, no other call that opens,
-    /// closes or connects can be made; each says so with this error and is not made.
+    /// closes or connects can be made; each says so with this error. What would open, connect or ask
+    /// is not made. What closes, disconnects or ends is made as soon as the library answers, in the
+    /// order in which it was asked for.
     #[error("{function} does not return")]
     Stuck {
         /// The function that hangs.

@@ -1,11 +1,14 @@
 //! A disk's handle at rest, for the calls that the control thread makes with it.
 
-use std::sync::Arc;
-
 use vddk_sys::{Symbols, VixDiskLibHandleStruct};
 
 use crate::{
-    Error, Progress, control::Raw, progress::Report, request::Failure, shared::Shared, worker::Held,
+    Error, Progress,
+    control::{NoAnswer, Raw},
+    progress::Report,
+    request::Failure,
+    shared::Shared,
+    worker::Held,
 };
 
 /// The handle of an open disk with nothing in flight.
@@ -20,25 +23,22 @@ pub(crate) struct Idle<'a> {
 }
 
 impl Idle<'_> {
-    /// Runs `call` on the control thread with the handle and the disk's path, and waits for it, for
-    /// the limit of a call at most. The disk is given up when `call` does not return.
+    /// Runs `call` on the control thread with the handle and the disk's path, and waits for it, while
+    /// it runs for the limit of a call at most. The disk is given up when `call` was begun and does
+    /// not return.
     ///
     /// `function` is what it calls.
     pub(crate) fn run<R: Send + 'static>(
         &self,
         function: &'static str,
         call: impl FnOnce(&'static Symbols, Raw<VixDiskLibHandleStruct>, &str) -> R + Send + 'static,
-    ) -> Result<R, Error> {
+    ) -> Result<R, NoAnswer> {
         let (handle, path) = (self.handle, self.shared.path.clone());
-        // The job holds the second one as long as it may still run.
-        let using = Arc::new(());
-        let using_there = Arc::clone(&using);
-        let done = self.shared.control().run(function, move |symbols| {
-            let made = call(symbols, handle, &path);
-            drop(using_there);
-            made
-        });
-        if matches!(done, Err(Error::Stuck { .. })) && Arc::strong_count(&using) > 1 {
+        let done = self
+            .shared
+            .control()
+            .run(function, move |symbols| call(symbols, handle, &path));
+        if let Err(NoAnswer::Begun(_)) = done {
             self.give_up();
         }
         done

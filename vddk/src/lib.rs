@@ -81,6 +81,7 @@ mod clone;
 mod code;
 mod config;
 mod connection;
+mod contained;
 mod control;
 mod create;
 mod disk;

@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use vddk_sys::{Report, Symbol};
+use vddk_sys::{Report, Symbol, Symbols};
 
 use crate::{
     Access, ConnectOptions, ConnectParams, Connection, Error, TransportMode, TransportPolicy,
     callback,
     config::{Config, ConfigSource, Prepared},
-    control::{Control, check},
+    control::{Control, NoAnswer, check},
     info,
     params::RawParams,
     watch::Watch,
@@ -24,6 +24,8 @@ use crate::{
 
 /// The interface this crate was written for. Every library from 6.5 to 9 accepts it.
 const INTERFACE: (u32, u32) = (6, 5);
+
+const INIT: &str = "VixDiskLib_InitEx";
 
 /// How the library is found and started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +35,9 @@ pub struct LibraryOptions {
     pub location: Option<PathBuf>,
     /// Where VDDK's own settings come from; the advised ones unless set.
     pub config: ConfigSource,
-    /// How long a call that opens, closes or connects may take. After it the call is given up, and
-    /// others are refused until it returns.
+    /// How long a call that opens, closes or connects may take, from the moment when it is made.
+    /// After it the call is given up, and others are refused until it returns. Calls that copy or
+    /// rearrange whole disks have no limit, and the others wait for them.
     pub call_limit: Duration,
 }
 
@@ -64,7 +67,7 @@ pub(crate) struct LibraryInner {
     pub(crate) watch: Watch,
     options: LibraryOptions,
     /// The settings, and their file when it is ours: it stays until the library has ended.
-    config: Prepared,
+    config: Arc<Prepared>,
     /// `Exit` is still to be called.
     started: bool,
     /// A disk was given up while VDDK still reads from it: `Exit` would meet an open handle.
@@ -74,6 +77,8 @@ pub(crate) struct LibraryInner {
 enum State {
     Never,
     Started(Weak<LibraryInner>),
+    /// `InitEx` was called and did not return: whether it will, and what it left, nobody knows.
+    Stuck,
 }
 
 static STATE: Mutex<State> = Mutex::new(State::Never);
@@ -100,27 +105,43 @@ impl Library {
     /// [`Error::Load`] when it is not found or not usable, [`Error::Config`] for settings that it
     /// cannot be given, [`Error::OtherSettings`] when it runs with other options,
     /// [`Error::Exited`] when it was ended before, [`Error::Call`] when `InitEx` fails (it may be
-    /// tried again).
+    /// tried again), [`Error::Stuck`] when it does not return, and from then on for ever.
     #[doc(alias = "VixDiskLib_InitEx")]
     pub fn load(options: LibraryOptions) -> Result<Self, Error> {
         let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Started(weak) = &*state {
-            let inner = weak.upgrade().ok_or(Error::Exited)?;
-            return if inner.options == options {
-                Ok(Self { inner })
-            } else {
-                Err(Error::OtherSettings)
-            };
+        match &*state {
+            State::Never => {}
+            State::Stuck => return Err(Error::Stuck { function: INIT }),
+            State::Started(weak) => {
+                let inner = weak.upgrade().ok_or(Error::Exited)?;
+                return if inner.options == options {
+                    Ok(Self { inner })
+                } else {
+                    Err(Error::OtherSettings)
+                };
+            }
         }
-        let inner = LibraryInner::start(loaded(options.location.as_deref())?, options)?;
+        let loaded = loaded(options.location.as_deref())?;
+        let inner = LibraryInner::start(loaded, options).inspect_err(|none| {
+            if let NoAnswer::Begun(_) = none {
+                *state = State::Stuck;
+            }
+        })?;
         *state = State::Started(Arc::downgrade(&inner));
         Ok(Self { inner })
     }
 
     /// Starts functions that a test made itself. They are another library than the process's one,
     /// so this may be called often.
+    ///
+    /// # Errors
+    /// As [`Library::load`].
+    ///
+    /// # Safety
+    /// They are not those of a real library that [`Library::load`] starts too, or that this starts
+    /// twice at a time: `InitEx` is called once a process, and nobody sees to that here.
     #[doc(hidden)]
-    pub fn with_loaded(
+    pub unsafe fn with_loaded(
         loaded: &'static vddk_sys::Loaded,
         options: LibraryOptions,
     ) -> Result<Self, Error> {
@@ -269,31 +290,45 @@ impl Library {
     /// running until the process ends.
     ///
     /// # Errors
-    /// [`Error::ThreadEnded`] when the control thread is gone: the library was not ended either.
+    /// [`Error::Stuck`] while a call hangs: it is ended as soon as the library answers.
     #[doc(alias = "VixDiskLib_Exit")]
     pub fn close(self) -> Result<bool, Error> {
         Arc::into_inner(self.inner).map_or(Ok(false), |mut inner| inner.close_inner())
     }
 }
 
+/// What `InitEx` needs: the kit's path and the settings', the settings, the clock, the thread.
+type Needed = (CString, Option<CString>, Arc<Prepared>, Watch, Control);
+
 impl LibraryInner {
+    /// Makes everything ready before `InitEx`, so that nothing can fail after it. The clock makes no
+    /// call of VDDK's.
+    fn prepare(
+        loaded: &'static vddk_sys::Loaded,
+        options: &LibraryOptions,
+    ) -> Result<Needed, Error> {
+        let kit = c_path(loaded.kit())?;
+        let settings = options.config.prepare(loaded.major())?;
+        let config = settings.path().map(c_path).transpose()?;
+        let control = Control::start(loaded, options.call_limit)?;
+        Ok((kit, config, Arc::new(settings), Watch::start()?, control))
+    }
+
     /// Calls `InitEx`.
     fn start(
         loaded: &'static vddk_sys::Loaded,
         options: LibraryOptions,
-    ) -> Result<Arc<Self>, Error> {
-        let kit = c_path(loaded.kit())?;
-        let prepared = options.config.prepare(loaded.major())?;
-        let config = prepared.path().map(c_path).transpose()?;
-        // Before InitEx, so that nothing can fail after it. The clock makes no call of VDDK's.
-        let watch = Watch::start()?;
-        let control = Control::start(loaded, options.call_limit)?;
-        control.run("VixDiskLib_InitEx", move |symbols| {
+    ) -> Result<Arc<Self>, NoAnswer> {
+        let prepared = Self::prepare(loaded, &options).map_err(NoAnswer::NotMade)?;
+        let (kit, config, settings, watch, control) = prepared;
+        let settings_there = Arc::clone(&settings);
+        let started = control.run(INIT, move |symbols| {
             let config = config
                 .as_ref()
                 .map_or(std::ptr::null(), |path| path.as_ptr());
             // SAFETY: the log functions have the right signature and live for ever; both paths are
-            // C strings that outlive the call; nobody else calls InitEx, which STATE sees to.
+            // C strings that outlive the call; nobody else calls InitEx, which STATE sees to, or the
+            // caller of `with_loaded`.
             let result = unsafe {
                 symbols.VixDiskLib_InitEx(
                     INTERFACE.0,
@@ -305,14 +340,19 @@ impl LibraryInner {
                     config,
                 )
             };
-            check(symbols, "VixDiskLib_InitEx", None, None, result)
-        })??;
+            check(symbols, INIT, None, None, result)?;
+            Ok(Begun {
+                symbols: Some(symbols),
+                _settings: settings_there,
+            })
+        })?;
+        started.map_err(NoAnswer::NotMade)?.keep();
         tracing::debug!(path = %loaded.path().display(), major = ?loaded.major(), "VixDiskLib started");
         Ok(Arc::new(Self {
             control,
             watch,
             options,
-            config: prepared,
+            config: settings,
             started: true,
             abandoned: AtomicBool::new(false),
         }))
@@ -336,12 +376,40 @@ impl LibraryInner {
         if !std::mem::take(&mut self.started) || self.abandoned.load(Ordering::Acquire) {
             return Ok(false);
         }
-        self.control.run("VixDiskLib_Exit", |symbols| {
-            // SAFETY: the last handle is gone, so no connection and no disk is open, and this is
-            // the thread that called InitEx.
+        // Though nobody may wait for it, its settings stay until it has ended.
+        let settings = Arc::clone(&self.config);
+        self.control.undo("VixDiskLib_Exit", move |symbols| {
+            // SAFETY: the last handle is gone, so no connection and no disk is open: their ends
+            // were queued before this one. This is the thread that called InitEx.
             unsafe { symbols.VixDiskLib_Exit() };
+            drop(settings);
+            Ok(())
         })?;
         Ok(true)
+    }
+}
+
+/// A library that was started, on its way to its owner. One that does not arrive is ended, on the
+/// control thread.
+struct Begun {
+    symbols: Option<&'static Symbols>,
+    /// Their file is there as long as the library may read it.
+    _settings: Arc<Prepared>,
+}
+
+impl Begun {
+    fn keep(mut self) {
+        self.symbols = None;
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(symbols) = self.symbols {
+            // SAFETY: InitEx has succeeded on this thread, nobody else knows of it, and nothing was
+            // connected or opened.
+            unsafe { symbols.VixDiskLib_Exit() };
+        }
     }
 }
 

@@ -11,11 +11,16 @@ use std::{
     thread::JoinHandle,
 };
 
-use vddk::{ConfigSource, Connection, Disk, Library, LibraryOptions, OpenOptions};
+use std::time::Duration;
+
+use vddk::{
+    ConfigSource, ConnectParams, Connection, Disk, Library, LibraryOptions, OpenOptions, Secret,
+};
 use vddk_sys::{
     Loaded, Symbols, VIX_ASYNC, VIX_E_HOST_TCP_CONN_LOST, VIX_E_OUT_OF_MEMORY, VixDiskLibBlockList,
     VixDiskLibCompletionCB, VixDiskLibConnectParams, VixDiskLibConnection,
-    VixDiskLibGenericLogFunc, VixDiskLibHandle, VixDiskLibInfo, functions as f,
+    VixDiskLibGenericLogFunc, VixDiskLibHandle, VixDiskLibInfo, VixDiskLibProgressFunc,
+    functions as f,
 };
 
 /// Sectors of the double's disk.
@@ -39,6 +44,10 @@ pub(crate) struct Script {
     pub(crate) blocks: Option<(u32, &'static [(u64, u64)])>,
     /// With a seed, requests end as chance wants it; without, inside the call.
     pub(crate) seed: Option<u64>,
+    /// The function that does not return before [`Double::release`].
+    pub(crate) hang: Option<&'static str>,
+    /// How long a call may take; without, ten minutes.
+    pub(crate) limit: Option<Duration>,
 }
 
 /// A request that is to be completed later.
@@ -63,6 +72,12 @@ struct State {
     closed: usize,
     completed: usize,
     thread: Option<JoinHandle<()>>,
+    /// What was called, in order.
+    calls: Vec<&'static str>,
+    /// The call that hangs may return.
+    released: bool,
+    /// It was called.
+    hanging: bool,
 }
 
 impl State {
@@ -103,11 +118,15 @@ impl Double {
             random: script.seed.unwrap_or_default() | 1 << 40,
             ..State::default()
         });
+        let default = LibraryOptions::default();
         let options = LibraryOptions {
             config: ConfigSource::Unnamed,
-            ..LibraryOptions::default()
+            call_limit: script.limit.unwrap_or(default.call_limit),
+            ..default
         };
-        let library = Library::with_loaded(loaded(), options).unwrap();
+        // SAFETY: functions of our own, which are started as often as one likes; `turn` sees to it
+        // that this happens one after another.
+        let library = unsafe { Library::with_loaded(loaded(), options) }.unwrap();
         let connection = library.connect_local(false).unwrap();
         Self {
             connection: Some(connection),
@@ -121,6 +140,82 @@ impl Double {
             .as_ref()
             .unwrap()
             .open("/disk.vmdk", options)
+    }
+
+    pub(crate) fn library(&self) -> &Library {
+        self.library.as_ref().unwrap()
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        self.connection.as_ref().unwrap()
+    }
+
+    /// What is needed to close them by hand. The double itself stays until it is dropped.
+    pub(crate) fn take(&mut self) -> (Connection, Library) {
+        (
+            self.connection.take().unwrap(),
+            self.library.take().unwrap(),
+        )
+    }
+
+    /// For a server of the double's own.
+    pub(crate) fn params() -> ConnectParams {
+        ConnectParams::builder()
+            .server("double")
+            .user("u", Secret::new("p".to_owned()))
+            .vm_moref("vm-1")
+            .build()
+            .unwrap()
+    }
+
+    /// From now on the function hangs, until the next release.
+    pub(crate) fn hang(function: &'static str) {
+        with(|state| {
+            state.script.hang = Some(function);
+            state.released = false;
+            state.hanging = false;
+        });
+    }
+
+    /// Waits until the function that hangs was called.
+    pub(crate) fn wait_for_hang() {
+        Self::wait_until("the call that hangs", |state| state.hanging);
+    }
+
+    /// Lets the call that hangs return.
+    pub(crate) fn release() {
+        with(|state| state.released = true);
+        CHANGED.notify_all();
+    }
+
+    /// Waits until a function was called.
+    pub(crate) fn wait_for_call(function: &str) {
+        Self::wait_for_calls(function, 1);
+    }
+
+    /// Waits until a function was called so often.
+    pub(crate) fn wait_for_calls(function: &str, times: usize) {
+        Self::wait_until(function, |state| {
+            state.calls.iter().filter(|one| **one == function).count() >= times
+        });
+    }
+
+    fn wait_until(what: &str, is_so: impl Fn(&State) -> bool) {
+        let waited = CHANGED.wait_timeout_while(lock(), Duration::from_mins(1), |state| {
+            !is_so(state.get_or_insert_default())
+        });
+        let (state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(state);
+        assert!(!waited.timed_out(), "{what} does not come");
+    }
+
+    /// What was called so far, of these functions, in order.
+    pub(crate) fn calls_of(functions: &[&str]) -> Vec<&'static str> {
+        let calls = with(|state| state.calls.clone());
+        calls
+            .into_iter()
+            .filter(|call| functions.contains(call))
+            .collect()
     }
 
     /// How many completions were called so far.
@@ -143,9 +238,25 @@ fn loaded() -> &'static Loaded {
     LOADED.get_or_init(|| {
         // SAFETY: `function` gives a function of the type of that name, as the casts in it show;
         // what is not called gets one that ends the process.
-        let symbols = unsafe { Symbols::from_lookup(function) }.unwrap();
+        let symbols = unsafe { Symbols::from_lookup(|name| Some(function(name))) }.unwrap();
         Loaded::from_symbols(symbols, PathBuf::from("/double"), Some(8))
     })
+}
+
+/// Notes a call, and lets it hang where the script says so.
+fn enter(function: &'static str) {
+    let mut state = lock();
+    state.get_or_insert_default().calls.push(function);
+    CHANGED.notify_all();
+    while {
+        let now = state.get_or_insert_default();
+        now.script.hang == Some(function) && !now.released
+    } {
+        if !std::mem::replace(&mut state.get_or_insert_default().hanging, true) {
+            CHANGED.notify_all();
+        }
+        state = CHANGED.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
 }
 
 /// Not one of these is called.
@@ -153,8 +264,8 @@ extern "C" fn unused() {
     std::process::abort();
 }
 
-fn function(name: &'static str) -> Option<*const ()> {
-    let function: *const () = match name {
+fn function(name: &'static str) -> *const () {
+    match name {
         "VixDiskLib_InitEx" => init as f::VixDiskLib_InitEx as _,
         "VixDiskLib_Exit" => exit as f::VixDiskLib_Exit as _,
         "VixDiskLib_GetErrorText" => error_text as f::VixDiskLib_GetErrorText as _,
@@ -170,11 +281,17 @@ fn function(name: &'static str) -> Option<*const ()> {
         "VixDiskLib_Wait" => wait as f::VixDiskLib_Wait as _,
         "VixDiskLib_QueryAllocatedBlocks" => query as f::VixDiskLib_QueryAllocatedBlocks as _,
         "VixDiskLib_FreeBlockList" => free_blocks as f::VixDiskLib_FreeBlockList as _,
-        // Without it the parameters are the safe layer's own.
-        "VixDiskLib_AllocateConnectParams" => return None,
+        "VixDiskLib_AllocateConnectParams" => {
+            allocate_params as f::VixDiskLib_AllocateConnectParams as _
+        }
+        "VixDiskLib_FreeConnectParams" => free_params as f::VixDiskLib_FreeConnectParams as _,
+        "VixDiskLib_PrepareForAccess" => prepare as f::VixDiskLib_PrepareForAccess as _,
+        "VixDiskLib_EndAccess" => end_access as f::VixDiskLib_EndAccess as _,
+        "VixDiskLib_Grow" => grow as f::VixDiskLib_Grow as _,
+        "VixDiskLib_Attach" => attach as f::VixDiskLib_Attach as _,
+        "VixDiskLib_GetMetadataKeys" => keys as f::VixDiskLib_GetMetadataKeys as _,
         _ => unused as extern "C" fn() as _,
-    };
-    Some(function)
+    }
 }
 
 unsafe extern "C" fn init(
@@ -186,6 +303,7 @@ unsafe extern "C" fn init(
     _: *const c_char,
     _: *const c_char,
 ) -> u64 {
+    enter("VixDiskLib_InitEx");
     // SAFETY: a log function, which has to bear NULL.
     unsafe { log.unwrap()(std::ptr::null(), null_mut()) };
     let thread = std::thread::spawn(complete_late);
@@ -200,6 +318,8 @@ unsafe extern "C" fn exit() {
     });
     CHANGED.notify_all();
     thread.unwrap().join().unwrap();
+    // Last: who waits for this call may begin the next double.
+    enter("VixDiskLib_Exit");
 }
 
 unsafe extern "C" fn error_text(_: u64, _: *const c_char) -> *mut c_char {
@@ -218,12 +338,67 @@ unsafe extern "C" fn connect(
     modes: *const c_char,
     _: *mut VixDiskLibConnection,
 ) -> u64 {
+    enter("VixDiskLib_ConnectEx");
     assert!(!params.is_null() && !modes.is_null());
     // The pointer stays as it was: only the code counts (VDDK API reference, 1.5).
     OK
 }
 
 unsafe extern "C" fn disconnect(_: VixDiskLibConnection) -> u64 {
+    enter("VixDiskLib_Disconnect");
+    OK
+}
+
+unsafe extern "C" fn allocate_params() -> *mut VixDiskLibConnectParams {
+    // SAFETY: zero is a value for every field.
+    Box::into_raw(Box::new(unsafe { std::mem::zeroed() }))
+}
+
+unsafe extern "C" fn free_params(params: *mut VixDiskLibConnectParams) {
+    enter("VixDiskLib_FreeConnectParams");
+    // SAFETY: it came from `allocate_params`, and comes back once.
+    drop(unsafe { Box::from_raw(params) });
+}
+
+unsafe extern "C" fn prepare(_: *const VixDiskLibConnectParams, _: *const c_char) -> u64 {
+    enter("VixDiskLib_PrepareForAccess");
+    OK
+}
+
+unsafe extern "C" fn end_access(_: *const VixDiskLibConnectParams, _: *const c_char) -> u64 {
+    enter("VixDiskLib_EndAccess");
+    OK
+}
+
+unsafe extern "C" fn grow(
+    _: VixDiskLibConnection,
+    _: *const c_char,
+    _: u64,
+    _: c_char,
+    _: VixDiskLibProgressFunc,
+    _: *mut c_void,
+) -> u64 {
+    enter("VixDiskLib_Grow");
+    OK
+}
+
+unsafe extern "C" fn attach(_: VixDiskLibHandle, _: VixDiskLibHandle) -> u64 {
+    enter("VixDiskLib_Attach");
+    OK
+}
+
+/// There are none.
+unsafe extern "C" fn keys(
+    _: VixDiskLibHandle,
+    _: *mut c_char,
+    _: usize,
+    required: *mut usize,
+) -> u64 {
+    enter("VixDiskLib_GetMetadataKeys");
+    // SAFETY: the caller's own variable, or NULL.
+    if let Some(required) = unsafe { required.as_mut() } {
+        *required = 0;
+    }
     OK
 }
 
@@ -233,6 +408,7 @@ unsafe extern "C" fn open(
     _: u32,
     handle: *mut VixDiskLibHandle,
 ) -> u64 {
+    enter("VixDiskLib_Open");
     let code = with(|state| {
         state.opened += usize::from(state.script.open == OK);
         state.script.open
@@ -245,6 +421,7 @@ unsafe extern "C" fn open(
 }
 
 unsafe extern "C" fn close(_: VixDiskLibHandle) -> u64 {
+    enter("VixDiskLib_Close");
     with(|state| {
         assert!(state.late.is_empty(), "closed with requests in flight");
         state.closed += 1;

@@ -177,9 +177,9 @@ fn a_login_that_does_not_return_is_given_up_and_undone_when_it_does() {
 }
 
 #[test]
-fn a_close_that_does_not_return_leaves_the_connection_open_for_ever() {
+fn a_close_that_does_not_return_in_time_is_not_overtaken() {
     in_own_process(
-        "giving_up::a_close_that_does_not_return_leaves_the_connection_open_for_ever",
+        "giving_up::a_close_that_does_not_return_in_time_is_not_overtaken",
         || {
             let kit = Kit::new();
             kit.fault(Fault {
@@ -198,12 +198,49 @@ fn a_close_that_does_not_return_leaves_the_connection_open_for_ever() {
             let disk = connection.open(&path, &OpenOptions::default()).unwrap();
             let closed = disk.close();
             assert!(matches!(closed, Err(Error::Stuck { .. })), "{closed:?}");
-            wait_for(|| library.cleanup(&kit.params()).is_ok());
-            // The control thread works again; all the same nothing is ended over an open handle.
             let closed = connection.close();
-            assert!(matches!(closed, Err(Error::Poisoned { .. })), "{closed:?}");
-            assert!(!library.close().unwrap());
-            assert_eq!(kit.count("VixDiskLib_Disconnect"), 0);
+            assert!(matches!(closed, Err(Error::Stuck { .. })), "{closed:?}");
+            // The control thread works again, and all is ended as if nothing had been.
+            wait_for(|| library.cleanup(&kit.params()).is_ok());
+            assert!(library.close().unwrap());
+            let ends = [
+                "VixDiskLib_Close",
+                "VixDiskLib_Disconnect",
+                "VixDiskLib_Exit",
+            ];
+            let mut calls = kit.calls();
+            calls.retain(|call| ends.contains(&call.as_str()));
+            assert_eq!(calls, ends);
+        },
+    );
+}
+
+#[test]
+fn a_start_that_does_not_return_is_the_last_one() {
+    in_own_process(
+        "giving_up::a_start_that_does_not_return_is_the_last_one",
+        || {
+            let kit = Kit::new();
+            kit.fault(Fault {
+                call: "VixDiskLib_InitEx".to_owned(),
+                delay_ms: Some(1_500),
+                ..Fault::default()
+            });
+            let options = vddk::LibraryOptions {
+                call_limit: Duration::from_millis(500),
+                ..kit.options()
+            };
+            for _ in 0..2 {
+                match Library::load(options.clone()).unwrap_err() {
+                    Error::Stuck { function } => assert_eq!(function, "VixDiskLib_InitEx"),
+                    other => panic!("{other}"),
+                }
+            }
+            // It returns, and what it began is ended; a second start is refused all the same.
+            wait_for(|| kit.count("VixDiskLib_Exit") == 1);
+            let refused = Library::load(kit.options());
+            assert!(matches!(refused, Err(Error::Stuck { .. })), "{refused:?}");
+            assert_eq!(kit.count("VixDiskLib_InitEx"), 1);
         },
     );
 }

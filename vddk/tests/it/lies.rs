@@ -4,7 +4,7 @@ use vddk::{Error, OpenOptions, SectorBuf};
 
 use crate::double::{CAPACITY_SECTORS, Double, Script, byte_of};
 
-const HONEST: Script = Script {
+pub(crate) const HONEST: Script = Script {
     no_info: false,
     info_text: None,
     transport: Some(b"file\0"),
@@ -12,6 +12,8 @@ const HONEST: Script = Script {
     open: 0,
     blocks: None,
     seed: None,
+    hang: None,
+    limit: None,
 };
 
 /// Opens and closes the one disk of a double that follows the script.

@@ -17,6 +17,7 @@ mod giving_up;
 mod growth;
 mod keep_alive;
 mod kit;
+mod late;
 mod lies;
 mod local_chains;
 mod local_disks;
