@@ -1,0 +1,201 @@
+//! Who acts.
+
+use crate::set::Set;
+use crate::store::SESSIONS;
+use crate::variant::Variant;
+
+/// The actors of an exploration. Everybody can stop for ever before any of their steps.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// What it is called.
+    pub name: &'static str,
+    /// Writing sessions: number 1 is the first of them, and so on.
+    pub writers: Vec<Writing>,
+    /// How many sweeps run.
+    pub sweeps: u8,
+    /// The point that a reader reads.
+    pub reader: Option<u8>,
+    /// Points that retention may drop at any time.
+    pub dropped: Set,
+    /// A pack may rot, and somebody may find out and put it into quarantine.
+    pub rot: bool,
+    /// The protocol.
+    pub variant: Variant,
+}
+
+/// What a writing session does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// A backup of a new point, whose number is that of the session. It builds on the first of these
+    /// sessions' roots that lives, or on none. With `after` it begins when that session has reported
+    /// success, as a run does that commits partial roots in a row.
+    Backup {
+        /// Sessions whose root can be the parent.
+        parents: Vec<u8>,
+        /// The session before it.
+        after: Option<u8>,
+    },
+    /// Compaction of point 0: its next generation.
+    Compaction,
+    /// A new point with the content of point 0, dead or not.
+    Undelete,
+}
+
+impl Scene {
+    /// The point that a session's root is of.
+    pub fn point(&self, session: u8) -> u8 {
+        match self.writing(session) {
+            Some(Writing::Compaction) => 0,
+            _ => session,
+        }
+    }
+
+    /// What a session does; nothing for the one of the past.
+    pub fn writing(&self, session: u8) -> Option<&Writing> {
+        self.writers.get(usize::from(session).checked_sub(1)?)
+    }
+
+    /// The sessions that write, and that of the past.
+    pub fn sessions(&self) -> u8 {
+        self.writers.len() as u8 + 1
+    }
+
+    /// The session that compacts.
+    pub fn compactor(&self) -> Option<u8> {
+        (1..self.sessions()).find(|session| self.writing(*session) == Some(&Writing::Compaction))
+    }
+
+    /// The same actors with another protocol.
+    #[must_use]
+    pub fn under(&self, variant: Variant) -> Self {
+        Self {
+            variant,
+            ..self.clone()
+        }
+    }
+
+    fn new(name: &'static str, writers: Vec<Writing>, sweeps: u8) -> Self {
+        assert!(
+            writers.len() < SESSIONS,
+            "a session a writer, and one of the past"
+        );
+        Self {
+            name,
+            writers,
+            sweeps,
+            reader: None,
+            dropped: Set::of(0),
+            rot: false,
+            variant: Variant::Right,
+        }
+    }
+
+    fn with_reader(self) -> Self {
+        Self {
+            reader: Some(0),
+            ..self
+        }
+    }
+
+    /// A backup, a sweep, a reader.
+    pub fn small() -> Self {
+        Self::new("writer, sweep, reader", vec![backup(&[0])], 1).with_reader()
+    }
+
+    /// Two backups, of which the second may build on the first, and a sweep.
+    pub fn two_writers() -> Self {
+        let writers = vec![backup(&[0]), backup(&[1, 0])];
+        Self {
+            dropped: Set::of(0).with(1),
+            ..Self::new("2 writers, sweep", writers, 1)
+        }
+    }
+
+    /// A backup, two sweeps, a reader.
+    pub fn two_sweeps() -> Self {
+        Self::new("writer, 2 sweeps, reader", vec![backup(&[0])], 2).with_reader()
+    }
+
+    /// A backup, two sweeps.
+    pub fn two_sweeps_unread() -> Self {
+        Self::new("writer, 2 sweeps", vec![backup(&[0])], 2)
+    }
+
+    /// A backup, a compaction, a sweep, a reader.
+    pub fn compaction() -> Self {
+        let writers = vec![Writing::Compaction, backup(&[0])];
+        Self::new("writer, compactor, sweep, reader", writers, 1).with_reader()
+    }
+
+    /// A compaction, two sweeps, a reader.
+    pub fn compaction_and_two_sweeps() -> Self {
+        let writers = vec![Writing::Compaction];
+        Self::new("compactor, 2 sweeps, reader", writers, 2).with_reader()
+    }
+
+    /// A compaction, two sweeps.
+    pub fn compaction_unread() -> Self {
+        Self::new("compactor, 2 sweeps", vec![Writing::Compaction], 2)
+    }
+
+    /// A backup that commits a partial root and goes on in a second session, and a sweep.
+    pub fn partial_roots() -> Self {
+        let writers = vec![
+            backup(&[0]),
+            Writing::Backup {
+                parents: vec![1],
+                after: Some(1),
+            },
+        ];
+        Self {
+            dropped: Set::of(0).with(1),
+            ..Self::new("2 roots of one run, sweep", writers, 1)
+        }
+    }
+
+    /// Somebody takes a dead point out of the bin while sweeps clean it.
+    pub fn undelete() -> Self {
+        Self::new("undelete, 2 sweeps", vec![Writing::Undelete], 2)
+    }
+
+    /// A pack rots, is put into quarantine, and backups heal it.
+    pub fn quarantine() -> Self {
+        Self {
+            rot: true,
+            ..Self::new(
+                "2 writers, rot, sweep",
+                vec![backup(&[0]), backup(&[1, 0])],
+                1,
+            )
+        }
+    }
+
+    /// Sets that are explored in seconds.
+    pub fn quick() -> Vec<Self> {
+        vec![
+            Self::small(),
+            Self::two_sweeps_unread(),
+            Self::compaction_unread(),
+            Self::undelete(),
+            Self::partial_roots(),
+            Self::two_writers(),
+        ]
+    }
+
+    /// Sets that take minutes and gigabytes.
+    pub fn thorough() -> Vec<Self> {
+        vec![
+            Self::two_sweeps(),
+            Self::compaction(),
+            Self::compaction_and_two_sweeps(),
+            Self::quarantine(),
+        ]
+    }
+}
+
+fn backup(parents: &[u8]) -> Writing {
+    Writing::Backup {
+        parents: parents.to_vec(),
+        after: None,
+    }
+}

@@ -1,0 +1,72 @@
+//! The protocol as it is, and as it must not be.
+
+use std::fmt;
+
+/// Which protocol is explored. All but the first are wrong, each in one place; a checker that does
+/// not find the mistake is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Variant {
+    /// As it is.
+    Right,
+    /// A writer announces itself after it has read the lists of condemned packs.
+    AnnounceLate,
+    /// A writer takes over references into condemned packs.
+    IgnoreCondemned,
+    /// A writer reports success without a look for fences.
+    NoFenceCheck,
+    /// A sweep publishes no list.
+    NoList,
+    /// A sweep neither waits for sessions nor fences them.
+    NoWaiting,
+    /// A sweep leaves its proposal though the root is there.
+    NeverWithdraw,
+    /// A sweep deletes by what it marked before it published its list.
+    NoSecondMark,
+    /// A sweep does not look at the pins of readers.
+    NoPins,
+    /// Two sweeps share the key of a fence.
+    SharedFenceKey,
+    /// A sweep that found no root goes on without a final fence.
+    NeverFinal,
+    /// A writer that meets a fence deletes its root.
+    FencedWriterDeletes,
+    /// An old generation goes as soon as the root of a higher one is there.
+    OldGenerationUntested,
+    /// A draft: marking leaves out roots with a mere proposal.
+    MarkSkipsProposed,
+    /// A draft: a fence is one object, put before the look for the root and withdrawn after it.
+    OneStepFence,
+    /// A draft: an old generation goes once the session of the higher one is closed.
+    OldGenerationWhenClosed,
+    /// The protocol as it was first written down: a tombstone goes when its roots were absent at the
+    /// beginning of the sweep, whatever came since.
+    TombstoneByFirstLook,
+}
+
+impl Variant {
+    /// All that are wrong.
+    pub const WRONG: [Self; 16] = [
+        Self::AnnounceLate,
+        Self::IgnoreCondemned,
+        Self::NoFenceCheck,
+        Self::NoList,
+        Self::NoWaiting,
+        Self::NeverWithdraw,
+        Self::NoSecondMark,
+        Self::NoPins,
+        Self::SharedFenceKey,
+        Self::NeverFinal,
+        Self::FencedWriterDeletes,
+        Self::OldGenerationUntested,
+        Self::MarkSkipsProposed,
+        Self::OneStepFence,
+        Self::OldGenerationWhenClosed,
+        Self::TombstoneByFirstLook,
+    ];
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}

@@ -1,0 +1,83 @@
+//! The sets that take seconds, to their end, and every wrong protocol found out.
+
+use protocol::{Model as _, Outcome, Scene, Variant, explore};
+
+const LIMIT: usize = 20_000_000;
+
+/// The number of states is part of what is known of a set: another one means that the model changed.
+#[test]
+fn the_protocol_keeps_its_promises_in_every_state() {
+    let known = [
+        ("writer, sweep, reader", 26_432),
+        ("writer, 2 sweeps", 1_159_973),
+        ("compactor, 2 sweeps", 994_005),
+        ("undelete, 2 sweeps", 593_582),
+        ("2 roots of one run, sweep", 132_517),
+        ("2 writers, sweep", 829_267),
+    ];
+    let scenes = Scene::quick();
+    assert_eq!(scenes.len(), known.len());
+    for (scene, (name, states)) in scenes.iter().zip(known) {
+        assert_eq!(scene.name, name);
+        assert_eq!(explore(scene, LIMIT), Outcome::Safe { states }, "{name}");
+    }
+}
+
+/// Each mistake is found in a small set, with a trace that can be walked, and as damage: only what
+/// is never withdrawn is merely untidy.
+#[test]
+fn every_wrong_protocol_is_found_out() {
+    for variant in Variant::WRONG {
+        let scene = scene_of(variant).under(variant);
+        let Outcome::Broken { promise, trace, .. } = explore(&scene, LIMIT) else {
+            panic!("{variant} is not found");
+        };
+        let untidy = promise == "a sweep that ended leaves no proposal undecided";
+        assert_eq!(
+            untidy,
+            variant == Variant::NeverWithdraw,
+            "{variant}: {promise}"
+        );
+        assert_eq!(
+            scene.broken(&walked(&scene, &trace)),
+            Some(promise),
+            "{variant}"
+        );
+    }
+}
+
+/// A set that shows a mistake.
+fn scene_of(wrong: Variant) -> Scene {
+    match wrong {
+        Variant::AnnounceLate | Variant::NoList => Scene::undelete(),
+        Variant::IgnoreCondemned => Scene::partial_roots(),
+        Variant::SharedFenceKey | Variant::MarkSkipsProposed => Scene::two_sweeps_unread(),
+        Variant::FencedWriterDeletes
+        | Variant::OldGenerationUntested
+        | Variant::OldGenerationWhenClosed
+        | Variant::TombstoneByFirstLook => Scene::compaction_unread(),
+        _ => Scene::small(),
+    }
+}
+
+/// The state at the end of a trace. Where two steps look alike, each way is tried.
+fn walked(scene: &Scene, trace: &[protocol::Step]) -> protocol::State {
+    let mut ways = vec![scene.start()];
+    for wanted in trace {
+        let mut next = Vec::new();
+        for state in &ways {
+            scene.steps(state, &mut next);
+        }
+        next.retain(|(step, _)| step == wanted);
+        ways = next.into_iter().map(|(_, state)| state).collect();
+        assert!(!ways.is_empty(), "{wanted} cannot be done there");
+    }
+    let broken = ways.iter().find(|state| scene.broken(state).is_some());
+    *broken.expect("the trace ends in a broken promise")
+}
+
+#[test]
+fn a_set_that_is_cut_short_proves_nothing() {
+    let cut = explore(&Scene::two_sweeps(), 1000);
+    assert!(matches!(cut, Outcome::Unfinished { .. }));
+}
