@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Datastore, DatastoreKind, DatastoreSpec, Error, Kind, Machine, random};
+use crate::{Datastore, DatastoreKind, DatastoreSpec, Error, Kind, Machine, Permission, random};
 
 /// A site to make.
 #[derive(Clone)]
@@ -75,12 +75,16 @@ pub struct User {
     pub name: String,
     /// Password, in the clear: the lab guards nothing.
     pub password: String,
+    /// What the user may do, and where; `None` = everything everywhere.
+    #[serde(default)]
+    pub permissions: Option<Vec<Permission>>,
 }
 
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("User")
             .field("name", &self.name)
+            .field("permissions", &self.permissions)
             .finish_non_exhaustive()
     }
 }
@@ -225,6 +229,7 @@ impl Site {
             users: vec![User {
                 name: spec.user,
                 password: spec.password,
+                permissions: None,
             }],
             version: spec
                 .api_version

@@ -16,7 +16,7 @@
 //!
 //! # What it does not
 //!
-//! - No privileges, no datastore files over HTTP yet.
+//! - No datastore files over HTTP yet.
 //! - Sessions and tasks live in the process and end with it; finished tasks are forgotten
 //!   after [`Options::task_memory_secs`].
 //!
@@ -51,6 +51,7 @@ mod journal;
 mod methods;
 mod model;
 mod options;
+mod privilege;
 mod random;
 mod schema;
 mod server;

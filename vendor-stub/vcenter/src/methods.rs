@@ -1,5 +1,6 @@
 //! The methods, one file per managed object they belong to.
 
+mod authorization;
 mod changed_areas;
 mod dispatch;
 mod filter;

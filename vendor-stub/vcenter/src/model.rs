@@ -32,9 +32,12 @@ pub(crate) fn properties(
         "propertyCollector" => Ok(
             filter::properties(world, id).or_else(|| Some(DataObject::new("PropertyCollector")))
         ),
-        "ServiceInstance" | "SessionManager" | "ViewManager" | "SearchIndex" | "TaskManager" => {
-            service::properties(world, id)
-        }
+        "ServiceInstance"
+        | "SessionManager"
+        | "ViewManager"
+        | "SearchIndex"
+        | "TaskManager"
+        | "AuthorizationManager" => service::properties(world, id),
         "session" => match filter::properties(world, id) {
             Some(found) => Ok(Some(found)),
             None => view::properties(world, id),
@@ -112,7 +115,10 @@ mod tests {
             .unwrap();
         let state = State::new(lab, Options::default(), clock, tasks, 60);
         let client = Client::default();
-        let (cookie, session) = state.sessions.open("u@d", "en", &client, 0).unwrap();
+        let (cookie, session) = state
+            .sessions
+            .open("backup@vsphere.local", "en", &client, 0)
+            .unwrap();
         let view = format!("session[{}]52", session.key);
         state.sessions.with(Some(&cookie), |session| {
             let all = View::Container {

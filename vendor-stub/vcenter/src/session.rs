@@ -75,6 +75,11 @@ pub(crate) struct Client {
 }
 
 impl Session {
+    /// The user as in the login.
+    pub(crate) fn login(&self) -> &str {
+        &self.login
+    }
+
     /// The session as a data object.
     pub(crate) fn user_session(&self) -> DataObject {
         DataObject::new("UserSession")
@@ -194,6 +199,13 @@ impl Sessions {
     /// Ends a session with all that hangs on it.
     pub(crate) fn end(&self, cookie: &str) {
         self.live().remove(cookie);
+    }
+
+    /// The login of the session of that key.
+    pub(crate) fn login_of(&self, key: &str) -> Option<String> {
+        let live = self.live();
+        let session = live.values().find(|session| session.key == key);
+        session.map(|session| session.login.clone())
     }
 
     /// Whether a session of that key and user lives.

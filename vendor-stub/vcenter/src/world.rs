@@ -11,7 +11,7 @@ use crate::model;
 use crate::schema::schema;
 use crate::server::State;
 use crate::soap::{Dialect, Fault};
-use crate::value::{DataObject, MoRef};
+use crate::value::{DataObject, MoRef, Value};
 
 /// A managed object: its reference with the actual type, and its properties.
 #[derive(Clone, Debug)]
@@ -194,6 +194,9 @@ pub(crate) fn lab_fault(error: &lab::Error) -> Fault {
         },
         lab::Error::Locked { file } => Fault::file("FileLocked", file),
         lab::Error::InvalidLogin => Fault::invalid_login(),
+        lab::Error::MethodAlreadyDisabled { source_id } => {
+            Fault::new("MethodAlreadyDisabledFault", "").with("sourceId", Value::string(source_id))
+        }
         lab::Error::ChangeTrackingNotSupported { .. } => {
             Fault::not_supported("changeTrackingEnabled")
         }

@@ -43,6 +43,16 @@ impl Contents {
                 let Some(set) = property_set(world, &self.filters[position], &reference)? else {
                     continue;
                 };
+                if !world.sees(&reference, "System.Read")? {
+                    let filter = &self.filters[position];
+                    let version = world.dialect.version;
+                    let paths = asked(version, filter, &reference.type_name);
+                    let missing = paths.unwrap_or_default().into_iter();
+                    let fault = Fault::no_permission(&reference, "System.Read");
+                    let missing = missing.map(|path| missing_property(path, &fault));
+                    taken.push(object_content(&reference, Vec::new(), missing.collect()));
+                    continue;
+                }
                 let set = set.into_iter();
                 let set = set.map(|(path, value)| dynamic_property(&path, value));
                 taken.push(object_content(&reference, set.collect(), Vec::new()));
@@ -153,9 +163,7 @@ fn anonymous(world: &World<'_>, filter: &DataObject) -> Result<Vec<DataObject>, 
             .into_iter()
             .map(|path| {
                 let fault = Fault::not_authenticated(reference, "System.Read");
-                DataObject::new("MissingProperty")
-                    .text("path", path)
-                    .part("fault", fault.localized())
+                missing_property(path, &fault)
             })
             .collect();
         contents.push(object_content(reference, set, missing));
@@ -166,6 +174,12 @@ fn anonymous(world: &World<'_>, filter: &DataObject) -> Result<Vec<DataObject>, 
 fn is_anonymous(type_name: &str, path: &str) -> bool {
     let first = path.split(['.', '[']).next().unwrap_or_default();
     ANONYMOUS.contains(&(type_name, first))
+}
+
+fn missing_property(path: &str, fault: &Fault) -> DataObject {
+    DataObject::new("MissingProperty")
+        .text("path", path)
+        .part("fault", fault.localized())
 }
 
 fn dynamic_property(path: &str, value: Value) -> DataObject {

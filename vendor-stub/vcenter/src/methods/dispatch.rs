@@ -6,7 +6,8 @@ use lab::Fault as Ordered;
 use serde_json::{Value as Json, json};
 
 use super::{
-    changed_areas, filter, property, reconfigure, search, service, session, snapshot, update, view,
+    authorization, changed_areas, filter, property, reconfigure, search, service, session,
+    snapshot, update, view,
 };
 use crate::collector::Wait;
 use crate::journal::arguments;
@@ -21,6 +22,9 @@ use crate::world::World;
 
 const VIM25: &str = "urn:vim25";
 const ANONYMOUS: &str = "System.Anonymous";
+const INTERNAL: &str = "urn:internalvim25";
+/// Methods of the internal namespace.
+const INTERNAL_METHODS: [&str; 2] = ["DisableMethods", "EnableMethods"];
 
 /// Who calls.
 #[derive(Clone, Debug, Default)]
@@ -154,10 +158,19 @@ fn decoded(
     let this = request.receiver()?;
     let method = schema()
         .method(&call.name)
-        .filter(|method| call.namespace == VIM25 && method.since <= dialect.version)
+        .filter(|method| call.namespace == namespace_of(method.name))
+        .filter(|method| method.since <= dialect.version)
         .ok_or_else(|| Fault::method_not_found(&this, &call.name))?;
     let args = decode_parameters(call, method, dialect)?;
     Ok((method, this, args))
+}
+
+fn namespace_of(method: &str) -> &'static str {
+    if INTERNAL_METHODS.contains(&method) {
+        INTERNAL
+    } else {
+        VIM25
+    }
 }
 
 fn checked(
@@ -193,6 +206,9 @@ fn checked(
         if !schema().is_a(&receiver.reference.type_name, method.receiver) {
             return Err(Fault::method_not_found(this, method.name));
         }
+        if needs_permission(method.privilege) {
+            world.demand(&receiver.reference, method.privilege)?;
+        }
     }
     let mut call = Call {
         world: &world,
@@ -211,6 +227,12 @@ fn checked(
         wait,
     });
     answer
+}
+
+/// Whether the receiver alone decides if the call is allowed. The privileges of `System`
+/// show in what is seen, and `-` means that the method itself knows.
+fn needs_permission(privilege: &str) -> bool {
+    privilege != "-" && !privilege.starts_with("System.")
 }
 
 /// Whether an ordered fault is the answer to the call. The storage and snapshot faults of
@@ -284,6 +306,9 @@ fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "ConsolidateVMDisks_Task" => snapshot::consolidate(call),
         "ReconfigVM_Task" => reconfigure::reconfigure(call),
         "QueryChangedDiskAreas" => changed_areas::query(call),
+        "HasPrivilegeOnEntities" => authorization::has_privilege_on_entities(call),
+        "DisableMethods" => authorization::disable_methods(call),
+        "EnableMethods" => authorization::enable_methods(call),
         "CancelTask" => {
             call.world.state.tasks.cancel(call.this)?;
             Ok(Answer::Nothing)

@@ -58,6 +58,7 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
             )
             .with("description", Value::Opaque)
             .with("maxCollector", Value::int(32)),
+        "AuthorizationManager" => DataObject::new("AuthorizationManager"),
         _ => return Ok(None),
     };
     Ok(Some(object))

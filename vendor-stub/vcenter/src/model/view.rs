@@ -80,7 +80,13 @@ fn members(
         }
     }
     listed.retain(|reference| wanted(types, &reference.type_name));
-    Ok(listed)
+    let mut seen = Vec::with_capacity(listed.len());
+    for reference in listed {
+        if world.sees(&reference, "System.View")? {
+            seen.push(reference);
+        }
+    }
+    Ok(seen)
 }
 
 fn has_below(type_name: &str) -> bool {

@@ -155,7 +155,33 @@ impl Client {
 
     /// Calls a method with the children of its element as they are.
     pub(crate) fn raw(&mut self, method: &str, children: &str) -> Result<String, Fault> {
-        let answer = self.post(&envelope(method, children), "");
+        self.answer_to(method, &envelope(method, children))
+    }
+
+    /// Calls a method of the internal namespace.
+    pub(crate) fn internal(
+        &mut self,
+        method: &str,
+        this: (&str, &str),
+        args: &str,
+    ) -> Result<String, Fault> {
+        let (type_name, id) = this;
+        let children = format!("<_this type=\"{type_name}\">{id}</_this>{args}");
+        let text = envelope(method, &children).replace("urn:vim25", "urn:internalvim25");
+        self.answer_to(method, &text)
+    }
+
+    /// Calls a method that must fail, and returns the whole answer.
+    pub(crate) fn fault_body(&mut self, method: &str, this: (&str, &str), args: &str) -> String {
+        let (type_name, id) = this;
+        let children = format!("<_this type=\"{type_name}\">{id}</_this>{args}");
+        let answer = self.post(&envelope(method, &children), "");
+        assert_eq!(answer.status, 500, "{}", answer.text());
+        answer.text().to_owned()
+    }
+
+    fn answer_to(&mut self, method: &str, envelope: &str) -> Result<String, Fault> {
+        let answer = self.post(envelope, "");
         let text = answer.text();
         match answer.status {
             200 => {

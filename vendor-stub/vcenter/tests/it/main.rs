@@ -13,6 +13,7 @@ mod dialects;
 mod faults;
 mod finding;
 mod inventory;
+mod privileges;
 mod program;
 mod rig;
 mod sessions;

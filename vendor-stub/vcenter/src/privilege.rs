@@ -1,0 +1,110 @@
+//! Who may do what: privileges of users on objects ("vSphere API reference", 6).
+
+use lab::Site;
+
+use crate::schema::schema;
+use crate::soap::Fault;
+use crate::value::{MoRef, Value};
+use crate::world::World;
+
+/// More steps than this lead up from no object.
+const MAX_DEPTH: usize = 64;
+
+impl World<'_> {
+    /// Whether the caller has a privilege on an object.
+    pub(crate) fn may(&self, object: &MoRef, privilege: &str) -> Result<bool, Fault> {
+        let login = self
+            .state
+            .sessions
+            .with(self.cookie, |session| session.login().to_owned());
+        match login {
+            Some(login) => self.user_may(&login, object, privilege),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether a user has a privilege on an object.
+    pub(crate) fn user_may(
+        &self,
+        login: &str,
+        object: &MoRef,
+        privilege: &str,
+    ) -> Result<bool, Fault> {
+        let Some(user) = self.site()?.user(login) else {
+            return Ok(false);
+        };
+        // The common case needs no look at the inventory.
+        if user.permissions.is_none() {
+            return Ok(true);
+        }
+        Ok(user.may(&self.path_up(&object.id)?, privilege))
+    }
+
+    /// Whether the caller has one of the privileges of `System` on an object. Objects outside
+    /// the inventory are the caller's own, or everybody's.
+    pub(crate) fn sees(&self, object: &MoRef, privilege: &str) -> Result<bool, Fault> {
+        let inventory = ["ManagedEntity", "VirtualMachineSnapshot"]
+            .iter()
+            .any(|base| schema().is_a(&object.type_name, base));
+        Ok(!inventory || self.may(object, privilege)?)
+    }
+
+    /// `NoPermission`, naming object and privilege, unless the caller has it.
+    pub(crate) fn demand(&self, object: &MoRef, privilege: &str) -> Result<(), Fault> {
+        if self.may(object, privilege)? {
+            Ok(())
+        } else {
+            Err(Fault::no_permission(object, privilege))
+        }
+    }
+
+    /// An object and all above it. What is no part of the inventory counts as the root folder.
+    fn path_up(&self, id: &str) -> Result<Vec<String>, Fault> {
+        let mut path = Vec::new();
+        let mut next = Some(id.to_owned());
+        while let Some(id) = next.take().filter(|_| path.len() < MAX_DEPTH) {
+            next = self.above(&id)?;
+            path.push(id);
+        }
+        Ok(path)
+    }
+
+    fn above(&self, id: &str) -> Result<Option<String>, Fault> {
+        let site = self.site()?;
+        if id == Site::ROOT_FOLDER {
+            return Ok(None);
+        }
+        if let Some(vm) = self.vm(id)? {
+            return Ok(Some(vm.folder.clone()));
+        }
+        if let Some(vm) = self.vm_by_snapshot(id)? {
+            return Ok(Some(vm.moref.clone()));
+        }
+        let above = if site.datacenter.moref == id {
+            Site::ROOT_FOLDER
+        } else if site.datastores.iter().any(|found| found.moref == id) {
+            Site::DATASTORE_FOLDER
+        } else if site.compute_resource.moref == id {
+            Site::HOST_FOLDER
+        } else if site.host.moref == id || site.pool.moref == id {
+            &site.compute_resource.moref
+        } else {
+            let folder = site.folders.iter().find(|folder| folder.moref == id);
+            let parent = folder.and_then(|folder| folder.parent.as_deref());
+            parent.unwrap_or(Site::ROOT_FOLDER)
+        };
+        Ok(Some(above.to_owned()))
+    }
+}
+
+impl Fault {
+    /// The role lacks a privilege.
+    pub(crate) fn no_permission(object: &MoRef, privilege: &str) -> Self {
+        Self::new(
+            "NoPermission",
+            "Permission to perform this operation was denied.",
+        )
+        .with("object", Value::Reference(object.clone()))
+        .with("privilegeId", Value::string(privilege))
+    }
+}

@@ -1,0 +1,169 @@
+//! Users that may not do everything, and methods that are disabled.
+
+use lab::{Permission, Role, Site};
+
+use crate::client::{Client, Fault, between};
+use crate::rig::Rig;
+
+const SNAPSHOT: &str = "VirtualMachine.State.CreateSnapshot";
+const RANDOM_READ: &str = "VirtualMachine.Provisioning.DiskRandomRead";
+const AUTHORIZATION: (&str, &str) = ("AuthorizationManager", "AuthorizationManager");
+
+/// A client of a user with one role on one object.
+fn user(rig: &Rig, entity: &str, privileges: &[&str]) -> Client {
+    let permission = Permission {
+        entity: entity.to_owned(),
+        role: Role::new("some", privileges.iter().copied()),
+        propagate: true,
+    };
+    rig.lab
+        .set_user("some@vsphere.local", "secret", Some(vec![permission]))
+        .unwrap();
+    let mut client = rig.stranger();
+    client.login("some@vsphere.local", "secret").unwrap();
+    client
+}
+
+fn create_snapshot(client: &mut Client, vm: &str) -> Result<String, Fault> {
+    let args = "<name>s</name><memory>false</memory><quiesce>false</quiesce>";
+    client.call("CreateSnapshot_Task", ("VirtualMachine", vm), args)
+}
+
+#[test]
+fn a_missing_privilege_is_named_with_its_object() {
+    let rig = Rig::new();
+    let vm = rig.vm.as_str();
+    let mut client = user(&rig, Site::ROOT_FOLDER, &[SNAPSHOT]);
+    let info = client.task(
+        "CreateSnapshot_Task",
+        ("VirtualMachine", vm),
+        "<name>s</name><memory>false</memory><quiesce>false</quiesce>",
+    );
+    let snapshot = between(&info, "xsi:type=\"ManagedObjectReference\">", "<").to_owned();
+    let args = "<removeChildren>false</removeChildren>";
+    let body = client.fault_body(
+        "RemoveSnapshot_Task",
+        ("VirtualMachineSnapshot", &snapshot),
+        args,
+    );
+    assert!(
+        body.contains(&format!(
+            "<NoPermissionFault xmlns=\"urn:vim25\" xsi:type=\"NoPermission\">\
+             <object type=\"VirtualMachineSnapshot\">{snapshot}</object>\
+             <privilegeId>VirtualMachine.State.RemoveSnapshot</privilegeId></NoPermissionFault>"
+        )),
+        "{body}"
+    );
+    let refused = client.query(vm, &snapshot, 0, "*").unwrap_err();
+    assert_eq!(refused.type_name, "NoPermission");
+    let spec = "<spec><changeTrackingEnabled>true</changeTrackingEnabled></spec>";
+    let body = client.fault_body("ReconfigVM_Task", ("VirtualMachine", vm), spec);
+    assert!(body.contains("<privilegeId>VirtualMachine.Config.ChangeTracking<"));
+}
+
+#[test]
+fn privileges_are_tested_live_and_for_each_object() {
+    let rig = Rig::with(&["app01", "app02"], lab::SiteSpec::default(), 100);
+    let vms = rig.lab.vms().unwrap();
+    let (first, second) = (&vms[0].moref, &vms[1].moref);
+    let mut client = user(&rig, first, &[SNAPSHOT]);
+    let args = format!(
+        "<entity type=\"VirtualMachine\">{first}</entity><entity type=\"VirtualMachine\">{second}</entity>\
+         <sessionId>{}</sessionId><privId>{SNAPSHOT}</privId><privId>{RANDOM_READ}</privId>",
+        client.session_key
+    );
+    let answer = client
+        .call("HasPrivilegeOnEntities", AUTHORIZATION, &args)
+        .unwrap();
+    let row = |privilege: &str, granted: bool| {
+        format!(
+            "<privAvailability><privId>{privilege}</privId><isGranted>{granted}</isGranted></privAvailability>"
+        )
+    };
+    let expected = format!(
+        "<returnval><entity type=\"VirtualMachine\">{first}</entity>{}{}</returnval>\
+         <returnval><entity type=\"VirtualMachine\">{second}</entity>{}{}</returnval>",
+        row(SNAPSHOT, true),
+        row(RANDOM_READ, false),
+        row(SNAPSHOT, false),
+        row(RANDOM_READ, false)
+    );
+    assert_eq!(answer, expected);
+    assert!(create_snapshot(&mut client, first).is_ok());
+    let refused = create_snapshot(&mut client, second).unwrap_err();
+    assert_eq!(refused.type_name, "NoPermission");
+
+    // What may not be read is told in missingSet.
+    let hidden = client.read(("VirtualMachine", second), &["name"]).unwrap();
+    assert!(hidden.contains("<missingSet><path>name</path>"), "{hidden}");
+    assert!(hidden.contains("xsi:type=\"NoPermission\""), "{hidden}");
+
+    let wrong = args.replace(&client.session_key, "52");
+    let refused = client.call("HasPrivilegeOnEntities", AUTHORIZATION, &wrong);
+    assert_eq!(refused.unwrap_err().type_name, "InvalidArgument");
+}
+
+fn switch(client: &mut Client, method: &str, vm: &str, source: &str) -> Result<String, Fault> {
+    let methods = match method {
+        "DisableMethods" => {
+            "<method><method>RelocateVM_Task</method><reasonId>backup</reasonId></method>"
+        }
+        _ => "<method>RelocateVM_Task</method>",
+    };
+    let scope = match method {
+        "DisableMethods" => "<sessionScope>false</sessionScope>",
+        _ => "",
+    };
+    client.internal(
+        method,
+        AUTHORIZATION,
+        &format!(
+            "<entity type=\"VirtualMachine\">{vm}</entity>{methods}<sourceId>{source}</sourceId>{scope}"
+        ),
+    )
+}
+
+#[test]
+fn methods_are_disabled_once_and_enabled_by_who_disabled_them() {
+    let rig = Rig::new();
+    let vm = rig.vm.as_str();
+    let mut client = rig.client();
+    assert_eq!(
+        switch(&mut client, "DisableMethods", vm, "one").unwrap(),
+        ""
+    );
+    let listed = client
+        .read(("VirtualMachine", vm), &["disabledMethod"])
+        .unwrap();
+    assert!(listed.contains(">RelocateVM_Task</string>"), "{listed}");
+    let again = switch(&mut client, "DisableMethods", vm, "two").unwrap_err();
+    assert_eq!(again.type_name, "MethodAlreadyDisabledFault");
+    switch(&mut client, "EnableMethods", vm, "two").unwrap();
+    assert_eq!(rig.lab.vm(vm).unwrap().disabled_methods.len(), 1);
+    switch(&mut client, "EnableMethods", vm, "one").unwrap();
+    assert!(rig.lab.vm(vm).unwrap().disabled_methods.is_empty());
+
+    // The public namespace has no such method.
+    let public = client
+        .call("DisableMethods", AUTHORIZATION, "")
+        .unwrap_err();
+    assert_eq!(public.type_name, "MethodNotFound");
+    let mut weak = user(&rig, Site::ROOT_FOLDER, &["Global.DisableMethods"]);
+    switch(&mut weak, "DisableMethods", vm, "weak").unwrap();
+    let refused = switch(&mut weak, "EnableMethods", vm, "weak").unwrap_err();
+    assert_eq!(refused.type_name, "NoPermission");
+}
+
+#[test]
+fn an_esxi_host_has_no_disabled_methods() {
+    let spec = lab::SiteSpec {
+        bare_host: true,
+        ..lab::SiteSpec::default()
+    };
+    let rig = Rig::with(&["app01"], spec, 100);
+    let mut client = rig.client();
+    let this = ("AuthorizationManager", "ha-authmgr");
+    let args = "<entity type=\"VirtualMachine\">1021</entity><sourceId>one</sourceId>";
+    let refused = client.internal("EnableMethods", this, args).unwrap_err();
+    assert_eq!(refused.type_name, "MethodNotFound");
+}
