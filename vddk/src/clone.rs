@@ -19,6 +19,9 @@ impl Connection {
     /// Copies a disk to `path` of this connection (`VixDiskLib_Clone`): from local to local, from
     /// local to remote, or from remote to local. Neither disk may be open.
     ///
+    /// A first-class disk has no path, so it is neither source nor destination: it is opened, and read
+    /// or written.
+    ///
     /// `spec` says what the copy shall be; a remote one takes its form from the server. While it
     /// copies, no other disk is opened or closed: both are done by one thread.
     ///

@@ -232,7 +232,7 @@ impl Connection {
         options: &OpenOptions,
     ) -> Result<Disk, Error> {
         let inner = &self.inner;
-        let name = target::disk_name(inner.params.target(), path)?;
+        let name = target::disk_name(inner.target(), path)?;
         if write && inner.read_only {
             return Err(Error::Argument {
                 what: format!("opening {name} for writing on a read-only connection"),
@@ -297,6 +297,11 @@ impl ConnectionInner {
     /// How the disks may come.
     pub(crate) fn transports(&self) -> &TransportPlan {
         &self.transports
+    }
+
+    /// What it was made for; `None` for local files.
+    pub(crate) fn target(&self) -> Option<&Target> {
+        self.params.target()
     }
 
     /// True for a connection to the files of this machine.

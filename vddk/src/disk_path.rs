@@ -2,14 +2,15 @@
 
 use std::{ffi::CString, path::Path};
 
-use crate::{Error, connection::ConnectionInner};
+use crate::{Error, connection::ConnectionInner, target};
 
 /// A disk's name for a connection: an absolute file name on a local one, else what the server calls
-/// it, `[datastore1] vm/vm.vmdk`.
+/// it, `[datastore1] vm/vm.vmdk`. A first-class disk has no path.
 pub(crate) fn on(connection: &ConnectionInner, path: &str) -> Result<CString, Error> {
     if connection.is_local() {
         local(path)
     } else {
+        target::disk_name(connection.target(), Some(path))?;
         text(path, "a disk path")
     }
 }

@@ -28,4 +28,5 @@ mod refusals;
 mod sanitizer;
 mod targets;
 mod transports;
+mod without_vm;
 mod writes;
