@@ -175,7 +175,7 @@ pub(crate) unsafe extern "C" fn write_done(data: *mut c_void, result: u64) {
 /// # Safety
 /// As [`read_done`].
 unsafe fn done(function: &'static str, data: *mut c_void, result: u64) {
-    // A panic can only come from the task that is woken: the answer is given by then.
+    // Nothing in here is known to panic: the task that is woken is contained where that is done.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: a box was turned into this pointer, and this is the one time it comes back.
         let piece = unsafe { Box::from_raw(data.cast::<Piece>()) };

@@ -215,8 +215,7 @@ impl Disk {
     /// Ends the worker: from now on the control thread alone uses the handle.
     pub(crate) fn retire(mut self) -> Result<Retired, Error> {
         let worker = self.worker.take().ok_or(Error::ThreadEnded)?;
-        let drained = worker.drain();
-        drop(worker);
+        let drained = worker.end(false);
         if self.shared.is_poisoned() {
             return Err(self.shared.error(Failure::Poisoned));
         }
@@ -240,12 +239,7 @@ impl Disk {
         let Some(worker) = self.worker.take() else {
             return Ok(());
         };
-        let drained = if self.unflushed.get() {
-            worker.flush()
-        } else {
-            worker.drain()
-        };
-        drop(worker);
+        let drained = worker.end(self.unflushed.get());
         if self.shared.is_poisoned() {
             return Err(self.shared.error(Failure::Poisoned));
         }

@@ -235,8 +235,7 @@ impl Drop for Slot {
 /// One call of the library for a part of a request.
 #[derive(Debug)]
 pub(crate) struct Piece {
-    // Declared in the order in which they are released: a task that is woken may panic, and the
-    // place is given back all the same.
+    // Declared in the order in which they are released: a place is free when its answer is given.
     pub(crate) request: Arc<Request>,
     /// Gives the place in flight back.
     pub(crate) slot: Option<Slot>,

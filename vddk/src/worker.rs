@@ -1,6 +1,7 @@
 //! The one thread that reads and writes a disk.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -13,6 +14,7 @@ use crate::{
     Code, Error, ReadMode, SectorBuf,
     answer::{Taker, Waited},
     callback,
+    contained::contained,
     control::{Raw, check},
     given_up,
     request::{Answer, Direction, Failure, Piece, Request, Slot},
@@ -23,12 +25,16 @@ use crate::{
 enum Job {
     /// A read or a write.
     Move(Arc<Request>),
-    /// Let everything in flight end, perhaps flush, and say so.
-    Drain {
+    /// Let everything in flight end, flush, and say so.
+    Flush { reply: Sender<Result<(), Error>> },
+    /// Let everything in flight end, perhaps flush, say so, and end: one job, so that no keep-alive
+    /// read falls between the last `Wait` and the end.
+    End {
         flush: bool,
         reply: Sender<Result<(), Error>>,
     },
-    /// The same, and then leave the handle alone until `until` is disconnected.
+    /// Let everything in flight end, say so, and leave the handle alone until `until` is
+    /// disconnected.
     Rest {
         reply: Sender<Result<(), Error>>,
         until: Receiver<()>,
@@ -89,7 +95,12 @@ impl Worker {
         let thread = thread::Builder::new()
             .name("vddk-disk".to_owned())
             .spawn(move || {
-                mover.run(&inbox);
+                let shared = Arc::clone(&mover.shared);
+                let run = catch_unwind(AssertUnwindSafe(|| mover.run(&inbox)));
+                if run.is_err() {
+                    // What is in flight, and whether the handle may be closed, nobody knows now.
+                    shared.poison(Failure::Poisoned);
+                }
                 drop(end);
             })
             .map_err(|_| Error::ThreadEnded)?;
@@ -107,17 +118,16 @@ impl Worker {
         self.send(Job::Move(request))
     }
 
-    /// Returns when nothing is in flight any more (`VixDiskLib_Wait`).
-    pub(crate) fn drain(&self) -> Result<(), Error> {
-        self.ask(|reply| Job::Drain {
-            flush: false,
-            reply,
-        })
+    /// Returns when nothing is in flight any more (`VixDiskLib_Wait`) and what was written is on the
+    /// disk (`VixDiskLib_Flush`).
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.ask(|reply| Job::Flush { reply })
     }
 
-    /// As [`Worker::drain`], then brings what was written to the disk (`VixDiskLib_Flush`).
-    pub(crate) fn flush(&self) -> Result<(), Error> {
-        self.ask(|reply| Job::Drain { flush: true, reply })
+    /// Ends the thread when nothing is in flight any more, and perhaps everything is flushed. The
+    /// handle is nobody's then, or the disk was given up.
+    pub(crate) fn end(self, flush: bool) -> Result<(), Error> {
+        self.ask(|reply| Job::End { flush, reply })
     }
 
     /// Lets everything in flight end and leaves the handle alone, keep-alive reads included, until
@@ -134,7 +144,7 @@ impl Worker {
         match answer.recv_timeout(self.time_out) {
             Ok(drained) => drained,
             Err(RecvTimeoutError::Timeout) => Err(self.give_up()),
-            Err(RecvTimeoutError::Disconnected) => Err(Error::ThreadEnded),
+            Err(RecvTimeoutError::Disconnected) => Err(self.thread_ended()),
         }
     }
 
@@ -146,13 +156,19 @@ impl Worker {
         match jobs.send_timeout(job, self.time_out) {
             Ok(()) => Ok(()),
             Err(SendTimeoutError::Timeout(_)) => Err(self.give_up()),
-            Err(SendTimeoutError::Disconnected(_)) => Err(Error::ThreadEnded),
+            Err(SendTimeoutError::Disconnected(_)) => Err(self.thread_ended()),
         }
     }
 
     fn give_up(&self) -> Error {
         self.shared.poison(Failure::TimedOut);
         self.poisoned()
+    }
+
+    /// It ended without being asked, perhaps with something in flight: nothing may be closed.
+    fn thread_ended(&self) -> Error {
+        self.shared.poison(Failure::Poisoned);
+        Error::ThreadEnded
     }
 
     fn poisoned(&self) -> Error {
@@ -224,8 +240,12 @@ impl Mover {
             };
             match job {
                 Ok(Job::Move(request)) => self.request(&request),
-                Ok(Job::Drain { flush, reply }) => {
+                Ok(Job::Flush { reply }) => {
+                    let _ = reply.send(self.drain(true));
+                }
+                Ok(Job::End { flush, reply }) => {
                     let _ = reply.send(self.drain(flush));
+                    return;
                 }
                 Ok(Job::Rest { reply, until }) => {
                     let drained = self.drain(false);
@@ -252,7 +272,8 @@ impl Mover {
         let last = self.beat.take().map(|beat| beat.wait(Some(Duration::ZERO)));
         if let Some(Waited::Given(Err(failure))) = last {
             let error = self.shared.error(failure);
-            tracing::warn!(path = %self.shared.path, %error, "the idle disk does not answer");
+            let path = &self.shared.path;
+            contained(|| tracing::warn!(%path, %error, "the idle disk does not answer"));
         }
         let Ok(buffer) = SectorBuf::new(1) else {
             return;
@@ -328,7 +349,8 @@ impl Mover {
                 // not be called (VDDK API reference, 1.7), so the box is still ours.
                 let piece = unsafe { Box::from_raw(data) };
                 if code == VIX_E_NOT_SUPPORTED && self.way == Way::Untried {
-                    tracing::info!(path = %self.shared.path, "no asynchronous calls, so one by one");
+                    let path = &self.shared.path;
+                    contained(|| tracing::info!(%path, "no asynchronous calls, so one by one"));
                     self.way = Way::Synchronous;
                     self.move_now(*piece, start_sector, sectors);
                     return;

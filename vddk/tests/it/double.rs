@@ -503,6 +503,7 @@ unsafe extern "C" fn read_async(
         sectors,
         buffer,
     };
+    enter("VixDiskLib_ReadAsync");
     let outcome = with(|state| match state.script.seed {
         None => 0,
         Some(_) => state.chance(8),
@@ -521,6 +522,7 @@ unsafe extern "C" fn read_async(
 
 /// Waits until nothing is late any more and every completion has returned.
 unsafe extern "C" fn wait(_: VixDiskLibHandle) -> u64 {
+    enter("VixDiskLib_Wait");
     while let Some(late) = with(|state| state.late.pop()) {
         late.complete(true);
     }

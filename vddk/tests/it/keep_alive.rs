@@ -7,7 +7,11 @@ use std::{
 
 use vddk::{Disk, KeepAlive, OpenOptions, ReadMode, SectorBuf};
 
-use crate::kit::{Kit, in_own_process};
+use crate::{
+    double::{Double, Script},
+    kit::{Kit, in_own_process},
+    lies::HONEST,
+};
 
 const IDLE: Duration = Duration::from_millis(40);
 
@@ -77,6 +81,30 @@ fn a_synchronous_disk_is_kept_alive_synchronously() {
             });
         },
     );
+}
+
+#[test]
+fn no_keep_alive_falls_between_the_last_wait_and_the_close() {
+    for seed in 0..if cfg!(miri) { 2 } else { 200 } {
+        let double = Double::start(Script {
+            seed: Some(seed),
+            ..HONEST
+        });
+        let options = OpenOptions {
+            keep_alive: KeepAlive::After(Duration::from_nanos(1)),
+            ..OpenOptions::default()
+        };
+        let disk = double.open(&options).unwrap();
+        Double::wait_for_calls("VixDiskLib_ReadAsync", 3);
+        disk.close().unwrap();
+        let calls = ["ReadAsync", "Wait", "Close"].map(|name| format!("VixDiskLib_{name}"));
+        let calls = Double::calls_of(&calls.each_ref().map(String::as_str));
+        assert_eq!(
+            calls[calls.len() - 2..],
+            ["VixDiskLib_Wait", "VixDiskLib_Close"]
+        );
+        double.end();
+    }
 }
 
 #[test]
