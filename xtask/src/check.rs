@@ -6,12 +6,14 @@ use crate::bench::Bench;
 use crate::clients::Clients;
 use crate::demo::Demo;
 use crate::output::line;
+use crate::reader::Reader;
 
 /// Run the slow walks, each with its name.
 #[derive(Debug, Args)]
 #[command(after_help = "What is quick: cargo test --workspace, and --check of bindings and man.")]
 pub(crate) struct Check {
-    /// Run them all: the demo, programs of other people, and the benchmark of reads
+    /// Run them all: the demo, its repository read in Python, programs of other
+    /// people, and the benchmark of reads
     #[arg(long, required = true)]
     long: bool,
 }
@@ -26,6 +28,8 @@ impl Check {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         line("== demo");
         Demo::default().run()?;
+        line("== reader");
+        Reader::default().run()?;
         line("== clients");
         Clients::default().run()?;
         line("== bench vddk");

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::output::error;
-use crate::{bench, bindings, check, clients, demo, functions, man, miri, sanitize};
+use crate::{bench, bindings, check, clients, demo, functions, man, miri, reader, sanitize};
 
 /// What needs more than one cargo command.
 #[derive(Debug, Parser)]
@@ -23,6 +23,7 @@ enum Command {
     Bindings(bindings::Bindings),
     Functions(functions::Functions),
     Man(man::Man),
+    Reader(reader::Reader),
     Check(check::Check),
     Sanitize(sanitize::Sanitize),
     Miri(miri::Miri),
@@ -37,6 +38,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Bindings(command) => command.run(),
         Command::Functions(command) => command.run(),
         Command::Man(command) => command.run(),
+        Command::Reader(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Sanitize(command) => command.run(),
         Command::Miri(command) => command.run(),

@@ -7,6 +7,7 @@
 //! functions vddk/FUNCTIONS.md, made from the list of what vddk wraps
 //! bench     reads through vddk against a plain pread loop, as ratios
 //! man       doc/man/cbt-backup.1, made from the command line's definition
+//! reader    the demo's repository, restored by a reader in Python
 //! check     the walks that are too slow for `cargo test`
 //! miri      the pure parts of vddk under Miri
 //! sanitize  the tests of the unsafe crates under AddressSanitizer and LeakSanitizer
@@ -26,6 +27,8 @@ mod generated;
 mod man;
 mod miri;
 mod output;
+mod python;
+mod reader;
 mod sanitize;
 mod stage;
 mod workspace;

@@ -1,7 +1,7 @@
 //! pyVmomi, driven by `tests/clients/pyvmomi_check.py`.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use super::{CAPACITY_BYTES, Outcome, VM, certificate, moref};
 use crate::output::line;
 use crate::stage::Stage;
-use crate::workspace;
+use crate::{python, workspace};
 
 const SCRIPT: &str = "tests/clients/pyvmomi_check.py";
 const GRAIN_BYTES: u64 = 64 << 10;
@@ -21,7 +21,7 @@ const SECTOR_BYTES: u64 = 512;
 ///
 /// When the script finds something wrong.
 pub(super) fn run(stage: &Stage, tools: &Path) -> anyhow::Result<Outcome> {
-    let python = match python(tools) {
+    let python = match python::with(tools, &["pyvmomi"], "pyVmomi") {
         Ok(python) => python,
         Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
     };
@@ -88,43 +88,4 @@ fn write_as_guest(stage: &Stage) -> anyhow::Result<Vec<(u64, u64)>> {
         areas.push((start, end - start));
     }
     Ok(areas)
-}
-
-/// A python that has pyVmomi: the system's, else one of our own.
-fn python(tools: &Path) -> anyhow::Result<PathBuf> {
-    let system = PathBuf::from("python3");
-    let own = tools.join("venv/bin/python");
-    for python in [&system, &own] {
-        if has_pyvmomi(python) {
-            return Ok(python.clone());
-        }
-    }
-    let steps: [(&Path, &[&str]); 2] = [
-        (&system, &["-m", "venv", "--clear"]),
-        (&own, &["-m", "pip", "install", "--quiet", "pyvmomi"]),
-    ];
-    for (python, arguments) in steps {
-        let mut command = Command::new(python);
-        command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        if python == system {
-            command.arg(tools.join("venv"));
-        }
-        let done = command
-            .status()
-            .with_context(|| format!("no {}", python.display()))?;
-        if !done.success() {
-            bail!("{} {} failed", python.display(), arguments.join(" "));
-        }
-    }
-    Ok(own)
-}
-
-fn has_pyvmomi(python: &Path) -> bool {
-    let mut command = Command::new(python);
-    command.args(["-c", "import pyVmomi"]).stdin(Stdio::null());
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
 }

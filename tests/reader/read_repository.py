@@ -1,0 +1,181 @@
+"""Reads a repository of cbt-backup with nothing but doc/repository-format.md to go by.
+
+Usage: read_repository.py REPOSITORY PASSPHRASE_FILE                      lists the points
+       read_repository.py REPOSITORY PASSPHRASE_FILE POINT DISK OUTPUT   restores a disk
+
+POINT is an id of the list, DISK a device key. Needs blake3, zstandard and cryptography from PyPI.
+It is the proof that the format is written down, and a way to the data without the program.
+"""
+
+import json
+import pathlib
+import struct
+import sys
+
+import blake3
+import zstandard
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LIMIT = 16 << 20
+NO_NONCE = bytes(12)
+
+
+def ulid(text):
+    """The 16 bytes of a ULID (1)."""
+    number = 0
+    for character in text:
+        number = number << 5 | ALPHABET.index(character)
+    return number.to_bytes(16, "big")
+
+
+def unpack_zstd(data):
+    return zstandard.ZstdDecompressor().decompress(data, max_output_size=LIMIT)
+
+
+class Repository:
+    def __init__(self, folder, passphrase):
+        self.folder = pathlib.Path(folder)
+        self.config = json.loads(self.get("config"))
+        if self.config["format"] != 0 or self.config["reads_need"]:
+            sys.exit(f"this reader does not know this repository: {self.config}")
+        self.master = self.unlock(passphrase)
+        self.id_key = self.derive("block id", b"")
+        self.pack_keys = {}
+
+    def get(self, name, start=0, length=None):
+        with open(self.folder / name, "rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    def unlock(self, passphrase):
+        """The master key out of the first slot that the passphrase opens (4)."""
+        for path in sorted((self.folder / "key").iterdir()):
+            slot = json.loads(path.read_bytes())
+            assert (slot["version"], slot["kdf"]) == (0, "argon2id"), slot
+            assert slot["memory_kib"] <= 1 << 20 and slot["passes"] <= 16, slot
+            wrapping = Argon2id(
+                salt=bytes.fromhex(slot["salt"]),
+                length=32,
+                iterations=slot["passes"],
+                lanes=slot["lanes"],
+                memory_cost=slot["memory_kib"],
+            ).derive(passphrase)
+            about = f"cbt-backup key {path.name} {self.config['id']}".encode()
+            try:
+                return AESGCM(wrapping).decrypt(NO_NONCE, bytes.fromhex(slot["sealed"]), about)
+            except Exception:
+                continue
+        sys.exit("no slot opens with this passphrase")
+
+    def derive(self, purpose, context):
+        deriver = blake3.blake3(derive_key_context="cbt-backup 2026 " + purpose)
+        return deriver.update(self.master + context).digest()
+
+    def small(self, name):
+        """A sealed small object (5)."""
+        data = self.get(name)
+        magic, version, suite, salt, length = struct.unpack_from("<4sHBx16sI", data)
+        assert (magic, version, suite) == (b"cbtO", 0, 1) and length <= LIMIT, name
+        key = self.derive("object", salt + name.encode())
+        plain = unpack_zstd(AESGCM(key).decrypt(NO_NONCE, data[32:], data[:32] + name.encode()))
+        assert len(plain) == length, name
+        return json.loads(plain)
+
+    def blob(self, kind, ref):
+        """A blob by its place, held against its id (6, 7)."""
+        session, seq, offset, length, raw, wanted = ref
+        pack = session + kind.encode() + struct.pack("<I", seq)
+        header = struct.pack("<4sHcB16sI36x", b"cbtP", 0, kind.encode(), 1, session, seq)
+        key = self.pack_keys.setdefault(pack, self.derive("pack", pack))
+        name = f"pack/{self.name_of(session)}/{kind}{seq:08x}"
+        nonce = struct.pack("<Qxxxx", offset)
+        plain = AESGCM(key).decrypt(nonce, self.get(name, offset, length), header)
+        plain = plain if raw else unpack_zstd(plain)
+        if blake3.blake3(plain, key=self.id_key).digest() != wanted:
+            sys.exit(f"{name} at {offset} has another content than it should")
+        return plain
+
+    def name_of(self, session):
+        number = int.from_bytes(session, "big")
+        return "".join(ALPHABET[number >> 5 * place & 31] for place in range(25, -1, -1))
+
+    def roots(self):
+        """The living root of each point: the highest generation, then the highest session (8)."""
+        best = {}
+        for path in self.folder.glob("point/*/*/*"):
+            point, (generation, session) = path.parent.name, path.name.split("-")
+            dead = (self.folder / "dead" / point).exists()
+            fenced = any(self.folder.glob(f"fence/{session}/*.f"))
+            if not dead and not fenced:
+                name = str(path.relative_to(self.folder))
+                best[point] = max(best.get(point, ("", "", "")), (generation, session, name))
+        return {point: self.small(name) for point, (_, _, name) in sorted(best.items())}
+
+    def node(self, ref):
+        """The present slots of a node: number and place (7)."""
+        data = self.blob("n", ref)
+        magic, version, level, shift, bits, sessions = struct.unpack_from("<cBBBBxH", data)
+        assert (magic, version) == (b"N", 0), "not a node"
+        at = 8 + 16 * sessions
+        ids = [data[8 + 16 * i : 24 + 16 * i] for i in range(sessions)]
+        present, raw = (int.from_bytes(data[at + i : at + i + 32], "little") for i in (0, 32))
+        (packed,) = struct.unpack_from("<I", data, at + 64)
+        slots = [slot for slot in range(1 << bits) if present >> slot & 1]
+        n, columns = len(slots), unpack_zstd(data[at + 68 : at + 68 + packed])
+        session = columns[:n]
+        seqs, steps, lengths = (struct.unpack_from(f"<{n}I", columns, n + 4 * n * i) for i in range(3))
+        hashes, end, before = at + 68 + packed, 0, None
+        for i, slot in enumerate(slots):
+            place = (session[i], seqs[i])
+            offset = ((end if place == before else 0) + steps[i]) % (1 << 32)
+            end, before = offset + lengths[i], place
+            wanted = data[hashes + 32 * i : hashes + 32 * i + 32]
+            yield slot, (ids[session[i]], seqs[i], offset, lengths[i], raw >> slot & 1, wanted)
+
+    def blocks(self, ref, level, bits, first=0):
+        """All blocks below a node, in the order of the disk."""
+        for slot, below in self.node(ref):
+            number = first + (slot << bits * (level - 1))
+            if level == 1:
+                yield number, self.blob("d", below)
+            else:
+                yield from self.blocks(below, level - 1, bits, number)
+
+    def restore(self, disk, output):
+        """Writes a disk; what is not there is zeros."""
+        state = disk["state"]["state"]
+        if state == "absent":
+            sys.exit(f"the disk is not in this point: {disk['state']['reason']}")
+        with open(output, "wb") as file:
+            file.truncate(disk["capacity_bytes"])
+            if disk["tree"] is None:
+                return
+            ref = disk["tree"]["ref"]
+            root = (ulid(ref["session"]), ref["seq"], ref["offset"], ref["length"], ref["raw"])
+            root += (bytes.fromhex(ref["id"]),)
+            size = 1 << disk["block_shift"]
+            for number, block in self.blocks(root, disk["tree"]["level"], disk["fan_out_bits"]):
+                start = number * size
+                assert len(block) == min(size, disk["capacity_bytes"] - start), number
+                file.seek(start)
+                file.write(block)
+
+
+def main():
+    folder, passphrase_file, *rest = sys.argv[1:]
+    passphrase = pathlib.Path(passphrase_file).read_bytes().split(b"\n")[0]
+    repository = Repository(folder, passphrase)
+    roots = repository.roots()
+    if not rest:
+        for point, root in roots.items():
+            disks = " ".join(str(disk["device_key"]) for disk in root["disks"])
+            print(point, root["kind"], root["snapshot_time"], root["vm"]["name"], disks)
+        return
+    point, key, output = rest
+    (disk,) = (disk for disk in roots[point]["disks"] if disk["device_key"] == int(key))
+    repository.restore(disk, output)
+
+
+main()
