@@ -6,7 +6,7 @@
 //! bindings  vddk-sys/src/bindings.rs, made from the header
 //! functions vddk/FUNCTIONS.md, made from the list of what vddk wraps
 //! bench     reads through vddk against a plain pread loop, as ratios
-//! man       doc/man/cbt-backup.1, made from the command line's definition
+//! man       the pages in doc/man/, made from the command lines' definitions
 //! reader    the demo's repository, restored by a reader in Python
 //! check     the walks that are too slow for `cargo test`
 //! miri      the pure parts of vddk under Miri

@@ -1,4 +1,4 @@
-//! `man`: the committed manual page.
+//! `man`: the committed manual pages.
 
 use std::process::Command;
 
@@ -8,10 +8,14 @@ use clap::Args;
 use crate::generated::{Mode, settle};
 use crate::workspace::Build;
 
-/// Make doc/man/cbt-backup.1 from the definition of the command line.
+/// The programs that have a page, each that of its own `man`. The name of the package is that of
+/// the program.
+const PROGRAMS: [&str; 2] = ["cbt-backup", "vcenter-stub"];
+
+/// Make the pages in doc/man/ from the definitions of the command lines.
 #[derive(Debug, Args)]
 pub(crate) struct Man {
-    /// Fail when the committed file differs; write nothing
+    /// Fail when a committed file differs; write nothing
     #[arg(long)]
     check: bool,
 }
@@ -21,25 +25,32 @@ impl Man {
     ///
     /// # Errors
     ///
-    /// When the build fails, or the file differs and `--check` is given.
+    /// When the build fails, or a file differs and `--check` is given.
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let program = Build::packages(&["cbt-backup"])?.program("cbt-backup")?;
-        let output = Command::new(program)
-            .arg("man")
-            .output()
-            .context("failed to start cbt-backup")?;
-        if !output.status.success() {
-            bail!(
-                "cbt-backup man failed: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
+        let build = Build::packages(&PROGRAMS)?;
+        for name in PROGRAMS {
+            let made = page(&build, name)?;
+            settle(
+                Mode::new(self.check),
+                &format!("doc/man/{name}.1"),
+                &made,
+                "cargo xtask man",
+            )?;
         }
-        let made = String::from_utf8(output.stdout).context("the page is no UTF-8")?;
-        settle(
-            Mode::new(self.check),
-            "doc/man/cbt-backup.1",
-            &made,
-            "cargo xtask man",
-        )
+        Ok(())
     }
+}
+
+fn page(build: &Build, name: &str) -> anyhow::Result<String> {
+    let output = Command::new(build.program(name)?)
+        .arg("man")
+        .output()
+        .with_context(|| format!("failed to start {name}"))?;
+    if !output.status.success() {
+        bail!(
+            "{name} man failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    String::from_utf8(output.stdout).context("the page is no UTF-8")
 }

@@ -1,5 +1,6 @@
 //! Making VMs.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use crate::datastore_path::{DatastorePath, check_name};
 use crate::image::Image;
 use crate::made::Made;
 use crate::slot::{MAX_DISKS, Slot};
+use crate::state::LabLock;
 use crate::{
     Disk, DiskSpec, Error, Folder, Kind, Lab, Link, PowerState, Site, Tracking, Vm, VmSpec, random,
     vmx,
@@ -33,6 +35,36 @@ impl Lab {
     /// [`Error::InvalidName`], [`Error::InvalidSpec`], [`Error::AlreadyExists`] for a VM of that
     /// name, [`Error::NotFound`] for an unknown datastore, [`Error::Disk`], [`Error::Io`].
     pub fn add_vm(&self, spec: VmSpec) -> Result<Vm, Error> {
+        let lock = self.lock()?;
+        let names = self.load_vms()?.into_iter().map(|vm| vm.name).collect();
+        self.add_named(&lock, &names, spec)
+    }
+
+    /// Makes many VMs, as [`Lab::add_vm`] does with one, without reading all others for each.
+    /// When one fails, those before it are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::add_vm`].
+    pub fn add_vms(&self, specs: impl IntoIterator<Item = VmSpec>) -> Result<usize, Error> {
+        let lock = self.lock()?;
+        let names = self.load_vms()?.into_iter().map(|vm| vm.name);
+        let mut names: HashSet<String> = names.collect();
+        let mut count = 0;
+        for spec in specs {
+            let vm = self.add_named(&lock, &names, spec)?;
+            names.insert(vm.name);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn add_named(
+        &self,
+        lock: &LabLock,
+        names: &HashSet<String>,
+        spec: VmSpec,
+    ) -> Result<Vm, Error> {
         check_name(&spec.name)?;
         if spec.disks.len() > MAX_DISKS {
             return refuse(
@@ -40,9 +72,8 @@ impl Lab {
                 format!("{} disks, a VM has room for {MAX_DISKS}", spec.disks.len()),
             );
         }
-        let lock = self.lock()?;
         let mut site = self.load_site()?;
-        if self.load_vms()?.iter().any(|vm| vm.name == spec.name) {
+        if names.contains(&spec.name) {
             return Err(Error::AlreadyExists {
                 kind: Kind::Vm,
                 id: spec.name,
@@ -66,8 +97,8 @@ impl Lab {
             .collect::<Result<_, _>>()?;
         let vm = describe(spec, moref, folder, &home, &site, disks)?;
         self.write_companions(&vm)?;
-        self.store_site(&lock, &site)?;
-        self.store_vm(&lock, &vm)?;
+        self.store_site(lock, &site)?;
+        self.store_vm(lock, &vm)?;
         made.keep();
         Ok(vm)
     }

@@ -47,7 +47,7 @@ fn new_write_serve() {
     assert!(String::from_utf8(unknown.stderr).unwrap().contains("app02"));
 
     let mut serve = program()
-        .args(["serve".as_ref(), root.as_os_str()])
+        .args(["--lab".as_ref(), root.as_os_str()])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -68,4 +68,51 @@ fn new_write_serve() {
     let killed = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
     assert!(killed.success());
     assert!(serve.wait().unwrap().success());
+}
+
+#[test]
+fn many_vms_are_made_at_once_and_served_as_a_host_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("lab");
+    let new = program()
+        .args(["new".as_ref(), root.as_os_str()])
+        .args(["--vms", "3"])
+        .output()
+        .unwrap();
+    assert!(new.status.success(), "{new:?}");
+    let lab = Lab::open(&root).unwrap();
+    let names: Vec<String> = lab.vms().unwrap().into_iter().map(|vm| vm.name).collect();
+    assert_eq!(names, ["vm-00001", "vm-00002", "vm-00003"]);
+
+    let mut serve = program()
+        .args(["serve".as_ref(), root.as_os_str()])
+        .args(["--esxi", "--form", "short-empty"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(serve.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    let address = between(&line, "https://", "/sdk ").parse().unwrap();
+    let mut client = Client::new(address, &lab.certificate_pem().unwrap());
+    client.host_login(USER, PASSWORD).unwrap();
+    "ha-property-collector".clone_into(&mut client.collector);
+    let vm = client.read(("VirtualMachine", "1022"), &["name"]).unwrap();
+    assert!(vm.contains(">vm-00002<"), "{vm}");
+    serve.kill().unwrap();
+    serve.wait().unwrap();
+}
+
+#[test]
+fn the_manual_page_names_the_options() {
+    let page = program().arg("man").output().unwrap();
+    let page = String::from_utf8(page.stdout).unwrap();
+    for word in [
+        ".TH vcenter-stub 1",
+        "\\-\\-lab",
+        "\\-\\-esxi",
+        "\\-\\-form",
+    ] {
+        assert!(page.contains(word), "{word}");
+    }
 }
