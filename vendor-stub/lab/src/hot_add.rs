@@ -1,10 +1,11 @@
-//! HotAdd: a disk of one VM is attached to the proxy, the VM that the library runs in ("VDDK API
-//! reference, 4.6").
+//! HotAdd: a disk of one VM, or of none, is attached to the proxy, the VM that the library runs in
+//! ("VDDK API reference, 4.6").
 //!
 //! The disk becomes a device of the proxy. For reading a redo log is made over it, on its own
 //! datastore. Both stay when the process dies, and keep the source's snapshots from being removed
 //! until [`Lab::clean_up_hot_add`].
 
+mod loose;
 mod rules;
 
 use std::collections::BTreeSet;
@@ -17,7 +18,7 @@ use crate::datastore_path::DatastorePath;
 use crate::made::Made;
 use crate::slot::Slot;
 use crate::state::{LabLock, open_lock_file, remove_if_there};
-use crate::{Attachment, Bus, Disk, Error, Kind, Lab, Link, Machine, Vm, random};
+use crate::{Attachment, Bus, Disk, Error, Kind, Lab, Link, Machine, Site, Vm, random};
 
 /// What to attach.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +49,19 @@ pub struct HotAdded {
     alive: File,
 }
 
-/// What was cleaned up.
+/// A device that the proxy is to get.
+#[derive(Clone, Copy, Debug)]
+struct Wanted<'a> {
+    /// The disk; its chain ends with the link that is attached.
+    disk: &'a Disk,
+    /// Datastore path of that link.
+    file: &'a str,
+    write: bool,
+    source_vm: Option<&'a str>,
+    state_folder: Option<&'a str>,
+}
+
+/// What was cleaned up. A disk that belongs to no VM counts as one, under its datastore path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CleanedUp {
     /// VMs of which no disk is attached any more.
@@ -94,27 +107,48 @@ impl Lab {
         let lock = self.lock()?;
         let site = self.load_site()?;
         let refused = |reason| Error::HotAdd { reason };
-        let Machine::Proxy { vm: proxy } = &site.machine else {
-            return Err(refused(rules::no_proxy(&site.machine)));
-        };
-        let (mut proxy, source) = (self.load_vm(proxy)?, self.load_vm(spec.vm)?);
+        let (proxy, source) = (self.proxy(&site)?, self.load_vm(spec.vm)?);
         let position = |disk: &Disk| disk.chain.iter().position(|link| link.file == spec.file);
         let disks = source.disks_of(spec.snapshot)?;
         let found = disks.iter().find_map(|disk| Some((disk, position(disk)?)));
         let (disk, position) = found.ok_or_else(|| Error::not_found(Kind::File, spec.file))?;
         rules::check(&site, &source, disk, &proxy).map_err(refused)?;
-        let slot = rules::free_slot(&proxy).map_err(refused)?;
+        let disk = Disk {
+            chain: disk.chain[..=position].to_vec(),
+            ..disk.clone()
+        };
+        let wanted = Wanted {
+            disk: &disk,
+            file: spec.file,
+            write: spec.write,
+            source_vm: Some(spec.vm),
+            state_folder: spec.state_folder,
+        };
+        self.attach(&lock, proxy, wanted)
+    }
 
+    /// The VM that this machine is.
+    fn proxy(&self, site: &Site) -> Result<Vm, Error> {
+        match &site.machine {
+            Machine::Proxy { vm } => self.load_vm(vm),
+            other => Err(Error::HotAdd {
+                reason: rules::no_proxy(other),
+            }),
+        }
+    }
+
+    /// Makes a disk a device of the proxy.
+    fn attach(&self, lock: &LabLock, mut proxy: Vm, wanted: Wanted<'_>) -> Result<HotAdded, Error> {
+        let slot = rules::free_slot(&proxy).map_err(|reason| Error::HotAdd { reason })?;
         let alive = self.alive(&proxy.moref, slot.device_key)?;
         let mut made = Made::default();
-        let chain = disk.chain[..=position].to_vec();
-        let device = self.device(&spec, disk, chain, &slot, &mut made)?;
+        let device = self.device(wanted, &slot, &mut made)?;
         let path = match device.top() {
             Some(link) => self.path_of(&link.file)?,
-            None => return Err(Error::not_found(Kind::File, spec.file)),
+            None => return Err(Error::not_found(Kind::File, wanted.file)),
         };
         proxy.disks.push(device);
-        self.store_vm(&lock, &proxy)?;
+        self.store_vm(lock, &proxy)?;
         made.keep();
         Ok(HotAdded {
             lab: self.clone(),
@@ -141,7 +175,7 @@ impl Lab {
         let mut proxy = self.load_vm(&vm)?;
         let left: Vec<(i32, String)> = attachments(&proxy)
             .filter(|(_, attachment)| attachment.state_folder.as_deref() == state_folder)
-            .map(|(device_key, attachment)| (device_key, attachment.source_vm.clone()))
+            .map(|(device_key, attachment)| (device_key, attachment.source().to_owned()))
             .collect();
         for (device_key, source) in left {
             let alive_file = self.alive_file(&vm, device_key);
@@ -169,21 +203,16 @@ impl Lab {
     }
 
     /// The new device of the proxy.
-    fn device(
-        &self,
-        spec: &HotAddSpec<'_>,
-        disk: &Disk,
-        mut chain: Vec<Link>,
-        slot: &Slot,
-        made: &mut Made,
-    ) -> Result<Disk, Error> {
+    fn device(&self, wanted: Wanted<'_>, slot: &Slot, made: &mut Made) -> Result<Disk, Error> {
+        let disk = wanted.disk;
+        let mut chain = disk.chain.clone();
         for link in &mut chain {
             link.tracking = None;
         }
-        let redo_log = if spec.write {
+        let redo_log = if wanted.write {
             None
         } else {
-            let link = self.make_redo_log(spec.file, made)?;
+            let link = self.make_redo_log(wanted.file, made)?;
             let file = link.file.clone();
             chain.push(link);
             Some(file)
@@ -196,7 +225,7 @@ impl Lab {
             capacity_bytes: disk.capacity_bytes,
             disk_uuid: disk.disk_uuid.clone(),
             // So the proxy's own snapshots leave it alone.
-            mode: if spec.write {
+            mode: if wanted.write {
                 "independent_persistent".into()
             } else {
                 "independent_nonpersistent".into()
@@ -207,10 +236,11 @@ impl Lab {
             encrypted: disk.encrypted,
             raw_mapping: false,
             attached: Some(Attachment {
-                source_vm: spec.vm.into(),
+                source_vm: wanted.source_vm.map(Into::into),
+                file: wanted.file.into(),
                 redo_log,
                 process: std::process::id(),
-                state_folder: spec.state_folder.map(Into::into),
+                state_folder: wanted.state_folder.map(Into::into),
             }),
         })
     }

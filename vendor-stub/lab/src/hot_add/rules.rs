@@ -78,6 +78,16 @@ pub(super) fn check(
     }
 }
 
+/// What the site must be for a disk that belongs to no VM. Such disks are on SCSI, no raw mappings,
+/// and not encrypted.
+pub(super) fn check_loose(site: &Site) -> Result<(), HotAddRefusal> {
+    if site.bare_host {
+        Err(HotAddRefusal::BareHost)
+    } else {
+        Ok(())
+    }
+}
+
 /// The first free slot of the proxy.
 pub(super) fn free_slot(proxy: &Vm) -> Result<Slot, HotAddRefusal> {
     let numbers = proxy.scsi_bus_numbers();

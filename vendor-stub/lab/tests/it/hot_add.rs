@@ -278,3 +278,52 @@ fn lost_maps_are_a_fault_until_a_power_cycle() {
     let last = lab.create_snapshot(vm, &SnapshotSpec::named("v")).unwrap();
     assert_eq!(query(&last.moref, &new_id), Ok(1));
 }
+
+#[test]
+fn a_disk_of_no_vm_is_attached_without_a_snapshot() {
+    let fixture = Fixture::new();
+    let lab = &fixture.lab;
+    let folder = lab.root().join("datastores/datastore1/loose");
+    std::fs::create_dir(&folder).unwrap();
+    let file = "[datastore1] loose/a.vmdk";
+    let path = folder.join("a.vmdk");
+    let options = vmdk::CreateOptions::new(700);
+    let mut disk = vmdk::create_vmfs_flat(&path, &options).unwrap();
+    disk.write_at(3, &[7; 512]).unwrap();
+    drop(disk);
+    let device = || lab.vm(&fixture.proxy).unwrap().disks.pop().unwrap();
+
+    let attached = lab.hot_add_loose(file, false, None).unwrap();
+    let mut found = [0; 512];
+    let seen = vmdk::Disk::open(attached.path(), vmdk::OpenOptions::default()).unwrap();
+    seen.read_at(3, &mut found).unwrap();
+    assert_eq!(found, [7; 512]);
+    assert_ne!(attached.path(), path, "by a redo log");
+    assert_eq!(device().attached.unwrap().source_vm, None);
+    assert_eq!(device().capacity_bytes, 700 * 512);
+    // It is the proxy's until it is detached.
+    let again = lab.hot_add_loose(file, false, None);
+    assert!(matches!(again, Err(Error::InUse { .. })), "{again:?}");
+    let redo_log = attached.path().to_owned();
+    attached.detach().unwrap();
+    assert!(!redo_log.exists());
+
+    let attached = lab.hot_add_loose(file, true, Some("/state")).unwrap();
+    assert_eq!(attached.path(), path.canonicalize().unwrap());
+    drop(attached);
+    let done = lab.clean_up_hot_add(Some("/state")).unwrap();
+    assert_eq!(done.cleaned.into_iter().next().as_deref(), Some(file));
+    assert!(path.exists());
+
+    let used = lab.hot_add_loose(&fixture.file, false, None);
+    assert!(matches!(used, Err(Error::InUse { .. })), "a VM's: {used:?}");
+    let gone = lab.hot_add_loose("[datastore1] loose/b.vmdk", false, None);
+    assert!(matches!(gone, Err(Error::Disk { .. })), "{gone:?}");
+    lab.set_machine(Machine::Physical).unwrap();
+    let refused = lab.hot_add_loose(file, false, None).unwrap_err();
+    let physical = HotAddRefusal::Physical;
+    assert!(
+        matches!(refused, Error::HotAdd { reason } if reason == physical),
+        "{refused}"
+    );
+}
