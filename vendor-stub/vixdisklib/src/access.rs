@@ -130,7 +130,8 @@ pub unsafe extern "C" fn VixDiskLib_Cleanup(
 
 /// Removes the change-tracking maps of the cleaned VMs, if a fault of the lab asks for it.
 fn lose_maps(lab: &Lab, done: &CleanedUp) -> Result<(), Failure> {
-    for vm in &done.cleaned {
+    // Disks that belong to no VM have no map.
+    for vm in done.cleaned.iter().filter(|name| lab.vm(name).is_ok()) {
         if Ordered::next("VixDiskLib_Cleanup.lose_ctk")
             .failure()
             .is_some()

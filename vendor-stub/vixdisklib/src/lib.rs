@@ -43,7 +43,7 @@
 //! | no such first-class disk there; a path that is not in the folder | 4 | `Open` |
 //! | no such snapshot of the disk | 13003 | `Open` |
 //!
-//! Such disks come by `nbdssl` and `nbd`; nobody tracks their changes. `PrepareForAccess` takes a
+//! Such disks come by `nbdssl` and `nbd`, those of folders by `hotadd` too; nobody tracks their changes. `PrepareForAccess` takes a
 //! first-class disk, and forbids nothing, since there is nothing that could move it; a folder it
 //! refuses (3). `Clone` copies from both and into folders.
 //!
@@ -68,7 +68,7 @@
 //! | word | possible | code otherwise |
 //! |---|---|---|
 //! | `nbdssl`, `nbd` | always; AIO buffers up to 16 MB | 1 |
-//! | `hotadd` | in a VM of the site, for SCSI disks of a VM that are no raw mapping, with a snapshot, controllers in sequence with a disk each and a free slot; an encrypted disk needs an encrypted proxy | 13 no slot or no snapshot; 16066 for the disk; else 16065 |
+//! | `hotadd` | in a VM of the site, for SCSI disks of a VM that are no raw mapping, with a snapshot, and for disks of folders; controllers in sequence with a disk each and a free slot; an encrypted disk needs an encrypted proxy | 13 no slot or no snapshot; 16066 for the disk; else 16065 |
 //! | `san` | on a physical machine that sees a LUN that the configuration allows, for VMFS that is not encrypted | 16065, 16066 if encrypted |
 //!
 //! SAN is taken for every VMFS disk as soon as one LUN can be seen. A disk that is not on it opens,
@@ -89,9 +89,8 @@
 //!
 //! # What it does not do
 //!
-//! Logins by ticket answer [`VIX_E_NOT_SUPPORTED`](vddk_sys::VIX_E_NOT_SUPPORTED). Disks that belong to
-//! no VM are not attached to the proxy: `hotadd` answers 16065 for them, as `san` does, although
-//! HotAdd is documented for folders.
+//! Logins by ticket answer [`VIX_E_NOT_SUPPORTED`](vddk_sys::VIX_E_NOT_SUPPORTED). First-class disks do
+//! not come by `hotadd` (16065): whether they do with VMware's was not found. SAN is for disks of VMs.
 //!
 //! # Journal
 //!

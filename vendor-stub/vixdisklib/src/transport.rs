@@ -27,14 +27,25 @@ pub(crate) const FILE: &CStr = c"file";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) lab: &'a Lab,
-    /// Whose disk it is; `None` if it belongs to no VM.
-    pub(crate) of_vm: Option<OfVm<'a>>,
+    /// Whose disk it is.
+    pub(crate) owner: Owner<'a>,
     /// Datastore path of the link.
     pub(crate) path: &'a str,
     /// The file behind it.
     pub(crate) file: &'a Path,
     pub(crate) write: bool,
     pub(crate) config: &'a Config,
+}
+
+/// Whose disk it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Owner<'a> {
+    /// A VM's.
+    Vm(OfVm<'a>),
+    /// It is a first-class disk.
+    Itself,
+    /// Nobody's: it lies on a datastore.
+    Nobody,
 }
 
 /// The VM of a disk, and the disk's place in it.
@@ -49,23 +60,13 @@ pub(crate) struct OfVm<'a> {
     pub(crate) snapshot: Option<&'a str>,
 }
 
-impl<'a> Wanted<'a> {
-    /// The VM, for a transport that works for disks of VMs only.
-    ///
-    /// # Errors
-    ///
-    /// 16065: the transport has no device for the disk.
-    fn of_vm(&self) -> Result<OfVm<'a>, Failure> {
-        self.of_vm.ok_or_else(|| {
-            let message = "the disk belongs to no VM";
-            Failure::new(sys::VIX_E_DISK_NODEVICE, message)
-        })
-    }
-
+impl Wanted<'_> {
     /// Adds to a lease that a disk is open for writing, if the lab is to hear of it.
     fn with_writing(&self, lease: Lease, disk: &vmdk::Disk) -> Lease {
-        match self.of_vm {
-            Some(of) if self.write => lease.with_writing(self.lab, &of.vm.moref, self.path, disk),
+        match self.owner {
+            Owner::Vm(of) if self.write => {
+                lease.with_writing(self.lab, &of.vm.moref, self.path, disk)
+            }
             _ => lease,
         }
     }
@@ -86,6 +87,12 @@ impl<'a> Wanted<'a> {
             self.lab.disk_lock(file)
         }
     }
+}
+
+/// The failure of a transport that reaches disks of VMs only.
+fn belongs_to_no_vm() -> Failure {
+    let message = "the disk belongs to no VM";
+    Failure::new(sys::VIX_E_DISK_NODEVICE, message)
 }
 
 /// The words of a colon list, lower case; the default list for null and for an empty text.
@@ -111,8 +118,8 @@ pub(crate) fn open(words: &[String], wanted: &Wanted<'_>) -> Result<Opened, Fail
         let attempt = match word.as_str() {
             "nbdssl" => nbd::open(wanted, c"nbdssl"),
             "nbd" => nbd::open(wanted, c"nbd"),
-            "san" => wanted.of_vm().and_then(|of| san::open(wanted, of)),
-            "hotadd" => wanted.of_vm().and_then(|of| hot_add::open(wanted, of)),
+            "san" => san::open(wanted),
+            "hotadd" => hot_add::open(wanted),
             "file" => continue,
             other => {
                 let other = log::c_text(other);

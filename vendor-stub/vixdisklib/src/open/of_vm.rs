@@ -6,7 +6,7 @@ use vddk_sys as sys;
 use super::{Manner, Opened};
 use crate::error::Failure;
 use crate::library;
-use crate::transport::{self, OfVm, Wanted};
+use crate::transport::{self, OfVm, Owner, Wanted};
 
 /// Opens a disk of the VM: name, state, then the first transport that works.
 pub(super) fn open(
@@ -27,7 +27,7 @@ pub(super) fn open(
     let site = lab.site()?;
     let wanted = Wanted {
         lab,
-        of_vm: Some(OfVm {
+        owner: Owner::Vm(OfVm {
             site: &site,
             vm: &vm,
             disk,

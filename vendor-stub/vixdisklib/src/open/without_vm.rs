@@ -9,7 +9,7 @@ use super::{Manner, Opened};
 use crate::error::Failure;
 use crate::library;
 use crate::loose;
-use crate::transport::{self, Wanted};
+use crate::transport::{self, Owner, Wanted};
 
 /// Opens a first-class disk, named by its id, its datastore and perhaps a snapshot. A snapshot cannot
 /// be written.
@@ -29,7 +29,7 @@ pub(super) fn open_first_class(
         return Err(Failure::new(sys::VIX_E_FILE_READ_ONLY, message));
     }
     let file = lab.datastore_file(link)?;
-    open(transports, lab, link, &file, manner)
+    open(transports, lab, Owner::Itself, (link, &file), manner)
 }
 
 /// Opens a disk of a folder by its datastore path. What a VM or a first-class disk has is in use: such
@@ -42,7 +42,7 @@ pub(super) fn open_in_folder(
     manner: Manner,
 ) -> Result<Opened, Failure> {
     let file = file_in_folder(lab, folder, path)?;
-    open(transports, lab, path, &file, manner)
+    open(transports, lab, Owner::Nobody, (path, &file), manner)
 }
 
 /// The file behind a datastore path, if it lies in the folder of a connection, whether it exists or
@@ -67,14 +67,14 @@ pub(crate) fn file_in_folder(
 fn open(
     transports: &[String],
     lab: &Lab,
-    path: &str,
-    file: &Path,
+    owner: Owner<'_>,
+    (path, file): (&str, &Path),
     manner: Manner,
 ) -> Result<Opened, Failure> {
     let library = library::current()?;
     let wanted = Wanted {
         lab,
-        of_vm: None,
+        owner,
         path,
         file,
         write: !manner.read_only,

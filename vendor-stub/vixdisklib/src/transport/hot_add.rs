@@ -4,24 +4,29 @@
 use lab::{HotAddRefusal, HotAddSpec};
 use vddk_sys as sys;
 
-use super::{OfVm, Wanted};
+use super::{Owner, Wanted};
 use crate::error::Failure;
 use crate::lease::Lease;
 use crate::open::Opened;
 
 /// Attaches a disk to the proxy and opens it there.
-pub(super) fn open(wanted: &Wanted<'_>, of: OfVm<'_>) -> Result<Opened, Failure> {
+pub(super) fn open(wanted: &Wanted<'_>) -> Result<Opened, Failure> {
     let state_folder = wanted.config.state_folder();
-    let attached = wanted
-        .lab
-        .hot_add(HotAddSpec {
+    let state_folder = state_folder.as_deref();
+    let attached = match wanted.owner {
+        Owner::Vm(of) => wanted.lab.hot_add(HotAddSpec {
             vm: &of.vm.moref,
             snapshot: of.snapshot,
             file: wanted.path,
             write: wanted.write,
-            state_folder: state_folder.as_deref(),
-        })
-        .map_err(failure)?;
+            state_folder,
+        }),
+        Owner::Nobody => wanted
+            .lab
+            .hot_add_loose(wanted.path, wanted.write, state_folder),
+        Owner::Itself => return Err(super::belongs_to_no_vm()),
+    }
+    .map_err(failure)?;
     let file = attached.path().to_owned();
     // From here on the lease detaches it if something fails.
     let lease = Lease::default().with_attached(attached);

@@ -6,13 +6,16 @@
 use lab::Machine;
 use vddk_sys as sys;
 
-use super::{OfVm, Wanted};
+use super::{OfVm, Owner, Wanted};
 use crate::error::Failure;
 use crate::lease::Lease;
 use crate::open::Opened;
 
 /// Opens a disk on a LUN.
-pub(super) fn open(wanted: &Wanted<'_>, of: OfVm<'_>) -> Result<Opened, Failure> {
+pub(super) fn open(wanted: &Wanted<'_>) -> Result<Opened, Failure> {
+    let Owner::Vm(of) = wanted.owner else {
+        return Err(super::belongs_to_no_vm());
+    };
     let out_of_reach = !reaches(wanted, of)?;
     if wanted.write {
         check_write(of)?;

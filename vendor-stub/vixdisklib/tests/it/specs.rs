@@ -318,6 +318,38 @@ fn what_belongs_to_no_vm_comes_over_the_network() {
 }
 
 #[test]
+fn a_disk_of_a_folder_is_attached_to_the_proxy() {
+    let name = "specs::a_disk_of_a_folder_is_attached_to_the_proxy";
+    in_own_process(name, || {
+        let site = Site::new();
+        let proxy = site.run_on_proxy();
+        site.init("");
+        let loose = site.add_loose_disk();
+        let devices = || site.lab.vm(&proxy).unwrap().disks.len();
+        let connection = site.connect_for(folder("loose"), false, Some("hotadd"));
+        let connection = connection.unwrap();
+        for (flags, written) in [(READ_ONLY, 11), (0, 0)] {
+            let handle = open(connection, &loose, flags).unwrap();
+            assert_eq!((&*transport(handle), devices()), ("hotadd", 2));
+            assert_eq!(read(handle, 650, 1).unwrap(), [0x55; 512]);
+            assert_eq!(write(handle, 7, &[0x77; 512]), written);
+            assert_eq!(open(connection, &loose, READ_ONLY), Err(15), "attached");
+            assert_eq!((close(handle), devices()), (0, 1));
+        }
+        let handle = open(connection, &loose, READ_ONLY).unwrap();
+        assert_eq!(read(handle, 7, 1).unwrap(), [0x77; 512]);
+        assert_eq!(disconnect(connection), 0);
+        assert_eq!(devices(), 1);
+
+        let id = site.add_first_class_disk();
+        let connection = site.connect_for(disk(&id, None), true, Some("hotadd"));
+        let opened = open_or_null(connection.unwrap(), None, READ_ONLY);
+        assert_eq!(opened, Err(16065));
+        exit();
+    });
+}
+
+#[test]
 fn a_folder_is_read_written_and_cloned_into() {
     in_own_process("specs::a_folder_is_read_written_and_cloned_into", || {
         let site = Site::new();
