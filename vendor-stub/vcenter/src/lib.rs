@@ -49,6 +49,7 @@ mod error;
 mod form;
 mod journal;
 mod methods;
+mod mob;
 mod model;
 mod options;
 mod privilege;

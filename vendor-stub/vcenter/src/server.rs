@@ -3,6 +3,7 @@
 mod cookie;
 mod http;
 mod listener;
+mod mob;
 mod state;
 mod vcenter;
 

@@ -79,9 +79,12 @@ fn compare(
         });
     };
     for object in selected.objects {
-        let Some(properties) = property_set(world, &filter.spec, &object)? else {
+        let Some(mut properties) = property_set(world, &filter.spec, &object)? else {
             continue;
         };
+        if !world.sees(&object, "System.Read")? {
+            properties.clear();
+        }
         match before.objects.get(&object) {
             None => update(
                 ItemKind::Update,

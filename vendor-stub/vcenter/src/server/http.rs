@@ -17,7 +17,7 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
-use super::{State, cookie};
+use super::{State, cookie, mob};
 use crate::methods::{Caller, Outcome, resume, serve};
 use crate::model::service_versions;
 use crate::session::Client;
@@ -25,9 +25,9 @@ use crate::session::Client;
 /// Requests of the known clients stay far below this.
 const MAX_BODY_BYTES: usize = 4 << 20;
 const XML: &str = "text/xml; charset=utf-8";
-const HTML: &str = "text/html; charset=utf-8";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Serves one HTTP request.
 pub(super) async fn handle(
@@ -39,6 +39,10 @@ pub(super) async fn handle(
     let answer = match (request.method(), path) {
         (&Method::POST, "/sdk" | "/sdk/") => soap(state, peer, request).await,
         (&Method::GET, "/sdk/vimServiceVersions.xml") => versions(state).await,
+        (&Method::GET, "/mob" | "/mob/") => {
+            mob::serve(state, peer, request.headers(), request.uri().query()).await
+        }
+        (_, "/mob" | "/mob/") => html(StatusCode::METHOD_NOT_ALLOWED),
         (_, "/sdk" | "/sdk/" | "/sdk/vimServiceVersions.xml") => {
             html(StatusCode::METHOD_NOT_ALLOWED)
         }
@@ -145,7 +149,7 @@ fn gzip(body: &[u8]) -> Option<Vec<u8>> {
     encoder.finish().ok()
 }
 
-fn page(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Answer {
+pub(super) fn page(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(body)));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
@@ -156,7 +160,7 @@ fn page(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Answer
 }
 
 /// A page as the proxy in front of a vCenter shows it: no SOAP.
-fn html(status: StatusCode) -> Answer {
+pub(super) fn html(status: StatusCode) -> Answer {
     let text = format!("<html><body><h1>{status}</h1></body></html>\n");
     page(status, HTML, text.into_bytes())
 }

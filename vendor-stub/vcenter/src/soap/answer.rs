@@ -1,6 +1,5 @@
 //! Answers and faults as they go back: "vSphere Web Services API" 1.4 and 1.10.
 
-use super::ids::on_host;
 use super::writer::Writer;
 use super::{Dialect, Fault};
 use crate::FaultForm;
@@ -82,7 +81,7 @@ fn text_of(fault: &Fault, dialect: &Dialect) -> String {
             .members()
             .flat_map(|(_, value)| value.targets());
         for reference in named {
-            text = text.replace(&reference.id, &on_host(&reference.id));
+            text = text.replace(&reference.id, &dialect.outside(&reference.id));
         }
     }
     text

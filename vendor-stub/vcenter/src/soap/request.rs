@@ -1,6 +1,5 @@
 //! Takes the call out of an envelope and decodes its parameters in declared order.
 
-use super::ids::in_lab;
 use super::{Dialect, Element, ElementError, Fault};
 use crate::schema::{Kind, Member, Method, Presence, TypeRef, schema};
 use crate::value::{DataObject, MoRef, Value};
@@ -33,7 +32,7 @@ impl Request {
         match (calls.next(), calls.next()) {
             (Some(mut call), None) => {
                 if dialect.bare_host {
-                    call.map_references(&|id| in_lab(id).into_owned());
+                    call.map_references(&|id| dialect.inside(id).into_owned());
                 }
                 Ok(Self { call })
             }

@@ -4,7 +4,6 @@
 use quick_xml::escape::escape;
 
 use super::Dialect;
-use super::ids::on_host;
 use crate::schema::{TypeRef, schema};
 use crate::value::{DataObject, MoRef, Value};
 
@@ -134,11 +133,8 @@ impl<'a> Writer<'a> {
         } else {
             self.start(name, &(plain + &shown));
         }
-        if self.dialect.bare_host {
-            self.out.push_str(&escape(on_host(&reference.id)));
-        } else {
-            self.out.push_str(&escape(&reference.id));
-        }
+        let id = self.dialect.outside(&reference.id);
+        self.out.push_str(&escape(id));
         self.end(name);
     }
 

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod bad_input;
+mod browser;
 mod client;
 mod cycle;
 mod dialects;
@@ -16,5 +17,6 @@ mod inventory;
 mod privileges;
 mod program;
 mod rig;
+mod scale;
 mod sessions;
 mod updates;
