@@ -58,7 +58,7 @@ pub use client::{About, Client};
 pub use connect::{ConnectOptions, PollDelays, RetryPolicy, Timeouts, observe};
 pub use datastore::Datastore;
 pub use device::{Controller, ControllerKind, SharedBus};
-pub use disk::{Backing, BackingKind, Disk, Exclusion};
+pub use disk::{Backing, BackingKind, Disk, DiskTracking, Exclusion, Untrackable};
 pub use error::Error;
 pub use fault::Fault;
 pub use inventory::VmSummary;
@@ -74,5 +74,7 @@ pub use task::{TaskInfo, TaskRef, TaskState};
 pub use task_watch::TaskWatch;
 pub use thumbprint::{Thumbprint, Thumbprints};
 pub use tls::Trust;
-pub use vm::{PowerState, Vm};
+pub use vm::{
+    Capability, CryptoKeyId, Guest, ManagedBy, PowerState, TrackingKeys, Vm, VmEncryption,
+};
 pub use xml::XmlError;

@@ -144,6 +144,8 @@ mod tests {
                 thin: Some(true),
                 eager_zeroed: None,
                 is_encrypted: false,
+                encryption_key: None,
+                delta_format: None,
             },
         }
     }

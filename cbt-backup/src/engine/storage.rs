@@ -173,6 +173,8 @@ mod tests {
                 thin: None,
                 eager_zeroed: None,
                 is_encrypted: false,
+                encryption_key: None,
+                delta_format: None,
             },
         }
     }

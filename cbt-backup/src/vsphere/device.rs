@@ -55,6 +55,11 @@ impl ControllerKind {
         }
     }
 
+    /// True for the kinds that disks hang on, as far as they are known here.
+    pub fn is_known(&self) -> bool {
+        !matches!(self, Self::Other(_))
+    }
+
     /// The start of names such as `scsi0:1`.
     fn prefix(&self) -> &str {
         match self {
@@ -105,6 +110,7 @@ impl fmt::Display for Controller {
 pub(super) struct Device {
     pub(super) key: i32,
     pub(super) is_disk: bool,
+    pub(super) is_tpm: bool,
     pub(super) label: String,
     pub(super) controller_key: Option<i32>,
     pub(super) unit: Option<i32>,
@@ -125,6 +131,7 @@ pub(super) fn read_device(r: &mut Reader<'_>, tag: &Tag) -> Result<Device, XmlEr
     let mut device = Device {
         key: 0,
         is_disk,
+        is_tpm: type_name == "VirtualTPM",
         label: String::new(),
         controller_key: None,
         unit: None,

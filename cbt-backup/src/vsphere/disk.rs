@@ -1,10 +1,16 @@
-//! Disks: where their content is, and whether a snapshot can hold it.
+//! Disks: where their content is, whether a snapshot can hold it, whether it can be tracked.
 
-use std::fmt;
+mod backing;
+mod exclusion;
+mod tracking;
 
-use super::device::{Controller, Device, SharedBus};
-use super::moref::Moref;
-use super::xml::{Reader, Tag, XmlError};
+pub(super) use backing::read_backing;
+pub use backing::{Backing, BackingKind};
+pub use exclusion::Exclusion;
+pub use tracking::{DiskTracking, Untrackable};
+
+use super::device::{Controller, Device};
+use super::xml::XmlError;
 
 /// A virtual disk of a VM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,115 +29,11 @@ pub struct Disk {
     pub backing: Backing,
 }
 
-/// What holds a disk's content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BackingKind {
-    /// A flat file, the usual one.
-    FlatVer2,
-    /// A space efficient sparse file.
-    SeSparse,
-    /// A sparse file of the hosted products.
-    SparseVer2,
-    /// A raw device that follows snapshots.
-    RawVirtual,
-    /// A raw device that does not.
-    RawPhysical,
-    /// A type this client does not know.
-    Other(String),
-}
-
-/// The backing of a disk: the file in use and those below it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backing {
-    /// What it is.
-    pub kind: BackingKind,
-    /// The file in use, as `[datastore] folder/file.vmdk`.
-    pub file_name: String,
-    /// The file at the end of the chain of parents: the name that outlives snapshots.
-    pub base_file_name: String,
-    /// How many files the chain has, at least one.
-    pub chain_links: usize,
-    /// The datastore of the file in use.
-    pub datastore: Option<Moref>,
-    /// The disk's own UUID; copied by clones.
-    pub disk_uuid: Option<String>,
-    /// The landmark of change tracking; set only in the configuration of a snapshot, and only
-    /// for a disk that is tracked.
-    pub change_id: Option<String>,
-    /// Such as `persistent` or `independent_persistent`.
-    pub disk_mode: String,
-    /// Such as `sharingNone`.
-    pub sharing: Option<String>,
-    /// Thin provisioned, where known.
-    pub thin: Option<bool>,
-    /// Zeroed when it was created, where known.
-    pub eager_zeroed: Option<bool>,
-    /// Encrypted with a key of its own.
-    pub is_encrypted: bool,
-}
-
-/// Why a disk can't be part of a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Exclusion {
-    /// Its mode leaves it out of snapshots.
-    Independent {
-        /// The mode.
-        mode: String,
-    },
-    /// It forgets its changes at power-off.
-    NonPersistent,
-    /// It is a raw device in physical mode.
-    PhysicalRdm,
-    /// Its controller shares its disks with other VMs.
-    SharedBus {
-        /// The controller, such as `scsi1`.
-        controller: String,
-    },
-    /// Several VMs write to it.
-    MultiWriter,
-}
-
-impl fmt::Display for Exclusion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Independent { mode } => write!(f, "its mode {mode} leaves it out of snapshots"),
-            Self::NonPersistent => f.write_str("it forgets its changes at power-off"),
-            Self::PhysicalRdm => f.write_str("it is a raw device in physical mode"),
-            Self::SharedBus { controller } => {
-                write!(f, "its controller {controller} is shared with other VMs")
-            }
-            Self::MultiWriter => f.write_str("several VMs may write to it"),
-        }
-    }
-}
-
 impl Disk {
-    /// Why the disk can't be backed up through a snapshot, or nothing if it can
-    /// ("vsphere-api.md" 3.2). To be asked before the snapshot is made.
-    pub fn exclusion(&self) -> Option<Exclusion> {
-        let mode = self.backing.disk_mode.as_str();
-        if mode.starts_with("independent_") {
-            let mode = mode.to_owned();
-            return Some(Exclusion::Independent { mode });
-        }
-        if mode == "nonpersistent" {
-            return Some(Exclusion::NonPersistent);
-        }
-        if self.backing.kind == BackingKind::RawPhysical {
-            return Some(Exclusion::PhysicalRdm);
-        }
-        if let Some(controller) = &self.controller
-            && controller.shared_bus != SharedBus::No
-        {
-            let controller = controller.to_string();
-            return Some(Exclusion::SharedBus { controller });
-        }
-        if self.backing.sharing.as_deref() == Some("sharingMultiWriter") {
-            return Some(Exclusion::MultiWriter);
-        }
-        None
+    /// Where it hangs, such as `scsi0:1`, if its controller is known: what the VM's settings
+    /// call it.
+    pub fn address(&self) -> Option<String> {
+        Some(format!("{}:{}", self.controller.as_ref()?, self.unit?))
     }
 
     /// The disks among `devices`, each with its controller, in the order of the list.
@@ -161,71 +63,6 @@ impl Disk {
             capacity_bytes: device.capacity_bytes.ok_or_else(|| missing("a capacity"))?,
             backing: device.backing.ok_or_else(|| missing("backing"))?,
         })
-    }
-}
-
-/// Reads a backing with its chain of parents, each inside its child.
-pub(super) fn read_backing(r: &mut Reader<'_>, tag: &Tag) -> Result<Backing, XmlError> {
-    let type_name = tag.xsi_type.clone().unwrap_or_default();
-    let mut compatibility = String::new();
-    let mut parent: Option<Backing> = None;
-    let mut backing = Backing {
-        kind: BackingKind::Other(String::new()),
-        file_name: String::new(),
-        base_file_name: String::new(),
-        chain_links: 1,
-        datastore: None,
-        disk_uuid: None,
-        change_id: None,
-        disk_mode: String::new(),
-        sharing: None,
-        thin: None,
-        eager_zeroed: None,
-        is_encrypted: false,
-    };
-    r.children(tag, |r, tag| {
-        match tag.name.as_str() {
-            "fileName" => backing.file_name = r.text(tag)?,
-            "datastore" => backing.datastore = Some(r.moref(tag)?),
-            "uuid" => backing.disk_uuid = not_empty(r.text(tag)?),
-            "changeId" => backing.change_id = not_empty(r.text(tag)?),
-            "diskMode" => backing.disk_mode = r.text(tag)?,
-            "sharing" => backing.sharing = not_empty(r.text(tag)?),
-            "thinProvisioned" => backing.thin = Some(r.boolean(tag)?),
-            "eagerlyScrub" => backing.eager_zeroed = Some(r.boolean(tag)?),
-            "compatibilityMode" => compatibility = r.text(tag)?,
-            "keyId" => backing.is_encrypted = true,
-            "parent" => parent = Some(read_backing(r, tag)?),
-            _ => {}
-        }
-        Ok(())
-    })?;
-    backing.kind = backing_kind(type_name, &compatibility);
-    match parent {
-        Some(parent) => {
-            backing.base_file_name = parent.base_file_name;
-            backing.chain_links = parent.chain_links + 1;
-        }
-        None => backing.base_file_name.clone_from(&backing.file_name),
-    }
-    Ok(backing)
-}
-
-fn not_empty(text: String) -> Option<String> {
-    Some(text).filter(|text| !text.is_empty())
-}
-
-/// A raw device of unknown mode counts as physical: it is then left out by name, not read wrong.
-fn backing_kind(type_name: String, compatibility: &str) -> BackingKind {
-    match type_name.as_str() {
-        "VirtualDiskFlatVer2BackingInfo" => BackingKind::FlatVer2,
-        "VirtualDiskSeSparseBackingInfo" => BackingKind::SeSparse,
-        "VirtualDiskSparseVer2BackingInfo" => BackingKind::SparseVer2,
-        "VirtualDiskRawDiskMappingVer1BackingInfo" if compatibility == "virtualMode" => {
-            BackingKind::RawVirtual
-        }
-        "VirtualDiskRawDiskMappingVer1BackingInfo" => BackingKind::RawPhysical,
-        _ => BackingKind::Other(type_name),
     }
 }
 

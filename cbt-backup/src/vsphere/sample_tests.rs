@@ -17,7 +17,6 @@ use super::version::negotiate;
 use super::vm::{VmProperties, change_tracking_operation};
 use super::xml::{Reader, Tag, XmlError};
 use super::{BackingKind, Error, Exclusion, Moref, SnapshotConfig, TaskState};
-use crate::vsphere::disk::Disk;
 
 macro_rules! sample {
     ($name:literal) => {
@@ -156,14 +155,15 @@ fn the_raw_config_can_be_read_alone() {
 #[test]
 fn a_vm_has_chains_of_disks_and_a_tree_of_snapshots() {
     let read: VmProperties = one(sample!("c20-vm-devices-and-snapshot-tree"));
-    let disks = Disk::from_devices(read.devices).unwrap();
+    let vm = read.into_vm().unwrap();
+    let disks = &vm.disks;
     assert_eq!(disks[0].backing.chain_links, 3);
     assert_eq!(
         disks[0].backing.base_file_name,
         "[datastore1] app01/app01.vmdk"
     );
     assert_eq!(disks[0].controller, None);
-    let tree = &read.vm.snapshots;
+    let tree = &vm.snapshots;
     assert_eq!(tree.current, Some(Moref::snapshot("snapshot-2044")));
     let names: Vec<&str> = tree.iter().map(|node| node.name.as_str()).collect();
     assert_eq!(names, ["before upgrade", "Backup"]);

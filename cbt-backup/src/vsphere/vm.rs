@@ -1,18 +1,29 @@
 //! One virtual machine: what has to be known before a backup of it.
 
+mod encryption;
+mod guest;
+mod name;
+mod properties;
+mod tracking_keys;
+
 use std::fmt;
 
+pub(super) use encryption::read_key_id;
+pub use encryption::{CryptoKeyId, VmEncryption};
+pub use guest::Guest;
+pub(super) use name::unescape_name;
+pub(super) use properties::VmProperties;
+pub use tracking_keys::TrackingKeys;
+
 use super::client::Client;
-use super::device::{Device, read_device};
+use super::device::Controller;
 use super::disk::Disk;
 use super::envelope::reference;
 use super::error::Error;
 use super::moref::Moref;
 use super::operation::Operation;
-use super::property::Properties;
-use super::snapshot::{SnapshotTree, read_tree};
+use super::snapshot::SnapshotTree;
 use super::task::TaskRef;
-use super::xml::{Reader, Tag, XmlError};
 
 /// Whether a VM runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +65,27 @@ impl fmt::Display for PowerState {
     }
 }
 
+/// What the VM can do by its hardware and host; unset where the server does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capability {
+    /// Snapshots can be made.
+    pub snapshots: Option<bool>,
+    /// The guest can be quiesced for one.
+    pub quiesced_snapshots: Option<bool>,
+    /// A suspended VM can have one of its disks alone.
+    pub disk_only_snapshot_while_suspended: Option<bool>,
+}
+
+/// The product a VM belongs to. Agent VMs such as those of the cluster services are made anew
+/// by their product: a backup of them is of no use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ManagedBy {
+    /// The extension, such as `com.vmware.vim.eam`.
+    pub extension_key: String,
+    /// What kind of VM it is to the extension, such as `cluster-agent`.
+    pub kind: String,
+}
+
 /// One VM, read afresh. A VM that is not connected has no configuration: most is then unset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vm {
@@ -78,18 +110,46 @@ pub struct Vm {
     pub connection_state: String,
     /// The host it is on.
     pub host: Option<Moref>,
+    /// The resource pool it is in; a template has none.
+    pub resource_pool: Option<Moref>,
+    /// The vApp it is in, if any; it then has no folder of its own.
+    pub parent_vapp: Option<Moref>,
+    /// The datastores its files are on.
+    pub datastores: Vec<Moref>,
+    /// The product that made it, if one did.
+    pub managed_by: Option<ManagedBy>,
     /// A template can't have a snapshot.
     pub is_template: bool,
     /// Its home is encrypted.
     pub is_encrypted: bool,
+    /// By which key, and what else is needed to use it elsewhere.
+    pub encryption: VmEncryption,
+    /// It has a virtual TPM, whose content is in the NVRAM.
+    pub has_virtual_tpm: bool,
+    /// The file with its firmware's variables; one that was never on has none.
+    pub nvram_path: Option<String>,
+    /// `bios` or `efi`.
+    pub firmware: Option<String>,
     /// The switch of change tracking, as configured.
     pub change_tracking_enabled: Option<bool>,
     /// Whether change tracking may be switched on; says nothing about single disks.
     pub change_tracking_supported: Option<bool>,
+    /// What its extra settings say of change tracking, also of single disks.
+    pub tracking_keys: TrackingKeys,
+    /// What else it can do.
+    pub capability: Capability,
     /// A removal of a snapshot left data unmerged.
     pub consolidation_needed: Option<bool>,
+    /// A snapshot is being removed while it runs.
+    pub snapshot_in_background: Option<bool>,
+    /// A question that waits for an answer, and blocks the VM meanwhile.
+    pub question: Option<String>,
+    /// `notConfigured`, or how fault tolerance is doing.
+    pub fault_tolerance_state: Option<String>,
     /// Its configuration file, as `[datastore] folder/file.vmx`.
     pub vmx_path: Option<String>,
+    /// Its disk controllers, with disks or without.
+    pub controllers: Vec<Controller>,
     /// Its disks now; change ids are those of a snapshot's configuration only.
     pub disks: Vec<Disk>,
     /// Its snapshots.
@@ -98,8 +158,8 @@ pub struct Vm {
     pub disabled_methods: Vec<String>,
     /// Tasks of late.
     pub recent_tasks: Vec<TaskRef>,
-    /// Such as `guestToolsRunning`, which quiescing wants.
-    pub tools_running_status: Option<String>,
+    /// The system inside it.
+    pub guest: Guest,
 }
 
 impl Vm {
@@ -118,6 +178,9 @@ impl Vm {
 const PATHS: &[&str] = &[
     "name",
     "parent",
+    "parentVApp",
+    "resourcePool",
+    "datastore",
     "config.uuid",
     "config.instanceUuid",
     "config.version",
@@ -126,16 +189,33 @@ const PATHS: &[&str] = &[
     "config.template",
     "config.files",
     "config.hardware.device",
+    "config.extraConfig",
     "config.keyId",
+    "config.managedBy",
+    "config.firmware",
+    "config.guestId",
+    "config.guestFullName",
     "capability.changeTrackingSupported",
+    "capability.snapshotOperationsSupported",
+    "capability.quiescedSnapshotsSupported",
     "runtime.powerState",
     "runtime.connectionState",
     "runtime.host",
     "runtime.consolidationNeeded",
+    "runtime.snapshotInBackground",
+    "runtime.cryptoState",
+    "runtime.question",
+    "runtime.faultToleranceState",
     "snapshot",
     "disabledMethod",
     "recentTask",
     "guest.toolsRunningStatus",
+    "guest.toolsVersionStatus2",
+    "guest.guestFamily",
+    "guest.hostName",
+    "guest.ipAddress",
+    "guest.guestState",
+    "layoutEx",
 ];
 
 impl Client {
@@ -147,16 +227,16 @@ impl Client {
     /// any failure of the calls.
     pub async fn vm(&self, vm: &Moref) -> Result<Vm, Error> {
         let mut read: VmProperties = self.properties(vm, PATHS).await?;
-        read.vm.id.clone_from(&vm.id);
-        let devices = std::mem::take(&mut read.devices);
-        read.vm.disks = Disk::from_devices(devices).map_err(|source| Error::Xml {
+        let parent = read.parent.take();
+        let mut read = read.into_vm().map_err(|source| Error::Xml {
             method: "RetrievePropertiesEx",
             source,
         })?;
-        if let Some(parent) = read.parent {
-            read.vm.folder_path = self.folder_path(parent).await?;
+        read.id.clone_from(&vm.id);
+        if let Some(parent) = parent {
+            read.folder_path = self.folder_path(parent).await?;
         }
-        Ok(read.vm)
+        Ok(read)
     }
 
     /// Starts switching change tracking on or off. It takes effect with the next snapshot.
@@ -190,109 +270,14 @@ pub(super) fn change_tracking_operation(vm: &Moref, on: bool) -> Operation {
         .close("spec")
 }
 
-/// A VM while it is read.
-#[derive(Debug, Default)]
-pub(super) struct VmProperties {
-    pub(super) vm: Vm,
-    pub(super) parent: Option<Moref>,
-    pub(super) devices: Vec<Device>,
-}
-
-impl Properties for VmProperties {
-    fn take(&mut self, path: &str, r: &mut Reader<'_>, value: &Tag) -> Result<(), XmlError> {
-        let vm = &mut self.vm;
-        match path {
-            "name" => vm.name = unescape_name(&r.text(value)?),
-            "parent" => self.parent = Some(r.moref(value)?),
-            "config.uuid" => vm.bios_uuid = Some(r.text(value)?),
-            "config.instanceUuid" => vm.instance_uuid = Some(r.text(value)?),
-            "config.version" => vm.hardware_version = hardware_version(&r.text(value)?),
-            "config.changeVersion" => vm.change_version = Some(r.text(value)?),
-            "config.changeTrackingEnabled" => vm.change_tracking_enabled = Some(r.boolean(value)?),
-            "config.template" => vm.is_template = r.boolean(value)?,
-            "config.files" => vm.vmx_path = read_vmx_path(r, value)?,
-            "config.hardware.device" => r.children(value, |r, tag| {
-                self.devices.push(read_device(r, tag)?);
-                Ok(())
-            })?,
-            "config.keyId" => vm.is_encrypted = true,
-            "capability.changeTrackingSupported" => {
-                vm.change_tracking_supported = Some(r.boolean(value)?);
-            }
-            "runtime.powerState" => vm.power_state = PowerState::from_text(r.text(value)?),
-            "runtime.connectionState" => vm.connection_state = r.text(value)?,
-            "runtime.host" => vm.host = Some(r.moref(value)?),
-            "runtime.consolidationNeeded" => vm.consolidation_needed = Some(r.boolean(value)?),
-            "snapshot" => vm.snapshots = read_tree(r, value)?,
-            "disabledMethod" => r.children(value, |r, tag| {
-                vm.disabled_methods.push(r.text(tag)?);
-                Ok(())
-            })?,
-            "recentTask" => r.children(value, |r, tag| {
-                vm.recent_tasks.push(TaskRef(r.moref(tag)?));
-                Ok(())
-            })?,
-            "guest.toolsRunningStatus" => vm.tools_running_status = Some(r.text(value)?),
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-fn read_vmx_path(r: &mut Reader<'_>, tag: &Tag) -> Result<Option<String>, XmlError> {
-    let mut path = None;
-    r.children(tag, |r, tag| {
-        if tag.name == "vmPathName" {
-            path = Some(r.text(tag)?);
-        }
-        Ok(())
-    })?;
-    Ok(path)
-}
-
 /// The number in `vmx-19`.
 pub(super) fn hardware_version(text: &str) -> Option<u32> {
     text.strip_prefix("vmx-")?.parse().ok()
 }
 
-/// Undoes what the API does to `/`, `\` and `%` in names of the inventory.
-pub(super) fn unescape_name(name: &str) -> String {
-    let mut plain = String::with_capacity(name.len());
-    let mut rest = name;
-    while let Some((before, after)) = rest.split_once('%') {
-        plain.push_str(before);
-        let code = after.get(..2).map(str::to_ascii_lowercase);
-        let (c, used) = match code.as_deref() {
-            Some("2f") => ('/', 2),
-            Some("5c") => ('\\', 2),
-            Some("25") => ('%', 2),
-            _ => ('%', 0),
-        };
-        plain.push(c);
-        rest = after.get(used..).unwrap_or_default();
-    }
-    plain.push_str(rest);
-    plain
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{hardware_version, unescape_name};
-
-    #[test]
-    fn names_are_unescaped_once() {
-        for (sent, plain) in [
-            ("app01", "app01"),
-            ("a%2fb%5cc%25d", "a/b\\c%d"),
-            ("%252f", "%2f"),
-            ("100%", "100%"),
-            ("%2", "%2"),
-            ("%é", "%é"),
-            ("%2F", "/"),
-        ] {
-            assert_eq!(unescape_name(sent), plain);
-        }
-    }
+    use super::hardware_version;
 
     #[test]
     fn hardware_versions_are_numbers() {
