@@ -35,6 +35,7 @@ mod moref;
 mod near;
 mod operation;
 mod property;
+mod selector;
 mod session;
 mod snapshot;
 mod task;
@@ -61,7 +62,7 @@ pub use device::{Controller, ControllerKind, SharedBus};
 pub use disk::{Backing, BackingKind, Disk, DiskTracking, Exclusion, Untrackable};
 pub use error::Error;
 pub use fault::Fault;
-pub use inventory::VmSummary;
+pub use inventory::{VmPages, VmSummary};
 pub use moref::Moref;
 pub use property::{
     ChangeOp, ItemKey, ObjectChange, ObjectContent, ObjectPages, ObjectSpec, ObjectUpdate,
@@ -69,6 +70,7 @@ pub use property::{
     PropertyValue, Seen, Selection, TraversalSpec, Updates, Watch, WatchId, WatchInterrupt,
     WatchMethod,
 };
+pub use selector::{PlaceKind, Selector, VmSelection};
 pub use snapshot::{SnapshotConfig, SnapshotNode, SnapshotTree};
 pub use task::{TaskInfo, TaskRef, TaskState};
 pub use task_watch::TaskWatch;

@@ -113,7 +113,11 @@ impl From<vsphere::Error> for Failure {
                 (ExitCode::Refused, Some("check --user and the password; it is not tried again, so that the account is not locked".to_owned()))
             }
             E::VmNotFound { .. } => (ExitCode::NotFound, Some("`cbt-backup vms` lists what this account can see".to_owned())),
-            E::VmAmbiguous { .. } => (ExitCode::NotFound, Some("name it by its path or its id".to_owned())),
+            E::BadSelector { .. } => (ExitCode::Usage, Some("`cbt-backup vms --help` shows how VMs are selected".to_owned())),
+            E::NothingSelected { .. } | E::PlaceNotFound { .. } | E::NoSuchAttribute { .. } => {
+                (ExitCode::NotFound, Some("`cbt-backup vms --by folder|pool|host|datastore` shows what there is".to_owned()))
+            }
+            E::PlaceAmbiguous { .. } | E::VmAmbiguous { .. } => (ExitCode::NotFound, Some("name it by its path or its id".to_owned())),
             E::Cancelled { .. } => (ExitCode::Interrupted, None),
             E::Transport { .. } => (
                 ExitCode::Vsphere,

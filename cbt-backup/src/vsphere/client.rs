@@ -53,6 +53,8 @@ pub(super) struct ServiceContent {
     pub(super) property_collector: Moref,
     pub(super) view_manager: Moref,
     pub(super) session_manager: Moref,
+    /// A stand-alone host has none.
+    pub(super) custom_fields_manager: Option<Moref>,
     pub(super) about: About,
 }
 
@@ -208,13 +210,14 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
     };
     required(r, response, |r, tag| {
         let (mut root, mut collector, mut views, mut sessions) = (None, None, None, None);
-        let mut about = None;
+        let (mut about, mut custom_fields_manager) = (None, None);
         r.children(tag, |r, tag| {
             match tag.name.as_str() {
                 "rootFolder" => root = Some(r.moref(tag)?),
                 "propertyCollector" => collector = Some(r.moref(tag)?),
                 "viewManager" => views = Some(r.moref(tag)?),
                 "sessionManager" => sessions = Some(r.moref(tag)?),
+                "customFieldsManager" => custom_fields_manager = Some(r.moref(tag)?),
                 "about" => about = Some(read_about(r, tag)?),
                 _ => {}
             }
@@ -225,6 +228,7 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
             property_collector: collector.ok_or_else(|| missing("propertyCollector"))?,
             view_manager: views.ok_or_else(|| missing("viewManager"))?,
             session_manager: sessions.ok_or_else(|| missing("sessionManager"))?,
+            custom_fields_manager,
             about: about.ok_or_else(|| missing("about"))?,
         })
     })

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::fault::Fault;
 use super::moref::Moref;
+use super::selector::PlaceKind;
 use super::thumbprint::{Thumbprint, Thumbprints};
 use super::xml::XmlError;
 
@@ -193,6 +194,48 @@ pub enum Error {
         wanted: String,
         /// Path and id of each.
         candidates: Vec<String>,
+    },
+    /// Text that is no selector of VMs.
+    #[error("{given:?} does not say which VMs are meant: {why}")]
+    BadSelector {
+        /// The text.
+        given: String,
+        /// The reason.
+        why: String,
+    },
+    /// A selector of a group means no VM.
+    #[error("no VM is meant by {wanted:?}")]
+    NothingSelected {
+        /// The selector.
+        wanted: String,
+    },
+    /// No such place.
+    #[error("no {kind} {wanted:?}{}", did_you_mean(near))]
+    PlaceNotFound {
+        /// What was looked for.
+        kind: PlaceKind,
+        /// Its name, as given.
+        wanted: String,
+        /// Names much like it, nearest first.
+        near: Vec<String>,
+    },
+    /// Several places have this name.
+    #[error("{wanted:?} is more than one {kind}: {}", candidates.join(", "))]
+    PlaceAmbiguous {
+        /// What was looked for.
+        kind: PlaceKind,
+        /// Its name, as given.
+        wanted: String,
+        /// Path and id of each.
+        candidates: Vec<String>,
+    },
+    /// No such custom attribute.
+    #[error("VMs have no custom attribute {wanted:?} here{}", did_you_mean(near))]
+    NoSuchAttribute {
+        /// Its name, as given.
+        wanted: String,
+        /// Names much like it, nearest first.
+        near: Vec<String>,
     },
     /// A task ended with a fault.
     #[error("task {name} ({task}) failed: {fault}")]

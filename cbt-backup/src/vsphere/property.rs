@@ -59,20 +59,6 @@ pub(super) struct Page<T> {
     pub(super) token: Option<String>,
 }
 
-/// Which properties of which managed type. `ComputeResource` also means derived types.
-pub(super) struct Wanted<'a> {
-    pub(super) kind: &'a str,
-    pub(super) paths: &'a [&'a str],
-}
-
-/// Where the collector starts.
-pub(super) enum Start<'a> {
-    /// At this object, which is itself wanted.
-    Object(&'a Moref),
-    /// At this view, whose members are wanted.
-    View(&'a Moref),
-}
-
 impl Client {
     /// Reads properties of one object.
     ///
@@ -84,15 +70,13 @@ impl Client {
         object: &Moref,
         paths: &[&str],
     ) -> Result<T, Error> {
-        let wanted = [Wanted {
-            kind: &object.kind,
-            paths,
-        }];
-        let start = Start::Object(object);
+        let spec = PropertyFilterSpec::of_object(object, paths);
         let mut attempts = Attempts::new(self, Effect::Read);
         let mut found = loop {
             attempts.begin()?;
-            match self.retrieve(&wanted, &start, None).await {
+            // A token lives in one session: repetition is from the start.
+            let pages = Pager::new(self, Source::Spec(spec.clone()), None, None);
+            match pages.collect().await {
                 Ok(found) => break found,
                 Err(error) => attempts.after(error).await?,
             }
@@ -110,20 +94,6 @@ impl Client {
             None => Ok(found.properties),
         }
     }
-
-    /// Reads all pages, each call once. A token lives in one session and is sent once, so
-    /// repetition is the caller's, and from the start.
-    pub(super) async fn retrieve<T: Properties>(
-        &self,
-        wanted: &[Wanted<'_>],
-        start: &Start<'_>,
-        page_objects: Option<u32>,
-    ) -> Result<Vec<Found<T>>, Error> {
-        let spec = filter_spec(wanted, start);
-        Pager::new(self, Source::Spec(spec), page_objects, None)
-            .collect()
-            .await
-    }
 }
 
 const RETRIEVE: &str = "RetrievePropertiesEx";
@@ -132,28 +102,6 @@ fn refused(fault: Fault) -> Error {
     Error::Fault {
         method: RETRIEVE,
         fault: Box::new(fault),
-    }
-}
-
-/// The call that begins a retrieval.
-#[cfg(test)]
-pub(super) fn retrieve_operation(
-    collector: &Moref,
-    wanted: &[Wanted<'_>],
-    start: &Start<'_>,
-    page_objects: Option<u32>,
-) -> Operation {
-    retrieve_spec_operation(collector, &filter_spec(wanted, start), page_objects)
-}
-
-fn filter_spec(wanted: &[Wanted<'_>], start: &Start<'_>) -> PropertyFilterSpec {
-    let properties = wanted
-        .iter()
-        .map(|wanted| PropertySpec::new(wanted.kind, wanted.paths))
-        .collect();
-    match start {
-        Start::Object(object) => PropertyFilterSpec::of_objects([*object], properties),
-        Start::View(view) => PropertyFilterSpec::of_view(view, properties),
     }
 }
 

@@ -10,7 +10,9 @@ use super::client::{read_content, read_timestamp};
 use super::envelope::{Parse, nothing, read_answer, reference, required};
 use super::inventory::{Entity, destroy_operation, view_operation};
 use super::operation::Operation;
-use super::property::{Page, Properties, Start, Wanted, read_page, retrieve_operation};
+use super::property::{
+    Page, Properties, PropertyFilterSpec, PropertySpec, read_page, retrieve_spec_operation,
+};
 use super::snapshot::{SnapshotProperties, create_operation, remove_operation};
 use super::task::TaskProperties;
 use super::version::negotiate;
@@ -275,14 +277,8 @@ fn requests_are_those_of_the_samples() {
 fn retrievals_are_those_of_the_samples() {
     let collector = Moref::new("PropertyCollector", "propertyCollector");
     let one = |object: &Moref, paths: &[&str], sample: &str| {
-        let wanted = [Wanted {
-            kind: &object.kind,
-            paths,
-        }];
-        same(
-            &retrieve_operation(&collector, &wanted, &Start::Object(object), None),
-            sample,
-        );
+        let spec = PropertyFilterSpec::of_object(object, paths);
+        same(&retrieve_spec_operation(&collector, &spec, None), sample);
     };
     one(
         &Moref::new("Task", "task-5151"),
@@ -324,13 +320,11 @@ fn retrievals_are_those_of_the_samples() {
     same(&destroy_operation(&view), request!("21-destroy-view"));
     let sample = request!("17-retrieve-properties-ex-inventory-view");
     let all_paths: Vec<Vec<&str>> = kinds.iter().map(|kind| paths(sample, kind)).collect();
-    let wanted: Vec<Wanted<'_>> = kinds
-        .iter()
-        .zip(&all_paths)
-        .map(|(kind, paths)| Wanted { kind, paths })
-        .collect();
+    let wanted = kinds.iter().zip(&all_paths);
+    let wanted = wanted.map(|(kind, paths)| PropertySpec::new(*kind, paths));
+    let spec = PropertyFilterSpec::of_view(&view, wanted.collect());
     same(
-        &retrieve_operation(&collector, &wanted, &Start::View(&view), Some(200)),
+        &retrieve_spec_operation(&collector, &spec, Some(200)),
         sample,
     );
 }

@@ -11,7 +11,7 @@ use std::fmt;
 pub(super) use encryption::read_key_id;
 pub use encryption::{CryptoKeyId, VmEncryption};
 pub use guest::Guest;
-pub(super) use name::unescape_name;
+pub(super) use name::{escape_name, unescape_name};
 pub(super) use properties::VmProperties;
 pub use tracking_keys::TrackingKeys;
 

@@ -21,9 +21,23 @@ pub(in crate::vsphere) fn unescape_name(name: &str) -> String {
     plain
 }
 
+/// A name as the API writes it.
+pub(in crate::vsphere) fn escape_name(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '%' => escaped.push_str("%25"),
+            '/' => escaped.push_str("%2f"),
+            '\\' => escaped.push_str("%5c"),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
-    use super::unescape_name;
+    use super::{escape_name, unescape_name};
 
     #[test]
     fn names_are_unescaped_once() {
@@ -38,5 +52,13 @@ mod tests {
         ] {
             assert_eq!(unescape_name(sent), plain);
         }
+    }
+
+    #[test]
+    fn what_is_escaped_comes_back() {
+        for name in ["app01", "a/b\\c%d", "%2f", "é & <"] {
+            assert_eq!(unescape_name(&escape_name(name)), name);
+        }
+        assert_eq!(escape_name("a/b\\c%"), "a%2fb%5cc%25");
     }
 }
