@@ -11,6 +11,7 @@ pub mod output;
 pub mod progress;
 pub mod reexec;
 pub mod secret_input;
+pub mod selection;
 
 use crate::commands;
 
@@ -62,7 +63,7 @@ pub struct Global {
 pub enum Command {
     /// Make a repository
     Init(commands::init::Init),
-    /// Back a virtual machine up
+    /// Back virtual machines up
     Backup(Box<commands::backup::Backup>),
     /// List the points of a repository
     List(commands::list::List),

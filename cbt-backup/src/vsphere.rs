@@ -4,6 +4,7 @@
 //! Client        connect, log in, find VMs, read one VM, snapshots, changed areas, tasks, log out
 //! ServerAddress where the server is            Trust, Thumbprint(s)  why we believe it is that server
 //! Vm, Disk      what a VM is made of           SnapshotConfig        the VM as the snapshot froze it
+//! VmSelection   which VMs are meant            VmPages, VmSummary    those VMs, page by page
 //! TaskInfo      work the server does           DiskChangeInfo        one page of changed areas
 //! Error, Fault  what went wrong, typed
 //! ```
@@ -29,6 +30,7 @@ mod envelope;
 mod error;
 mod exchange;
 mod fault;
+mod host;
 mod http;
 mod inventory;
 mod moref;
@@ -62,6 +64,7 @@ pub use device::{Controller, ControllerKind, SharedBus};
 pub use disk::{Backing, BackingKind, Disk, DiskTracking, Exclusion, Untrackable};
 pub use error::Error;
 pub use fault::Fault;
+pub use host::{Host, HostVersion};
 pub use inventory::{VmPages, VmSummary};
 pub use moref::Moref;
 pub use property::{

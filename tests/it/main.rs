@@ -11,6 +11,7 @@ mod output;
 mod refused;
 mod repository_faults;
 mod secrets;
+mod selection;
 mod server_faults;
 mod tracking;
 mod transports;

@@ -85,20 +85,24 @@ pub fn bytes(count: u64) -> String {
 
 /// Rows in aligned columns; the first row is the head.
 pub fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            rows.iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
+    table_below(rows, &mut Vec::new())
+}
+
+/// Rows that go on a table which was printed before with these widths of its columns. The widths
+/// grow where they must.
+pub fn table_below(rows: &[Vec<String>], widths: &mut Vec<usize>) -> String {
+    for row in rows {
+        if row.len() > widths.len() {
+            widths.resize(row.len(), 0);
+        }
+        for (cell, width) in row.iter().zip(widths.iter_mut()) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
     let line = |row: &Vec<String>| {
         let cells: Vec<String> = row
             .iter()
-            .zip(&widths)
+            .zip(widths.iter())
             .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())))
             .collect();
         cells.join("  ").trim_end().to_owned()
@@ -121,7 +125,7 @@ pub fn printable(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, printable, table};
+    use super::{bytes, printable, table, table_below};
 
     #[test]
     fn numbers_read_well() {
@@ -156,6 +160,9 @@ mod tests {
             vec!["ccc".to_owned(), "d".to_owned()],
         ];
         assert_eq!(table(&rows), "a    bb\nccc  d");
+        let mut widths = vec![5];
+        assert_eq!(table_below(&rows, &mut widths), "a      bb\nccc    d");
+        assert_eq!(widths, [5, 2]);
         assert_eq!(printable("x\u{1b}[31m"), "x\\u{1b}[31m");
     }
 }

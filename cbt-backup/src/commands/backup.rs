@@ -1,4 +1,4 @@
-//! `backup`: one virtual machine, one new point.
+//! `backup`: a new point of each virtual machine.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,27 +12,32 @@ use crate::{
     cli::{
         exit_code::{ExitCode, Failure},
         options::{RepositoryOptions, ServerOptions, VddkOptions},
-        output::{bytes, printable, table},
+        output::{bytes, note, printable, table},
+        selection::{NamedVms, SELECTORS},
     },
     engine::{self, BackupOptions, BackupReport, DiskReport, Site, pipeline::Pace},
-    vsphere::Client,
+    repo::Repository,
+    vsphere::{Client, Error, VmSelection, VmSummary},
 };
 
-/// Back a virtual machine up: in full the first time, then what changed.
+const EXAMPLES: &str = "\
+Examples:
+  cbt-backup backup app01 --repo /backup/vms --passphrase-file /etc/cbt-backup/passphrase \\
+      --server vcenter.example --user backup@vsphere.local --password-file /etc/cbt-backup/password \\
+      --thumbprint AA:BB:… --vddk /opt/vmware-vix-disklib-distrib
+  cbt-backup backup folder:Prod attr:Backup=daily --exclude glob:*-test";
+
+/// Back virtual machines up: in full the first time, then what changed.
 ///
-/// The VM goes on running. A snapshot is made, its disks are read through VDDK, and the snapshot is
+/// One after the other, each a point of its own. A VM goes on running. A snapshot is made, its disks are read through VDDK, and the snapshot is
 /// removed again, also after a failure or Ctrl-C. What changed since the last point is asked from
 /// vSphere (Changed Block Tracking, switched on where that is safe); where the answer cannot be
 /// believed, the disk is read in full in the same run.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  cbt-backup backup app01 --repo /backup/vms --passphrase-file /etc/cbt-backup/passphrase \\
-      --server vcenter.example --user backup@vsphere.local --password-file /etc/cbt-backup/password \\
-      --thumbprint AA:BB:… --vddk /opt/vmware-vix-disklib-distrib")]
+#[command(after_help = format!("{SELECTORS}\n\n{EXAMPLES}"))]
 pub struct Backup {
-    /// The virtual machine: name, inventory path, id (vm-1021) or instance UUID
-    vm: String,
+    #[command(flatten)]
+    wanted: NamedVms,
     #[command(flatten)]
     repository: RepositoryOptions,
     #[command(flatten)]
@@ -110,6 +115,7 @@ impl Backup {
     /// Most codes of the table; the point is made when it is 0, 3 or 5.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
         let options = self.options(context)?;
+        let selection = self.wanted.selection()?;
         let repository = context
             .runtime
             .block_on(self.repository.open(&context.config))?;
@@ -126,27 +132,71 @@ impl Backup {
             password: login.password,
             task_time_out: Duration::from_secs(self.task_minutes * 60),
         };
-        let progress = context.progress();
         let alive = context.runtime.spawn(keep_alive(site.client.clone()));
-        let done = engine::backup(
-            &site,
-            &repository,
-            &self.vm,
-            &options,
-            &progress,
-            &context.cancel,
-        );
+        let done = self.all(context, &site, &repository, &selection, &options);
         alive.abort();
         if let Err(error) = context.runtime.block_on(site.client.logout()) {
             tracing::warn!(%error, "logging out failed");
         }
-        let report = done?;
-        tell(context, &report);
-        Ok(match () {
-            () if report.incomplete => ExitCode::Incomplete,
-            () if report.left_behind => ExitCode::LeftBehind,
-            () => ExitCode::Done,
-        })
+        done
+    }
+
+    /// Backs up what is selected. After a failure the next VM has its turn; the code is that of
+    /// the first failure.
+    fn all(
+        &self,
+        context: &Context,
+        site: &Site,
+        repository: &Repository,
+        selection: &VmSelection,
+        options: &BackupOptions,
+    ) -> Result<ExitCode, Failure> {
+        let mut vms = context
+            .runtime
+            .block_on(site.client.select_vms(selection))?;
+        if vms.len() > 1 {
+            vms.retain(is_fit);
+        }
+        if vms.is_empty() {
+            let wanted = self.wanted.vms.join(" ");
+            return Err(Error::NothingSelected { wanted }.into());
+        }
+        let mut codes = Vec::new();
+        let mut failed: Option<Failure> = None;
+        for vm in &vms {
+            let progress = context.progress();
+            if vms.len() > 1 && !context.output.json {
+                note(&format!("{}:", printable(&vm.path)));
+            }
+            let cancel = &context.cancel;
+            match engine::backup(site, repository, &vm.moref, options, &progress, cancel) {
+                Ok(report) => {
+                    tell(context, &report);
+                    codes.push(code(&report));
+                }
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    let stops = failure.code == ExitCode::Interrupted;
+                    // The first one is told at the end, as that of the whole run.
+                    if failed.is_some() {
+                        let text = failure.to_string();
+                        note(&format!(
+                            "error: {}: {}",
+                            printable(&vm.path),
+                            printable(&text)
+                        ));
+                    }
+                    failed = failed.or_else(|| Some(of_vm(failure, vm, vms.len())));
+                    if stops {
+                        break;
+                    }
+                }
+            }
+        }
+        match failed {
+            Some(failure) => Err(failure),
+            None => Ok(worst(&codes)),
+        }
     }
 
     fn options(&self, context: &Context) -> Result<BackupOptions, Failure> {
@@ -227,6 +277,43 @@ fn default_state_dir() -> Option<PathBuf> {
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|folder| folder.uid() == 0)
+}
+
+/// In a group, what can never be backed up is passed over with a word.
+fn is_fit(vm: &VmSummary) -> bool {
+    if vm.is_template {
+        note(&format!(
+            "note: {} is a template and left out",
+            printable(&vm.path)
+        ));
+    }
+    !vm.is_template
+}
+
+fn code(report: &BackupReport) -> ExitCode {
+    match () {
+        () if report.incomplete => ExitCode::Incomplete,
+        () if report.left_behind => ExitCode::LeftBehind,
+        () => ExitCode::Done,
+    }
+}
+
+/// What is told of several points: an incomplete one counts more than something left behind.
+fn worst(codes: &[ExitCode]) -> ExitCode {
+    let order = [ExitCode::Incomplete, ExitCode::LeftBehind];
+    let found = order.into_iter().find(|code| codes.contains(code));
+    found.unwrap_or(ExitCode::Done)
+}
+
+/// Where there are several, the VM that failed is named.
+fn of_vm(failure: Failure, vm: &VmSummary, count: usize) -> Failure {
+    if count < 2 {
+        return failure;
+    }
+    Failure {
+        error: failure.error.context(vm.path.clone()),
+        ..failure
+    }
 }
 
 /// Keeps the session from running out while disks are read: traffic of the data path does not.

@@ -93,14 +93,13 @@ pub struct BackupReport {
 pub fn backup(
     site: &Site,
     repository: &Repository,
-    selector: &str,
+    moref: &Moref,
     options: &BackupOptions,
     monitor: &dyn Monitor,
     cancel: &AtomicBool,
 ) -> Result<BackupReport, Error> {
     let recorder = Recorder::new(monitor);
-    let found = site.ask(site.client.find_vm(selector))?;
-    let vm = fit(site.ask(site.client.vm(&found.moref))?)?;
+    let vm = fit(site.ask(site.client.vm(moref))?)?;
     let subject = Subject {
         vcenter: site.vcenter_name(),
         vm: vm_uuid(&vm),
@@ -133,7 +132,7 @@ pub fn backup(
         ));
         clean_before &= undo::unwind(site, &vm.moref(), dead, None, true, &recorder);
     }
-    let vm = fit(site.ask(site.client.vm(&found.moref))?)?;
+    let vm = fit(site.ask(site.client.vm(moref))?)?;
 
     for left in vm
         .snapshots

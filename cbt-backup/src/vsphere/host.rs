@@ -1,0 +1,126 @@
+//! Hosts: what runs the VMs, and which release of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::client::Client;
+use super::error::Error;
+use super::moref::Moref;
+use super::property::{Properties, PropertyFilterSpec, PropertySpec, Source};
+use super::xml::{Reader, Tag, XmlError};
+
+/// Objects a page.
+const PAGE_OBJECTS: u32 = 200;
+
+/// What is read of a host. The summary can be read where the configuration can't.
+const PATHS: &[&str] = &["name", "runtime.connectionState", "summary.config.product"];
+
+/// The number of a release, such as `8.0.3`. It compares part by part; parts not named are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostVersion {
+    /// The first part.
+    pub major: u32,
+    /// The second part.
+    pub minor: u32,
+    /// The third part: the update.
+    pub update: u32,
+}
+
+impl FromStr for HostVersion {
+    type Err = ();
+
+    /// # Errors
+    ///
+    /// For a text that does not begin with a number, or has a part that is none.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text
+            .trim()
+            .split('.')
+            .map(|part| part.parse().map_err(|_| ()));
+        Ok(Self {
+            major: parts.next().ok_or(())??,
+            minor: parts.next().unwrap_or(Ok(0))?,
+            update: parts.next().unwrap_or(Ok(0))?,
+        })
+    }
+}
+
+impl fmt::Display for HostVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.update)
+    }
+}
+
+/// A host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Its name at the server.
+    pub name: String,
+    /// `connected`, `disconnected` or `notResponding`.
+    pub connection_state: String,
+    /// Its product with version and build, for people; empty where the server does not say.
+    pub product: String,
+    /// Its release, if it has the usual form.
+    pub version: Option<HostVersion>,
+    /// Its build, if it is a number. Which bugs it has depends on this.
+    pub build: Option<u64>,
+}
+
+impl Client {
+    /// Reads several hosts in one call. One that is gone, or may not be looked at, is left out.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the calls.
+    pub async fn hosts(&self, hosts: &[Moref]) -> Result<Vec<(Moref, Host)>, Error> {
+        if hosts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted = vec![PropertySpec::new("HostSystem", PATHS)];
+        let mut spec = PropertyFilterSpec::of_objects(hosts, wanted);
+        spec.report_missing = Some(true);
+        let pages = self.pages::<Host>(Source::Spec(spec), Some(PAGE_OBJECTS));
+        let found = pages.collect().await?;
+        Ok(found
+            .into_iter()
+            .map(|found| (found.moref, found.properties))
+            .collect())
+    }
+}
+
+impl Properties for Host {
+    fn take(&mut self, path: &str, r: &mut Reader<'_>, value: &Tag) -> Result<(), XmlError> {
+        match path {
+            "name" => self.name = r.text(value)?,
+            "runtime.connectionState" => self.connection_state = r.text(value)?,
+            "summary.config.product" => r.children(value, |r, tag| {
+                match tag.name.as_str() {
+                    "fullName" => self.product = r.text(tag)?,
+                    "version" => self.version = r.text(tag)?.parse().ok(),
+                    "build" => self.build = r.text(tag)?.trim().parse().ok(),
+                    _ => {}
+                }
+                Ok(())
+            })?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HostVersion;
+
+    #[test]
+    fn versions_compare_by_number() {
+        let version = |text: &str| text.parse::<HostVersion>();
+        assert!(version("8.0.10") > version("8.0.9"));
+        assert!(version("7.0") < version("7.0.1"));
+        assert_eq!(version("8").unwrap().to_string(), "8.0.0");
+        assert_eq!(version("6.7.0.1").unwrap().to_string(), "6.7.0");
+        for bad in ["", "x", "8.x", "-1.0"] {
+            assert!(version(bad).is_err(), "{bad}");
+        }
+    }
+}
