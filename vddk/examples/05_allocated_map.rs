@@ -19,6 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // What lies between the ranges reads as zeros. Ranges are whole pieces of 64 KiB; the end of the
     // disk that is no whole piece cannot be asked for and counts as allocated.
     let map = disk.allocated_blocks()?;
+    if let Some(why) = map.assumed() {
+        println!("all of it: {why}");
+    }
     for range in map.ranges() {
         println!("{}..{}", range.start_sector, range.end_sector());
     }

@@ -1,5 +1,7 @@
 //! Which areas of a disk are allocated.
 
+use std::fmt;
+
 use vddk_sys::{
     Function, Symbols, VIXDISKLIB_MAX_CHUNK_NUMBER, VIXDISKLIB_MIN_CHUNK_SIZE, VixDiskLibBlock,
     VixDiskLibBlockList, VixDiskLibHandleStruct,
@@ -19,6 +21,30 @@ const QUERY_SECTORS: u64 = CHUNK_SECTORS * VIXDISKLIB_MAX_CHUNK_NUMBER as u64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllocatedMap {
     ranges: Vec<SectorRange>,
+    assumed: Option<Assumed>,
+}
+
+/// Why the library's answer would not be true of a disk: it is not asked then, and all of the disk
+/// counts as allocated (VDDK API reference, 7.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Assumed {
+    /// A single link was opened: its holes are the parent's data and no zeros.
+    SingleLink,
+    /// Something was written since the disk was opened: the answer may be older than that.
+    Written,
+    /// The disk lies in files of this machine, of which the answer may be wrong.
+    LocalFile,
+}
+
+impl fmt::Display for Assumed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SingleLink => "holes of a single link are not zeros",
+            Self::Written => "the disk was written to since it was opened",
+            Self::LocalFile => "the answer for local files cannot be trusted",
+        })
+    }
 }
 
 impl AllocatedMap {
@@ -32,6 +58,11 @@ impl AllocatedMap {
         self.ranges.iter().map(|range| range.sectors).sum()
     }
 
+    /// Why the library was not asked and all of the disk is called allocated; `None` where it was.
+    pub fn assumed(&self) -> Option<Assumed> {
+        self.assumed
+    }
+
     fn push(&mut self, range: SectorRange) {
         match self.ranges.last_mut() {
             Some(last) if last.end_sector() == range.start_sector => last.sectors += range.sectors,
@@ -43,8 +74,14 @@ impl AllocatedMap {
 /// Asks in pieces of 32 GiB, each a control-thread job of its own so that opens are not held up.
 pub(crate) fn query(disk: &Disk) -> Result<AllocatedMap, Error> {
     let capacity_sectors = disk.info().capacity_sectors;
-    let askable = capacity_sectors / CHUNK_SECTORS * CHUNK_SECTORS;
-    let mut map = AllocatedMap { ranges: Vec::new() };
+    let mut map = AllocatedMap {
+        ranges: Vec::new(),
+        assumed: disk.assumed_allocated(),
+    };
+    let askable = match map.assumed {
+        Some(_) => 0,
+        None => capacity_sectors / CHUNK_SECTORS * CHUNK_SECTORS,
+    };
     let idle = disk.idle()?;
     let mut at = 0;
     while at < askable {
@@ -171,7 +208,10 @@ mod tests {
 
     #[test]
     fn touching_areas_become_one() {
-        let mut map = AllocatedMap { ranges: Vec::new() };
+        let mut map = AllocatedMap {
+            ranges: Vec::new(),
+            assumed: None,
+        };
         for (start_sector, sectors) in [(0, 128), (128, 128), (512, 128), (640, 7)] {
             map.push(SectorRange {
                 start_sector,

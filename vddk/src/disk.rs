@@ -5,8 +5,8 @@ use std::{cell::Cell, ffi::CStr, sync::Arc, time::Instant};
 use vddk_sys::{Symbols, VixDiskLibConnectParam, VixDiskLibHandleStruct};
 
 use crate::{
-    AllocatedMap, DiskInfo, Error, KeepAlive, OpenOptions, Pending, SectorBuf, TransportFallback,
-    TransportMode,
+    AllocatedMap, Assumed, DiskInfo, Error, KeepAlive, OpenOptions, Pending, SectorBuf,
+    TransportFallback, TransportMode,
     answer::Taker,
     blocks, callback,
     connection::ConnectionInner,
@@ -36,6 +36,9 @@ pub struct Disk {
     shared: Arc<Shared>,
     /// Something was written since the last flush.
     unflushed: Cell<bool>,
+    /// Something was written since it was opened.
+    written: Cell<bool>,
+    single_link: bool,
 }
 
 /// What is opened.
@@ -90,6 +93,8 @@ impl Disk {
             transport,
             shared,
             unflushed: Cell::new(false),
+            written: Cell::new(false),
+            single_link: options.single_link,
         })
     }
 
@@ -137,6 +142,7 @@ impl Disk {
         let pieces = self.pieces("writing", start_sector, &buffer)?;
         let failed = Arc::clone(&self.shared.failed_write);
         self.unflushed.set(true);
+        self.written.set(true);
         self.begin(Request::write(start_sector, buffer, pieces, failed))
     }
 
@@ -179,7 +185,9 @@ impl Disk {
     /// Which areas of the disk are allocated (`VixDiskLib_QueryAllocatedBlocks`).
     ///
     /// Everything in flight ends first. Every rule of the query is kept; what cannot be asked, the
-    /// end of the disk after the last whole 64 KiB, counts as allocated.
+    /// end of the disk after the last whole 64 KiB, counts as allocated. Where the answer would not
+    /// be true, on a single link, after writes and for local files, the library is not asked and the
+    /// whole disk counts as allocated ([`AllocatedMap::assumed`]).
     ///
     /// # Errors
     /// [`Error::MissingFunction`] before VDDK 6.7, [`Error::Call`]: then read the whole disk.
@@ -187,6 +195,18 @@ impl Disk {
     #[doc(alias = "VixDiskLib_FreeBlockList")]
     pub fn allocated_blocks(&self) -> Result<AllocatedMap, Error> {
         blocks::query(self)
+    }
+
+    /// Why the library's map would not be true of this disk.
+    pub(crate) fn assumed_allocated(&self) -> Option<Assumed> {
+        if self.single_link {
+            Some(Assumed::SingleLink)
+        } else if self.written.get() {
+            Some(Assumed::Written)
+        } else {
+            let local = self.shared.connection().is_local();
+            local.then_some(Assumed::LocalFile)
+        }
     }
 
     /// Waits for what is in flight and closes the disk (`VixDiskLib_Wait`, `VixDiskLib_Close`).

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    Code, ConfigError, Dropped, Kind, Retry, TransportMode, TransportModes,
+    Cleanup, Code, ConfigError, Dropped, Kind, Retry, TransportMode, TransportModes,
     transport::write_dropped,
 };
 
@@ -20,6 +20,18 @@ pub enum Error {
     /// A call of VixDiskLib failed.
     #[error("{0}")]
     Call(Box<CallError>),
+    /// `VixDiskLib_Cleanup` failed, and told how far it came.
+    #[error(
+        "{call}; {} VMs were cleaned up, {} are left",
+        .report.cleaned_up,
+        .report.remaining
+    )]
+    Cleanup {
+        /// The failure.
+        call: Box<CallError>,
+        /// The counters, which matter most now (VDDK API reference, 1.5).
+        report: Cleanup,
+    },
     /// The loaded library does not have a function.
     #[error("this VixDiskLib has no {function}, which came with VDDK {since}")]
     MissingFunction {
@@ -131,7 +143,7 @@ impl Error {
     /// The code, when a call failed.
     pub fn code(&self) -> Option<Code> {
         match self {
-            Self::Call(call) => Some(call.code()),
+            Self::Call(call) | Self::Cleanup { call, .. } => Some(call.code()),
             _ => None,
         }
     }
@@ -154,7 +166,7 @@ impl Error {
     /// Usual causes and remedies, where they are known.
     pub fn explain(&self) -> Option<String> {
         match self {
-            Self::Call(call) => Some(call.explain()),
+            Self::Call(call) | Self::Cleanup { call, .. } => Some(call.explain()),
             Self::NoTransport { wanted, .. } => Some(conditions(wanted)),
             Self::OtherTransport { allowed, .. } => Some(conditions(allowed)),
             Self::TimedOut { .. } | Self::Poisoned { .. } => Some(LATE.to_owned()),
@@ -167,7 +179,7 @@ impl Error {
     /// Both thumbprints, where the library's log told that they differ.
     pub fn thumbprint_mismatch(&self) -> Option<&ThumbprintMismatch> {
         match self {
-            Self::Call(call) => call.thumbprints.as_ref(),
+            Self::Call(call) | Self::Cleanup { call, .. } => call.thumbprints.as_ref(),
             _ => None,
         }
     }
@@ -179,7 +191,8 @@ const LATE: &str = "the host, its storage or the network in between does not ans
     cannot connect any more";
 const STUCK: &str = "the call waits for a server or for storage that does not answer. Look at ports \
     443 of the server and 902 of the ESXi host, at name resolution and at firewalls that drop \
-    packets; when the call returns, the others work again, else start the process anew";
+    packets. When the call returns, the others work again, and what was closed meanwhile is closed; \
+    else start the process anew";
 const NOT_ACCEPTED: &str = "the library answered as no documented release does. Start the process \
     anew and read synchronously, or use another release of VDDK";
 

@@ -20,8 +20,10 @@
 //!
 //! - It keeps the thread rules of the Programming Guide (8.0, "Multiple Threads and VixDiskLib"):
 //!   one control thread makes every call that opens, closes or connects; one worker thread per
-//!   disk moves its data. Callers on any thread talk to both by channel. A control call that does
-//!   not return is given up, and undone should it ever return.
+//!   disk moves its data. Callers on any thread talk to both. Error texts and the structures of
+//!   logins, which any thread may ask for, are asked for where they are needed; inside a progress
+//!   callback the library is not called at all. A control call that does not return is given up, and
+//!   undone should it ever return; what is closed meanwhile is closed then, in the right order.
 //! - Buffers are [`SectorBuf`]s: aligned to 4096 bytes, whole sectors, owned by the request while
 //!   VDDK may touch them. Requests are split to a size that every transport takes.
 //! - A read or write is a [`Pending`]: wait for it, await it on any runtime, or drop it. A
@@ -108,7 +110,7 @@ pub mod wrapped;
 mod writable;
 
 pub use access::Access;
-pub use blocks::AllocatedMap;
+pub use blocks::{AllocatedMap, Assumed};
 pub use buffer::SectorBuf;
 pub use clone::Existing;
 pub use code::{Code, Kind, Retry};

@@ -261,7 +261,7 @@ impl Library {
     /// process of this machine uses HotAdd. Of `params` only server and login are passed on.
     ///
     /// # Errors
-    /// [`Error::MissingFunction`], [`Error::Call`].
+    /// [`Error::MissingFunction`]; [`Error::Cleanup`] with both counters.
     #[doc(alias = "VixDiskLib_Cleanup")]
     pub fn cleanup(&self, params: &ConnectParams) -> Result<Cleanup, Error> {
         let raw = RawParams::server_only(self.inner.control.loaded(), params)?;
@@ -278,8 +278,11 @@ impl Library {
                         &raw mut report.remaining,
                     )
                 }?;
-                check(symbols, "VixDiskLib_Cleanup", Some(&server), None, result)?;
-                Ok(report)
+                match check(symbols, "VixDiskLib_Cleanup", Some(&server), None, result) {
+                    Ok(()) => Ok(report),
+                    Err(Error::Call(call)) => Err(Error::Cleanup { call, report }),
+                    Err(other) => Err(other),
+                }
             })?
     }
 

@@ -30,7 +30,7 @@ pub struct OpenOptions {
     pub in_flight: usize,
     /// Longest single call, in bytes; whole sectors. Above 2 MiB NBD through vCenter fails.
     pub request_bytes: usize,
-    /// How long a read or write may take before the disk is given up.
+    /// How long a read or write may take before the disk is given up; not zero.
     pub time_out: Duration,
     /// How an idle disk's link is kept alive.
     pub keep_alive: KeepAlive,
@@ -92,6 +92,16 @@ impl OpenOptions {
                 what: format!("{} reads in flight (1 to 64 are allowed)", self.in_flight),
             });
         }
+        if self.time_out.is_zero() {
+            return Err(Error::Argument {
+                what: "a time-out of nothing, in which nothing can be read".to_owned(),
+            });
+        }
+        if self.keep_alive == KeepAlive::After(Duration::ZERO) {
+            return Err(Error::Argument {
+                what: "keep-alive reads without a pause".to_owned(),
+            });
+        }
         Ok(Pace {
             mode: self.reads,
             in_flight: self.in_flight,
@@ -108,7 +118,7 @@ pub enum KeepAlive {
     /// On NBD and NBDSSL, after less than half the shortest time-out of VDDK's configuration.
     #[default]
     Automatic,
-    /// After this idleness, by any transport.
+    /// After this idleness, which is not zero, by any transport.
     After(Duration),
     /// Never.
     Off,
@@ -127,7 +137,9 @@ pub enum Compression {
 
 #[cfg(test)]
 mod tests {
-    use super::OpenOptions;
+    use std::time::Duration;
+
+    use super::{KeepAlive, OpenOptions};
 
     #[test]
     fn unfit_options_are_refused() {
@@ -148,6 +160,14 @@ mod tests {
             },
             OpenOptions {
                 in_flight: 65,
+                ..fit
+            },
+            OpenOptions {
+                time_out: Duration::ZERO,
+                ..fit
+            },
+            OpenOptions {
+                keep_alive: KeepAlive::After(Duration::ZERO),
                 ..fit
             },
         ] {

@@ -192,9 +192,10 @@ impl Request {
     /// The buffer stays: the library may still touch it, and each piece that is not done keeps the
     /// request. A completion that comes after all finds the answer given.
     pub(crate) fn fail_now(&self, failure: Failure) {
-        if !self.is_answered() {
+        // Whoever has the reply decides: what the last completion answers is not failed afterwards.
+        if let Some(reply) = lock(&self.reply).take() {
             self.note(failure);
-            self.answer(Err(failure));
+            self.give(reply, Err(failure));
         }
     }
 
@@ -210,10 +211,14 @@ impl Request {
     fn answer(&self, answer: Answer) {
         let reply = lock(&self.reply).take();
         if let Some(reply) = reply {
-            self.answered.store(true, Ordering::Release);
-            // Given back when the pending request was dropped.
-            let _ = reply.give(answer);
+            self.give(reply, answer);
         }
+    }
+
+    fn give(&self, reply: Giver<Answer>, answer: Answer) {
+        self.answered.store(true, Ordering::Release);
+        // Given back when the pending request was dropped.
+        let _ = reply.give(answer);
     }
 }
 
@@ -259,7 +264,11 @@ impl Piece {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::{
+        sync::{Arc, Barrier},
+        thread,
+        time::Duration,
+    };
 
     use crossbeam_channel::bounded;
 
@@ -346,6 +355,26 @@ mod tests {
         request.fail_now(Failure::NotAccepted);
         assert!(!request.has_failed());
         assert!(matches!(now(answer), Waited::Given(Ok(_))));
+    }
+
+    #[test]
+    fn a_write_is_failed_or_done_and_never_both() {
+        for _ in 0..if cfg!(miri) { 20 } else { 3_000 } {
+            let failed = Arc::new(FailedWrite::default());
+            let buffer = SectorBuf::new(1).unwrap();
+            let (request, answer) = Request::write(0, buffer, 1, Arc::clone(&failed));
+            let start = Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    start.wait();
+                    request.fail_now(Failure::TimedOut);
+                });
+                start.wait();
+                piece(&request).complete("VixDiskLib_Write", 0);
+            });
+            let done = matches!(now(answer), Waited::Given(Ok(_)));
+            assert_eq!(done, failed.take().is_none());
+        }
     }
 
     #[test]

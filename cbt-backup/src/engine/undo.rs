@@ -83,20 +83,20 @@ fn clean_up_library(site: &Site, vm: &Moref, monitor: &dyn Monitor) {
     let cleaned = site
         .connect_params(vm)
         .and_then(|params| site.library.cleanup(&params));
-    match cleaned {
-        Ok(report) if report.remaining > 0 => monitor.event(&Event::warning(
-            "cleanup",
-            format!(
-                "VixDiskLib_Cleanup could not clean up {} VMs",
-                report.remaining
-            ),
-        )),
-        Ok(_) => {}
-        Err(error) => monitor.event(&Event::warning(
-            "cleanup",
-            format!("VixDiskLib_Cleanup: {error}"),
-        )),
+    if let Some(warning) = clean_up_warning(cleaned) {
+        monitor.event(&warning);
     }
+}
+
+/// What is to be told of the clean-up. VMs that are left are told with the error of a release that
+/// fails then, and without one of a release that does not.
+fn clean_up_warning(cleaned: Result<vddk::Cleanup, vddk::Error>) -> Option<Event> {
+    let message = match cleaned {
+        Ok(report) if report.remaining == 0 => return None,
+        Ok(report) => format!("VixDiskLib_Cleanup left {} VMs", report.remaining),
+        Err(error) => error.to_string(),
+    };
+    Some(Event::warning("cleanup", message))
 }
 
 /// Removes every snapshot with this description. None is fine: the run died before it was made.
@@ -199,7 +199,7 @@ pub fn described(tree: &SnapshotTree, description: &str) -> Vec<Moref> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, described, settled};
+    use super::{Error, clean_up_warning, described, settled};
     use crate::vsphere::{Moref, SnapshotNode, SnapshotTree};
 
     fn node(id: &str, name: &str, description: &str, children: Vec<SnapshotNode>) -> SnapshotNode {
@@ -235,5 +235,23 @@ mod tests {
         assert!(settled(Err(Error::Interrupted), true).is_ok());
         assert!(settled(Err(Error::Interrupted), false).is_err());
         assert!(settled(Ok(()), false).is_ok());
+    }
+
+    #[test]
+    fn a_clean_up_that_leaves_vms_is_told_and_one_that_does_not_is_no_matter() {
+        let counted = |remaining| {
+            Ok(vddk::Cleanup {
+                cleaned_up: 1,
+                remaining,
+            })
+        };
+        assert!(clean_up_warning(counted(0)).is_none());
+        let warning = format!("{:?}", clean_up_warning(counted(2)));
+        assert!(warning.contains("left 2 VMs"), "{warning}");
+        let failed = Err(vddk::Error::Stuck {
+            function: "VixDiskLib_Cleanup",
+        });
+        let warning = format!("{:?}", clean_up_warning(failed));
+        assert!(warning.contains("VixDiskLib_Cleanup"), "{warning}");
     }
 }

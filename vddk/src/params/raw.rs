@@ -10,7 +10,7 @@ use vddk_sys::{
 use zeroize::Zeroizing;
 
 use super::{ConnectParams, Login};
-use crate::{Error, Target};
+use crate::{Error, Target, control::Raw, given_up, progress};
 
 /// Libraries from 6.7 on look at all 128 bytes. The 80 of older headers are never handed out
 /// (VDDK API reference, 2.1).
@@ -170,7 +170,12 @@ impl RawParams {
         Self::zeroed(symbols).map(Arc::new)
     }
 
+    /// Asks the library for the structure, on the caller's thread: like error texts it may be had on
+    /// any (VDDK API reference, 1.3), but not inside a callback.
     fn zeroed(symbols: &'static Symbols) -> Result<Self, Error> {
+        if let Some(function) = progress::running() {
+            return Err(Error::Stuck { function });
+        }
         // SAFETY: takes nothing; works in any state (VDDK API reference, 1.3).
         if let Ok(params) = unsafe { symbols.VixDiskLib_AllocateConnectParams() } {
             if params.is_null() {
@@ -241,6 +246,11 @@ impl Drop for RawParams {
         match self.allocator {
             Some(symbols) => {
                 self.take_strings_back();
+                if progress::running().is_some() {
+                    // Inside a callback the library must not be called, and nobody else would do it.
+                    given_up::keep(Raw(self.params));
+                    return;
+                }
                 // SAFETY: the structure came from AllocateConnectParams of the same library, which
                 // stays loaded for ever, and is freed once; no string of ours is in it any more.
                 unsafe { symbols.VixDiskLib_FreeConnectParams(self.params) }

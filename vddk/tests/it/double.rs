@@ -44,6 +44,8 @@ pub(crate) struct Script {
     pub(crate) blocks: Option<(u32, &'static [(u64, u64)])>,
     /// With a seed, requests end as chance wants it; without, inside the call.
     pub(crate) seed: Option<u64>,
+    /// What `Cleanup` counts and answers.
+    pub(crate) cleanup: (u32, u32, u64),
     /// The function that does not return before [`Double::release`].
     pub(crate) hang: Option<&'static str>,
     /// How long a call may take; without, ten minutes.
@@ -278,6 +280,8 @@ fn function(name: &'static str) -> *const () {
         "VixDiskLib_FreeInfo" => free_info as f::VixDiskLib_FreeInfo as _,
         "VixDiskLib_GetTransportMode" => transport as f::VixDiskLib_GetTransportMode as _,
         "VixDiskLib_ReadAsync" => read_async as f::VixDiskLib_ReadAsync as _,
+        "VixDiskLib_WriteAsync" => write_async as f::VixDiskLib_WriteAsync as _,
+        "VixDiskLib_Flush" => flush as f::VixDiskLib_Flush as _,
         "VixDiskLib_Wait" => wait as f::VixDiskLib_Wait as _,
         "VixDiskLib_QueryAllocatedBlocks" => query as f::VixDiskLib_QueryAllocatedBlocks as _,
         "VixDiskLib_FreeBlockList" => free_blocks as f::VixDiskLib_FreeBlockList as _,
@@ -287,6 +291,7 @@ fn function(name: &'static str) -> *const () {
         "VixDiskLib_FreeConnectParams" => free_params as f::VixDiskLib_FreeConnectParams as _,
         "VixDiskLib_PrepareForAccess" => prepare as f::VixDiskLib_PrepareForAccess as _,
         "VixDiskLib_EndAccess" => end_access as f::VixDiskLib_EndAccess as _,
+        "VixDiskLib_Cleanup" => cleanup as f::VixDiskLib_Cleanup as _,
         "VixDiskLib_Grow" => grow as f::VixDiskLib_Grow as _,
         "VixDiskLib_Attach" => attach as f::VixDiskLib_Attach as _,
         "VixDiskLib_GetMetadataKeys" => keys as f::VixDiskLib_GetMetadataKeys as _,
@@ -368,6 +373,19 @@ unsafe extern "C" fn prepare(_: *const VixDiskLibConnectParams, _: *const c_char
 unsafe extern "C" fn end_access(_: *const VixDiskLibConnectParams, _: *const c_char) -> u64 {
     enter("VixDiskLib_EndAccess");
     OK
+}
+
+unsafe extern "C" fn cleanup(
+    _: *const VixDiskLibConnectParams,
+    cleaned_up: *mut u32,
+    remaining: *mut u32,
+) -> u64 {
+    let (cleaned, left, code) = with(|state| state.script.cleanup);
+    // SAFETY: the caller's own variable.
+    unsafe { cleaned_up.write(cleaned) };
+    // SAFETY: as above.
+    unsafe { remaining.write(left) };
+    code
 }
 
 unsafe extern "C" fn grow(
@@ -469,6 +487,7 @@ unsafe extern "C" fn query(
     _: u64,
     list: *mut *mut VixDiskLibBlockList,
 ) -> u64 {
+    enter("VixDiskLib_QueryAllocatedBlocks");
     let Some((count, runs)) = with(|state| state.script.blocks) else {
         return OK;
     };
@@ -518,6 +537,26 @@ unsafe extern "C" fn read_async(
         }
     }
     u64::from(VIX_ASYNC)
+}
+
+/// Takes nothing, and says that it is done.
+unsafe extern "C" fn write_async(
+    _: VixDiskLibHandle,
+    _: u64,
+    _: u64,
+    _: *const u8,
+    callback: VixDiskLibCompletionCB,
+    data: *mut c_void,
+) -> u64 {
+    enter("VixDiskLib_WriteAsync");
+    // SAFETY: called once, with the data that came with it.
+    unsafe { callback.unwrap()(data, OK) };
+    u64::from(VIX_ASYNC)
+}
+
+unsafe extern "C" fn flush(_: VixDiskLibHandle) -> u64 {
+    enter("VixDiskLib_Flush");
+    OK
 }
 
 /// Waits until nothing is late any more and every completion has returned.

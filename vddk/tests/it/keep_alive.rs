@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use vddk::{Disk, KeepAlive, OpenOptions, ReadMode, SectorBuf};
+use vddk::{
+    Config, ConfigSource, CreateSpec, Disk, DiskType, KeepAlive, Library, LibraryOptions,
+    OpenOptions, Progress, ReadMode, SectorBuf,
+};
 
 use crate::{
     double::{Double, Script},
@@ -25,9 +28,17 @@ fn more_than(kit: &Kit, calls: usize, call: &str) {
 }
 
 fn with_disk(options: &OpenOptions, test: impl FnOnce(&Kit, Disk)) {
+    with_disk_of(ConfigSource::Recommended, options, test);
+}
+
+fn with_disk_of(config: ConfigSource, options: &OpenOptions, test: impl FnOnce(&Kit, Disk)) {
     let kit = Kit::new();
     kit.set("journal_reads = true");
-    let library = kit.load();
+    let library = Library::load(LibraryOptions {
+        config,
+        ..kit.options()
+    })
+    .unwrap();
     let (snapshot, path) = kit.snapshot();
     let connection = library
         .connect(&kit.params(), &Kit::connect_options(&snapshot))
@@ -81,6 +92,52 @@ fn a_synchronous_disk_is_kept_alive_synchronously() {
             });
         },
     );
+}
+
+/// Settings in which a link lives for so long.
+fn time_out_of(ms: u32) -> ConfigSource {
+    let config = Config::empty().nfc_read_time_out_ms(ms).build();
+    ConfigSource::Settings(config.unwrap())
+}
+
+#[test]
+fn a_disk_by_the_network_is_kept_alive_unless_told_otherwise() {
+    in_own_process(
+        "keep_alive::a_disk_by_the_network_is_kept_alive_unless_told_otherwise",
+        || {
+            with_disk_of(time_out_of(150), &OpenOptions::default(), |kit, disk| {
+                more_than(kit, 3, "VixDiskLib_ReadAsync");
+                disk.close().unwrap();
+            });
+        },
+    );
+}
+
+#[test]
+fn a_local_disk_needs_no_keep_alive() {
+    in_own_process("keep_alive::a_local_disk_needs_no_keep_alive", || {
+        let kit = Kit::new();
+        kit.set("journal_reads = true");
+        let library = Library::load(LibraryOptions {
+            config: time_out_of(30),
+            ..kit.options()
+        })
+        .unwrap();
+        let connection = library.connect_local(false).unwrap();
+        let path = kit.folder().join("local.vmdk");
+        let path = path.to_str().unwrap();
+        let spec = CreateSpec::new(DiskType::MonolithicSparse, 128);
+        connection.create(path, &spec, Progress::none()).unwrap();
+        let disk = connection.open(path, &OpenOptions::default()).unwrap();
+        thread::sleep(10 * Duration::from_millis(30));
+        disk.close().unwrap();
+        // Counted by this crate: the journal of a local disk might leave reads out.
+        let mut reads = library.calls();
+        reads.retain(|(symbol, _)| symbol.name.starts_with("VixDiskLib_ReadA"));
+        assert!(reads.len() == 1 && reads[0].1 == 0, "{reads:?}");
+        connection.close().unwrap();
+        assert!(library.close().unwrap());
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a library may say and must not be believed.
 
-use vddk::{Error, OpenOptions, SectorBuf};
+use vddk::{Assumed, Code, ConnectOptions, Error, OpenOptions, SectorBuf};
 
 use crate::double::{CAPACITY_SECTORS, Double, Script, byte_of};
 
@@ -12,6 +12,7 @@ pub(crate) const HONEST: Script = Script {
     open: 0,
     blocks: None,
     seed: None,
+    cleanup: (0, 0, 0),
     hang: None,
     limit: None,
 };
@@ -22,6 +23,25 @@ fn with_disk<R>(script: Script, test: impl FnOnce(&vddk::Disk) -> R) -> R {
     let disk = double.open(&OpenOptions::default()).unwrap();
     let result = test(&disk);
     disk.close().unwrap();
+    double.end();
+    result
+}
+
+/// The same disk of a server.
+fn with_server_disk<R>(script: Script, test: impl FnOnce(&vddk::Disk) -> R) -> R {
+    let double = Double::start(Script {
+        transport: Some(b"nbdssl\0"),
+        ..script
+    });
+    let options = ConnectOptions::read_only("snapshot-1", "nbdssl".parse().unwrap());
+    let connection = double.library().connect(&Double::params(), &options);
+    let connection = connection.unwrap();
+    let disk = connection
+        .open("[d] a.vmdk", &OpenOptions::default())
+        .unwrap();
+    let result = test(&disk);
+    disk.close().unwrap();
+    connection.close().unwrap();
     double.end();
     result
 }
@@ -88,14 +108,39 @@ fn texts_may_be_missing_or_no_text() {
 }
 
 #[test]
+fn a_clean_up_tells_its_counters_whether_it_fails_or_not() {
+    for code in [0, 13] {
+        let double = Double::start(Script {
+            cleanup: (1, 2, code),
+            ..HONEST
+        });
+        let report = match double.library().cleanup(&Double::params()) {
+            Ok(report) if code == 0 => report,
+            Err(error) if code != 0 => {
+                assert_eq!(error.code(), Some(Code(13)), "{error}");
+                assert!(error.explain().is_some());
+                assert!(error.to_string().contains("2 are left"), "{error}");
+                match error {
+                    Error::Cleanup { report, .. } => report,
+                    other => panic!("{other:?}"),
+                }
+            }
+            other => panic!("{code}: {other:?}"),
+        };
+        assert_eq!((report.cleaned_up, report.remaining), (1, 2));
+        double.end();
+    }
+}
+
+#[test]
 fn a_block_list_is_checked_before_it_is_used() {
-    let whole = with_disk(HONEST, vddk::Disk::allocated_blocks).unwrap();
-    assert!(whole.ranges().is_empty(), "no list is no block");
+    let none = with_server_disk(HONEST, vddk::Disk::allocated_blocks).unwrap();
+    assert!(none.ranges().is_empty(), "no list is no block");
     let good = Script {
         blocks: Some((2, &[(0, 128), (256, 128)])),
         ..HONEST
     };
-    let map = with_disk(good, vddk::Disk::allocated_blocks).unwrap();
+    let map = with_server_disk(good, vddk::Disk::allocated_blocks).unwrap();
     assert_eq!((map.ranges().len(), map.sectors()), (2, 256));
     let lies: [(u32, &[(u64, u64)]); 8] = [
         (u32::MAX, &[(0, 128)]),
@@ -112,9 +157,52 @@ fn a_block_list_is_checked_before_it_is_used() {
             blocks: Some(blocks),
             ..HONEST
         };
-        let map = with_disk(script, vddk::Disk::allocated_blocks);
+        let map = with_server_disk(script, vddk::Disk::allocated_blocks);
         assert!(map.is_err(), "{blocks:?}: {map:?}");
     }
+}
+
+#[test]
+fn a_map_that_would_not_be_true_is_not_asked_for() {
+    let double = Double::start(Script {
+        transport: Some(b"nbdssl\0"),
+        blocks: Some((1, &[(0, 128)])),
+        ..HONEST
+    });
+    let server = ConnectOptions::writable("nbdssl".parse().unwrap());
+    let server = double
+        .library()
+        .connect(&Double::params(), &server)
+        .unwrap();
+    let is_whole = |disk: &vddk::Disk, why: Assumed| {
+        let map = disk.allocated_blocks().unwrap();
+        assert_eq!((map.ranges().len(), map.sectors()), (1, CAPACITY_SECTORS));
+        assert_eq!(map.assumed(), Some(why));
+    };
+    let single = OpenOptions {
+        single_link: true,
+        ..OpenOptions::default()
+    };
+    let disk = server.open("[d] a.vmdk", &single).unwrap();
+    is_whole(&disk, Assumed::SingleLink);
+    disk.close().unwrap();
+    let asked = "VixDiskLib_QueryAllocatedBlocks";
+    assert_eq!(Double::calls_of(&[asked]), [""; 0]);
+
+    let disk = server
+        .open_writable("[d] a.vmdk", &OpenOptions::default())
+        .unwrap();
+    let before = disk.allocated_blocks().unwrap();
+    assert_eq!((before.sectors(), before.assumed()), (128, None));
+    let write = disk.write(512, SectorBuf::new(1).unwrap()).unwrap();
+    write.wait().unwrap();
+    disk.flush().unwrap();
+    is_whole(&disk, Assumed::Written);
+    disk.close().unwrap();
+    server.close().unwrap();
+    double.end();
+
+    with_disk(HONEST, |disk| is_whole(disk, Assumed::LocalFile));
 }
 
 /// Reads as chance wants it, drops some, drains in between, and closes with reads in flight.

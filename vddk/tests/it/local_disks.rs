@@ -234,6 +234,14 @@ fn the_library_is_not_called_from_its_own_progress() {
             let (from, to) = (at(kit, "from.vmdk"), at(kit, "to.vmdk"));
             filled(connection, &from, DiskType::MonolithicSparse);
             let before = kit.count("VixDiskLib_ConnectEx");
+            let allocated = || {
+                let calls = library.calls();
+                let of_it = |(symbol, _): &&(vddk::Symbol, u64)| {
+                    symbol.name == "VixDiskLib_AllocateConnectParams"
+                };
+                calls.iter().find(of_it).unwrap().1
+            };
+            let allocated_before = allocated();
             let answers: Arc<Mutex<Vec<_>>> = Arc::default();
             let (answers_there, library_there) = (Arc::clone(&answers), library.clone());
             let progress = Progress::new(move |_| {
@@ -246,6 +254,7 @@ fn the_library_is_not_called_from_its_own_progress() {
                 .unwrap();
             let answers = answers.lock().unwrap();
             assert!(!answers.is_empty());
+            assert_eq!(allocated(), allocated_before, "called inside a callback");
             for answer in &*answers {
                 assert!(
                     matches!(
