@@ -44,6 +44,20 @@ impl Lab {
         self.merge_links(&lock, &mut vm)
     }
 
+    /// Removes all snapshots of a VM and merges their links. This is a stun cycle.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::remove_snapshot`].
+    pub fn remove_all_snapshots(&self, vm: &str) -> Result<(), Error> {
+        let vm = self.vm(vm)?;
+        let roots = vm.snapshots.iter().filter(|found| found.parent.is_none());
+        for root in roots {
+            self.remove_snapshot(&root.moref, true)?;
+        }
+        Ok(())
+    }
+
     /// Merges links that no snapshot needs.
     ///
     /// # Errors

@@ -74,6 +74,11 @@ impl DatastorePath {
         Self::new(&self.datastore, &self.folder, file)
     }
 
+    /// The same file on another datastore.
+    pub(crate) fn on(&self, datastore: &str) -> Self {
+        Self::new(datastore, &self.folder, &self.file)
+    }
+
     /// The file name without `.vmdk`.
     pub(crate) fn stem(&self) -> &str {
         self.file.strip_suffix(".vmdk").unwrap_or(&self.file)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::HotAddRefusal;
+use crate::{HotAddRefusal, PowerState};
 
 /// The kind of thing that was not found or exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,34 @@ pub enum Error {
     MethodAlreadyDisabled {
         /// Who disabled it.
         source_id: String,
+    },
+    /// The VM is in the wrong power state.
+    #[error("not possible while {}", existing.as_str())]
+    InvalidPowerState {
+        /// The state it should be in, where one is known.
+        requested: Option<PowerState>,
+        /// The state it is in.
+        existing: PowerState,
+    },
+    /// The hardware version is as new as was asked for.
+    #[error("hardware version is {version} already")]
+    AlreadyUpgraded {
+        /// The version of the VM.
+        version: u32,
+    },
+    /// A disk cannot be part of a snapshot.
+    #[error("disk {device_key} cannot be part of a snapshot: {reason}")]
+    NoSnapshot {
+        /// Device key of the disk.
+        device_key: i32,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The chain of snapshots is as long as it may be.
+    #[error("{levels} levels of snapshots already")]
+    TooManySnapshots {
+        /// How many there are.
+        levels: usize,
     },
     /// The VM cannot track changes: not supported, or hardware version below 7.
     #[error("{vm} does not support change tracking")]

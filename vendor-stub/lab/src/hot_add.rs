@@ -18,7 +18,9 @@ use crate::datastore_path::DatastorePath;
 use crate::made::Made;
 use crate::slot::Slot;
 use crate::state::{LabLock, open_lock_file, remove_if_there};
-use crate::{Attachment, Bus, Disk, Error, Kind, Lab, Link, Machine, Site, Vm, random};
+use crate::{
+    Attachment, Bus, Disk, Error, Kind, Lab, Link, Machine, Provisioning, Site, Vm, random,
+};
 
 /// What to attach.
 #[derive(Clone, Copy, Debug)]
@@ -235,6 +237,9 @@ impl Lab {
             change_id: None,
             encrypted: disk.encrypted,
             raw_mapping: false,
+            raw_physical: false,
+            shared_bus: false,
+            provisioning: Provisioning::Thin,
             attached: Some(Attachment {
                 source_vm: wanted.source_vm.map(Into::into),
                 file: wanted.file.into(),

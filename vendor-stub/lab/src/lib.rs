@@ -62,6 +62,7 @@
 
 mod access;
 mod attachment;
+mod behaviour;
 mod catalog;
 mod certificate;
 mod consolidate;
@@ -82,9 +83,12 @@ mod made;
 mod nfc;
 mod nfc_link;
 mod performance;
+mod power;
 mod provision;
 mod query;
 mod random;
+mod relocate;
+mod revert;
 mod role;
 mod root;
 mod session;
@@ -98,6 +102,7 @@ mod vmx;
 mod written;
 
 pub use attachment::Attachment;
+pub use behaviour::{Behaviour, PhysicalRawDisk, TrackingOverSnapshots, UnknownAllocation};
 pub use catalog::{Catalog, Vms};
 pub use datastore::{Datastore, DatastoreKind, DatastoreSpec};
 pub use error::{Error, Kind};
@@ -111,6 +116,7 @@ pub use machine::Machine;
 pub use nfc::{NfcBandwidth, NfcMemory};
 pub use nfc_link::NfcLink;
 pub use performance::Performance;
+pub use power::NEWEST_HARDWARE_VERSION;
 pub use query::{Area, ChangedAreas, ChangedAreasError};
 pub use role::{Permission, Role};
 pub use root::Lab;
@@ -119,5 +125,6 @@ pub use slot::Bus;
 pub use snapshot::{Snapshot, SnapshotSpec};
 pub use tracking::GRAIN_BYTES;
 pub use vm::{
-    DisabledMethod, Disk, DiskSpec, Link, LinkTracking, PowerState, Tracking, Vm, VmSpec,
+    DisabledMethod, Disk, DiskSpec, Link, LinkTracking, PowerState, Provisioning, Tracking, Vm,
+    VmSpec,
 };

@@ -1,6 +1,6 @@
 //! Making VMs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -169,7 +169,10 @@ impl Lab {
             }],
             change_id: None,
             encrypted: spec.encrypted,
-            raw_mapping: spec.raw_mapping,
+            raw_mapping: spec.raw_mapping || spec.raw_physical,
+            raw_physical: spec.raw_physical,
+            shared_bus: spec.shared_bus,
+            provisioning: spec.provisioning,
             attached: None,
         })
     }
@@ -333,6 +336,7 @@ fn describe(
         change_tracking_supported: spec.change_tracking_supported,
         disks,
         scsi_controllers: spec.scsi_controllers,
+        controller_types: BTreeMap::new(),
         snapshots: Vec::new(),
         current_snapshot: None,
         disabled_methods: Vec::new(),

@@ -6,7 +6,7 @@ use vmdk::OpenOptions;
 
 use crate::tracking::map::Map;
 use crate::tracking::{GRAIN_BYTES, change_id, grains_touched};
-use crate::{Disk, Error, Kind, Lab, Link, LinkTracking, PowerState, Site};
+use crate::{Disk, Error, Kind, Lab, Link, LinkTracking, PowerState, Site, UnknownAllocation};
 
 /// The change id that asks for the allocated areas.
 const ALLOCATED: &str = "*";
@@ -103,7 +103,8 @@ impl Lab {
         if start_offset_bytes >= disk.capacity_bytes {
             return invalid("startOffset");
         }
-        let page = Page::new(&self.load_site()?, disk.capacity_bytes, start_offset_bytes);
+        let site = self.load_site()?;
+        let page = Page::new(&site, disk.capacity_bytes, start_offset_bytes);
         if change_id == ALLOCATED {
             return self.allocated_page(page, disk, link);
         }
@@ -119,7 +120,10 @@ impl Lab {
             .and_then(|path| Map::open(&path, disk.capacity_bytes, &tracking.uuid))
             .and_then(|map| map.written_since(page.grains(), since, page.runs_wanted()))
             .map_err(fault)?;
-        Ok(page.answer(runs))
+        Ok(match site.behaviour.over_reported_grains {
+            0 => page.answer(runs),
+            more => page.widened_answer(runs, more),
+        })
     }
 
     /// The answer to `*`.
@@ -133,14 +137,26 @@ impl Lab {
         let on_vmfs = site
             .datastore(&disk.datastore)
             .is_some_and(|datastore| datastore.kind.is_vmfs());
-        if !on_vmfs || link.tracking.is_none() {
+        let Some(tracking) = link.tracking.as_ref().filter(|_| on_vmfs) else {
+            return match site.behaviour.unknown_allocation {
+                UnknownAllocation::WholeDisk => Ok(page.whole()),
+                UnknownAllocation::FileFault => Err(ChangedAreasError::FileFault {
+                    file: link.file.clone(),
+                }),
+            };
+        };
+        if disk.provisioning.is_all_allocated() {
             return Ok(page.whole());
         }
         let path = self.path_of(&link.file)?;
         let span = page.span();
         let start_sector = span.start / vmdk::SECTOR_BYTES;
         let sectors = span.end.div_ceil(vmdk::SECTOR_BYTES) - start_sector;
-        let allocated = vmdk::Disk::open(&path, OpenOptions::default())
+        let options = OpenOptions {
+            single_link: tracking.incomplete,
+            ..OpenOptions::default()
+        };
+        let allocated = vmdk::Disk::open(&path, options)
             .and_then(|disk| disk.allocated(start_sector, sectors))
             .map_err(Error::disk("map", path))?;
         let mut runs: Vec<Range<u64>> = Vec::new();
@@ -158,6 +174,20 @@ impl Lab {
         runs.truncate(page.runs_wanted());
         Ok(page.answer(runs))
     }
+}
+
+/// Runs with more grains around each, inside the bounds.
+fn widened(runs: &[Range<u64>], more: u64, bounds: &Range<u64>) -> Vec<Range<u64>> {
+    let mut wide: Vec<Range<u64>> = Vec::with_capacity(runs.len());
+    for run in runs {
+        let start = run.start.saturating_sub(more).max(bounds.start);
+        let end = run.end.saturating_add(more).min(bounds.end);
+        match wide.last_mut() {
+            Some(last) if start <= last.end => last.end = last.end.max(end),
+            _ => wide.push(start..end),
+        }
+    }
+    wide
 }
 
 fn invalid<T>(property: &'static str) -> Result<T, ChangedAreasError> {
@@ -239,6 +269,17 @@ impl Page {
             length_bytes: end_bytes - self.start_bytes,
             areas,
         }
+    }
+
+    /// As `answer`, with more grains around each run. With a run too many the page ends where
+    /// that one starts.
+    fn widened_answer(mut self, mut runs: Vec<Range<u64>>, more: u64) -> ChangedAreas {
+        if runs.len() > self.max_areas
+            && let Some(next) = runs.pop()
+        {
+            self.end_bytes = self.end_bytes.min(next.start * GRAIN_BYTES);
+        }
+        self.answer(widened(&runs, more, &self.grains()))
     }
 
     /// One area over all that is left of the disk.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Datastore, DatastoreKind, DatastoreSpec, Error, Kind, Machine, Permission, random};
+use crate::{
+    Behaviour, Datastore, DatastoreKind, DatastoreSpec, Error, Kind, Machine, Permission, random,
+};
 
 /// A site to make.
 #[derive(Clone)]
@@ -180,6 +182,9 @@ pub struct Site {
     /// As in [`SiteSpec`].
     #[serde(default)]
     pub nfc_time_scale: Option<f64>,
+    /// What is not the same on every site.
+    #[serde(default)]
+    pub behaviour: Behaviour,
     pub(crate) next_vm: u32,
     pub(crate) next_snapshot: u32,
     pub(crate) next_folder: u32,
@@ -265,6 +270,7 @@ impl Site {
             bare_host: spec.bare_host,
             machine: Machine::Physical,
             nfc_time_scale: spec.nfc_time_scale,
+            behaviour: Behaviour::default(),
             next_vm: 1021,
             next_snapshot: 2044,
             next_folder: 101,

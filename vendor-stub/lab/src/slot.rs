@@ -47,8 +47,13 @@ impl Bus {
         controller_key - self.plan().first_controller_key
     }
 
-    /// The word for it in a .vmx file.
-    pub(crate) fn word(self) -> &'static str {
+    /// The key of the controller of that number.
+    pub fn controller_key(self, number: i32) -> i32 {
+        self.plan().first_controller_key + number
+    }
+
+    /// The word for it in a .vmx file, such as `scsi`.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Scsi => "scsi",
             Self::Ide => "ide",

@@ -8,10 +8,12 @@ use crate::datastore_path::DatastorePath;
 use crate::made::Made;
 use crate::state::remove_if_there;
 use crate::tracking::change_id;
-use crate::{Disk, Error, Kind, Lab, Link, PowerState, Vm, random};
+use crate::{Disk, Error, Kind, Lab, Link, PhysicalRawDisk, PowerState, Site, Vm, random};
 
 /// Highest number of a delta file, which has six digits.
 const MAX_DELTA_NUMBER: u32 = 999_999;
+/// Longest chain of snapshots.
+const MAX_LEVELS: usize = 32;
 
 /// A snapshot to make.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +82,7 @@ impl Lab {
         let lock = self.lock()?;
         let mut vm = self.load_vm(vm)?;
         let mut site = self.load_site()?;
+        refuse_snapshot(&site, &vm)?;
         let number = site.next_snapshot;
         site.next_snapshot += 1;
 
@@ -102,9 +105,9 @@ impl Lab {
     }
 
     /// Freezes the running link of a disk and puts a child over it. Returns the frozen copy.
-    fn freeze(&self, disk: &mut Disk, made: &mut Made) -> Result<Disk, Error> {
+    pub(crate) fn freeze(&self, disk: &mut Disk, made: &mut Made) -> Result<Disk, Error> {
         let mut frozen = disk.clone();
-        let Some(link) = disk.chain.last().filter(|_| !disk.is_independent()) else {
+        let Some(link) = disk.chain.last().filter(|_| !disk.takes_no_part()) else {
             return Ok(frozen);
         };
         frozen.change_id = link
@@ -143,6 +146,34 @@ impl Lab {
                 id: base.to_string(),
             })
     }
+}
+
+/// Refuses a snapshot that a disk or the length of the chain forbids ("vSphere API reference", 2.6).
+fn refuse_snapshot(site: &Site, vm: &Vm) -> Result<(), Error> {
+    let raw_fails = site.behaviour.physical_raw_disk == PhysicalRawDisk::SnapshotFails;
+    for disk in vm.disks.iter().filter(|disk| !disk.is_independent()) {
+        let reason = if disk.shared_bus {
+            "its controller shares the bus"
+        } else if disk.raw_physical && raw_fails {
+            "a raw disk in physical mode"
+        } else {
+            continue;
+        };
+        return Err(Error::NoSnapshot {
+            device_key: disk.device_key,
+            reason,
+        });
+    }
+    let mut levels = 0;
+    let mut next = vm.current_snapshot.as_deref();
+    while let Some(found) = next.and_then(|moref| vm.snapshot(moref)) {
+        levels += 1;
+        if levels >= MAX_LEVELS {
+            return Err(Error::TooManySnapshots { levels });
+        }
+        next = found.parent.as_deref();
+    }
+    Ok(())
 }
 
 /// The record of a snapshot of a VM as it is now.

@@ -12,7 +12,7 @@ use vmdk::OpenOptions;
 use crate::datastore_path::DatastorePath;
 use crate::made::Made;
 use crate::state::remove_if_there;
-use crate::{Disk, Error, Lab, LinkTracking, PowerState, Vm};
+use crate::{Disk, Error, Lab, LinkTracking, PowerState, TrackingOverSnapshots, Vm};
 use map::{MAX_SEQUENCE, Map};
 
 /// Size of a tracking grain.
@@ -41,7 +41,7 @@ pub(crate) fn ctk_of(file: &str) -> Result<String, Error> {
 
 /// Can changes of the disk be tracked? Only those of disks that take part in snapshots.
 fn can_be_tracked(disk: &Disk) -> bool {
-    disk.mode == "persistent"
+    disk.mode == "persistent" && !disk.raw_physical && !disk.shared_bus
 }
 
 impl Lab {
@@ -90,7 +90,7 @@ impl Lab {
     }
 
     /// Fails while somebody has the running link of a disk open.
-    fn refuse_held(&self, vm: &Vm) -> Result<(), Error> {
+    pub(crate) fn refuse_held(&self, vm: &Vm) -> Result<(), Error> {
         for link in vm.disks.iter().filter_map(Disk::top) {
             let path = self.path_of(&link.file)?;
             if self.try_merging(&path)?.is_none() {
@@ -108,7 +108,11 @@ impl Lab {
     /// [`Error::NotFound`] without such a VM, [`Error::Io`].
     pub fn lose_tracking(&self, vm: &str) -> Result<(), Error> {
         let _lock = self.lock()?;
-        let vm = self.load_vm(vm)?;
+        self.forget_maps(&self.load_vm(vm)?)
+    }
+
+    /// Removes the maps of a VM.
+    pub(crate) fn forget_maps(&self, vm: &Vm) -> Result<(), Error> {
         let frozen = vm.snapshots.iter().flat_map(|snapshot| &snapshot.disks);
         vm.disks
             .iter()
@@ -119,7 +123,7 @@ impl Lab {
     }
 
     /// Starts the tracking of disks again whose map is gone.
-    fn restart_lost_tracking(&self, vm: &mut Vm, made: &mut Made) -> Result<(), Error> {
+    pub(crate) fn restart_lost_tracking(&self, vm: &mut Vm, made: &mut Made) -> Result<(), Error> {
         for disk in &mut vm.disks {
             let Some(link) = disk.chain.last_mut() else {
                 continue;
@@ -155,6 +159,8 @@ impl Lab {
 
     /// Makes the first map of a disk, filled with what is allocated at this moment.
     fn start_tracking(&self, disk: &mut Disk, made: &mut Made) -> Result<(), Error> {
+        let behaviour = self.load_site()?.behaviour.tracking_over_snapshots;
+        let over_snapshots = disk.chain.len() > 1;
         let (trackable, capacity_bytes) = (can_be_tracked(disk), disk.capacity_bytes);
         let Some(link) = disk
             .chain
@@ -169,6 +175,9 @@ impl Lab {
         made.add(&path);
         let map = Map::create(&path, capacity_bytes, &uuid)?;
         let descriptor = self.path_of(&link.file)?;
+        if disk.provisioning.is_all_allocated() {
+            map.mark(grains_touched(0, capacity_bytes), FIRST_SEQUENCE)?;
+        }
         let runs = vmdk::Disk::open(&descriptor, OpenOptions::default())
             .and_then(|disk| disk.allocated(0, disk.capacity_sectors()))
             .map_err(Error::disk("map", &descriptor))?;
@@ -183,7 +192,11 @@ impl Lab {
             uuid,
             sequence: FIRST_SEQUENCE,
             ctk_file,
+            incomplete: over_snapshots && behaviour == TrackingOverSnapshots::Incomplete,
         });
+        if over_snapshots && behaviour == TrackingOverSnapshots::FileFault {
+            remove_if_there(&path)?;
+        }
         Ok(())
     }
 
@@ -209,6 +222,7 @@ impl Lab {
             uuid: parent.uuid.clone(),
             sequence: parent.sequence + 1,
             ctk_file,
+            incomplete: parent.incomplete,
         })
     }
 

@@ -1,6 +1,6 @@
 //! A VM, its disks, and the links they are made of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -30,8 +30,34 @@ impl PowerState {
     }
 }
 
+/// How the space of a disk is given out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Provisioning {
+    /// Blocks come when they are written.
+    #[default]
+    Thin,
+    /// Blocks are reserved, and zeroed when they are written; only then they count as allocated.
+    LazyThick,
+    /// Blocks are reserved and zeroed: all of them count as allocated.
+    EagerThick,
+    /// Made as a copy of a thick disk: all blocks count as allocated.
+    ClonedThick,
+}
+
+impl Provisioning {
+    /// Does every block count as allocated, written or not?
+    pub fn is_all_allocated(self) -> bool {
+        matches!(self, Self::EagerThick | Self::ClonedThick)
+    }
+}
+
 /// A disk to make.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they say independent things about a disk"
+)]
 pub struct DiskSpec {
     /// Capacity, a multiple of 512; 0 = that of the image.
     pub capacity_bytes: u64,
@@ -49,6 +75,12 @@ pub struct DiskSpec {
     pub encrypted: bool,
     /// Is it a raw device mapping? The lab keeps its data in a file all the same.
     pub raw_mapping: bool,
+    /// Is it a raw device mapping in physical mode?
+    pub raw_physical: bool,
+    /// Does its controller share the bus with other machines?
+    pub shared_bus: bool,
+    /// How its space is given out.
+    pub provisioning: Provisioning,
 }
 
 impl Default for DiskSpec {
@@ -62,6 +94,9 @@ impl Default for DiskSpec {
             controller: None,
             encrypted: false,
             raw_mapping: false,
+            raw_physical: false,
+            shared_bus: false,
+            provisioning: Provisioning::Thin,
         }
     }
 }
@@ -130,6 +165,9 @@ pub struct LinkTracking {
     pub sequence: u32,
     /// Datastore path of the map.
     pub ctk_file: String,
+    /// Was it switched on over snapshots, so that what lies below them is not told?
+    #[serde(default)]
+    pub incomplete: bool,
 }
 
 /// One VMDK of a disk's chain.
@@ -145,6 +183,10 @@ pub struct Link {
 
 /// A virtual disk of a VM, or its frozen copy in a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they say independent things about a disk"
+)]
 pub struct Disk {
     /// Device key, from 2000.
     pub device_key: i32,
@@ -172,6 +214,15 @@ pub struct Disk {
     /// Is it a raw device mapping?
     #[serde(default)]
     pub raw_mapping: bool,
+    /// Is it a raw device mapping in physical mode?
+    #[serde(default)]
+    pub raw_physical: bool,
+    /// Does its controller share the bus with other machines?
+    #[serde(default)]
+    pub shared_bus: bool,
+    /// How its space is given out.
+    #[serde(default)]
+    pub provisioning: Provisioning,
     /// Where it belongs, when it is another VM's disk that HotAdd attached.
     #[serde(default)]
     pub attached: Option<Attachment>,
@@ -186,6 +237,11 @@ impl Disk {
     /// May the disk be part of a snapshot?
     pub fn is_independent(&self) -> bool {
         self.mode.starts_with("independent")
+    }
+
+    /// Is the disk left out of snapshots that are made?
+    pub fn takes_no_part(&self) -> bool {
+        self.is_independent() || self.raw_physical
     }
 
     /// The last link: the running one, or the frozen one in a snapshot.
@@ -234,6 +290,9 @@ pub struct Vm {
     /// Numbers of SCSI controllers it has besides those that its disks need.
     #[serde(default)]
     pub scsi_controllers: Vec<u8>,
+    /// Types of controllers by their key, where they are not the usual ones of their bus.
+    #[serde(default)]
+    pub controller_types: BTreeMap<i32, String>,
     /// Its snapshots, oldest first; `parent` makes the tree.
     pub snapshots: Vec<Snapshot>,
     /// The snapshot the running state stands on.

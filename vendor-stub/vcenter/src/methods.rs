@@ -5,6 +5,7 @@ mod changed_areas;
 mod dispatch;
 mod filter;
 mod lie;
+mod power;
 mod property;
 mod reconfigure;
 mod search;
@@ -15,3 +16,4 @@ mod update;
 mod view;
 
 pub(crate) use dispatch::{Caller, Outcome, resume, serve};
+pub(crate) use power::power_fault;

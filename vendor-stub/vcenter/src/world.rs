@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lab::{Kind, Site, Vm, Vms};
 
 use crate::collector::Collector;
+use crate::methods::power_fault;
 use crate::model;
 use crate::schema::schema;
 use crate::server::State;
@@ -194,6 +195,20 @@ pub(crate) fn lab_fault(error: &lab::Error) -> Fault {
         },
         lab::Error::Locked { file } => Fault::file("FileLocked", file),
         lab::Error::InvalidLogin => Fault::invalid_login(),
+        lab::Error::InvalidPowerState {
+            requested,
+            existing,
+        } => power_fault(*requested, *existing),
+        lab::Error::AlreadyUpgraded { .. } => Fault::new("AlreadyUpgraded", error.to_string()),
+        lab::Error::NoSnapshot { .. } => no_snapshot(error),
+        lab::Error::TooManySnapshots { .. } => {
+            Fault::new("TooManySnapshotLevels", error.to_string())
+        }
+        lab::Error::InUse { path } => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Fault::file("FileLocked", &name)
+        }
+        lab::Error::InvalidSpec { what, .. } => Fault::invalid_argument(what),
         lab::Error::MethodAlreadyDisabled { source_id } => {
             Fault::new("MethodAlreadyDisabledFault", "").with("sourceId", Value::string(source_id))
         }
@@ -202,6 +217,15 @@ pub(crate) fn lab_fault(error: &lab::Error) -> Fault {
         }
         other => Fault::system_error(with_causes(other)),
     }
+}
+
+/// A device that snapshots do not go with, with the reason inside.
+fn no_snapshot(error: &lab::Error) -> Fault {
+    let text = error.to_string();
+    let reason = Fault::new("GenericVmConfigFault", text.clone())
+        .with("reason", Value::string(text.clone()));
+    Fault::new("SnapshotIncompatibleDeviceInVm", text)
+        .with("fault", Value::Object(reason.localized()))
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

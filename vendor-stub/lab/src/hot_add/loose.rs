@@ -61,6 +61,9 @@ impl Lab {
             change_id: None,
             encrypted: false,
             raw_mapping: false,
+            raw_physical: false,
+            shared_bus: false,
+            provisioning: crate::Provisioning::Thin,
             attached: None,
         })
     }

@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod behaviour;
 mod catalog;
 mod first_class;
 mod holds;
 mod hot_add;
 mod machine;
 mod model;
+mod power;
 mod queries;
 mod site;
 mod snapshots;

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use lab::Fault as Ordered;
+use lab::{Fault as Ordered, PowerState};
 use serde_json::{Value as Json, json};
 
 use super::{
-    authorization, changed_areas, filter, property, reconfigure, search, service, session,
+    authorization, changed_areas, filter, power, property, reconfigure, search, service, session,
     snapshot, update, view,
 };
 use crate::collector::Wait;
@@ -313,6 +313,33 @@ fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
             call.world.state.tasks.cancel(call.this)?;
             Ok(Answer::Nothing)
         }
+        _ => of_vm(call, method),
+    }
+}
+
+/// What is done to VMs as a whole.
+fn of_vm(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
+    match method {
+        "RemoveAllSnapshots_Task" => power::remove_all(call),
+        "RevertToSnapshot_Task" => power::revert(call),
+        "RevertToCurrentSnapshot_Task" => power::revert_to_current(call),
+        "PowerOnVM_Task" => {
+            let names = ("PowerOnVM_Task", "VirtualMachine.powerOn");
+            power::change(call, names, PowerState::PoweredOn)
+        }
+        "PowerOffVM_Task" => {
+            let names = ("PowerOffVM_Task", "VirtualMachine.powerOff");
+            power::change(call, names, PowerState::PoweredOff)
+        }
+        "SuspendVM_Task" => {
+            let names = ("SuspendVM_Task", "VirtualMachine.suspend");
+            power::change(call, names, PowerState::Suspended)
+        }
+        "ResetVM_Task" => power::reset(call),
+        "ShutdownGuest" => power::shut_down(call),
+        "UpgradeVM_Task" => power::upgrade(call),
+        "MigrateVM_Task" => power::migrate(call),
+        "RelocateVM_Task" => power::relocate(call),
         _ => Err(Fault::method_not_found(call.this, method)),
     }
 }

@@ -94,6 +94,7 @@ pub(super) fn start(
     (name, description_id): (&'static str, &'static str),
     work: impl FnOnce(&Lab) -> Result<Option<Value>, lab::Error> + Send + 'static,
 ) -> Result<Answer, Fault> {
+    refuse_disabled(vm, name)?;
     let state = call.world.state;
     let spec = TaskSpec {
         name,

@@ -3,7 +3,7 @@
 use lab::{Disk, Site, Snapshot, Vm};
 
 use super::datastore::{lies_on, volume_path};
-use super::device::{bus_number, devices};
+use super::device::{devices, key_id};
 use super::entity::escape_name;
 use crate::value::{DataObject, Value};
 
@@ -93,6 +93,10 @@ impl<'a> Config<'a> {
                     "vPMCEnabled",
                 ],
             )
+            .with_some(
+                "keyId",
+                key_id(site, self.vm.is_encrypted()).map(Value::Object),
+            )
             .text("migrateEncryption", "opportunistic")
     }
 
@@ -103,7 +107,7 @@ impl<'a> Config<'a> {
             .with("numCoresPerSocket", Value::int(1))
             .with("memoryMB", Value::int(int(self.vm.memory_mib)))
             .flags(false, &["virtualICH7MPresent", "virtualSMCPresent"])
-            .with("device", devices(site, owner, self.disks))
+            .with("device", devices(site, owner, self.vm, self.disks))
     }
 
     /// The switch for tracking shows here too ("vSphere Web Services API" 3.3).
@@ -112,9 +116,9 @@ impl<'a> Config<'a> {
         let mut options = vec![option("nvram", &format!("{stem}.nvram"))];
         if self.tracking {
             options.push(option("ctkEnabled", "TRUE"));
-            for disk in self.disks.iter().filter(|disk| !disk.is_independent()) {
-                let bus = bus_number(disk.controller_key);
-                let key = format!("scsi{bus}:{}.ctkEnabled", disk.unit_number);
+            for disk in self.disks.iter().filter(|disk| !disk.takes_no_part()) {
+                let (bus, number) = (disk.bus().word(), disk.bus().number(disk.controller_key));
+                let key = format!("{bus}{number}:{}.ctkEnabled", disk.unit_number);
                 options.push(option(&key, "TRUE"));
             }
         }

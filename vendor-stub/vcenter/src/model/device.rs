@@ -1,39 +1,69 @@
-//! Virtual devices: the fixed controllers, SCSI controllers and disks.
+//! Virtual devices: the fixed controllers, those for disks, and disks.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use lab::{Disk, Link, Site};
+use lab::{Bus, Disk, Link, Provisioning, Site, Vm};
 
-use crate::schema::TypeRef;
+use crate::schema::{TypeRef, schema};
 use crate::value::{DataObject, Value};
 
 const PCI_KEY: i32 = 100;
-const FIRST_SCSI_KEY: i32 = 1000;
+const PS2_KEY: i32 = 300;
+const SIO_KEY: i32 = 400;
+const IDE_KEYS: [i32; 2] = [200, 201];
 
 /// All devices of a VM, in the order vCenter lists them. `owner` is the number of the VM.
-pub(super) fn devices(site: &Site, owner: &str, disks: &[Disk]) -> Value {
-    let scsi: BTreeSet<i32> = disks.iter().map(|disk| disk.controller_key).collect();
-    let mut devices = vec![
-        controller("VirtualIDEController", 200, "IDE 0", 0, []),
-        controller("VirtualIDEController", 201, "IDE 1", 1, []),
-        controller("VirtualPS2Controller", 300, "PS2 controller 0", 0, []),
-        controller(
-            "VirtualPCIController",
-            PCI_KEY,
-            "PCI controller 0",
-            0,
-            scsi.iter().copied(),
-        ),
-        controller("VirtualSIOController", 400, "SIO controller 0", 0, []),
-    ];
-    devices.extend(scsi.iter().map(|key| scsi_controller(*key, disks)));
+pub(super) fn devices(site: &Site, owner: &str, vm: &Vm, disks: &[Disk]) -> Value {
+    let mut controllers: BTreeSet<i32> = disks.iter().map(|disk| disk.controller_key).collect();
+    controllers.extend(vm.controller_types.keys());
+    let spare = vm.scsi_controllers.iter().copied();
+    controllers.extend(spare.map(|number| Bus::Scsi.controller_key(i32::from(number))));
+    controllers.retain(|key| !IDE_KEYS.contains(key));
+
+    let mut devices: Vec<DataObject> = (0..)
+        .zip(IDE_KEYS)
+        .map(|(number, key)| {
+            let label = format!("IDE {number}");
+            let mine = on_controller(disks, key);
+            controller("VirtualIDEController", key, &label, number, mine)
+        })
+        .collect();
+    let on_pci = controllers.iter().copied();
+    devices.push(controller(
+        "VirtualPS2Controller",
+        PS2_KEY,
+        "PS2 controller 0",
+        0,
+        [],
+    ));
+    devices.push(controller(
+        "VirtualPCIController",
+        PCI_KEY,
+        "PCI controller 0",
+        0,
+        on_pci,
+    ));
+    devices.push(controller(
+        "VirtualSIOController",
+        SIO_KEY,
+        "SIO controller 0",
+        0,
+        [],
+    ));
+    devices.extend(
+        controllers
+            .iter()
+            .map(|key| added_controller(*key, vm, disks)),
+    );
     devices.extend(disks.iter().map(|found| disk(site, owner, found)));
     Value::objects("VirtualDevice", devices)
 }
 
-/// The bus of a SCSI controller.
-pub(super) fn bus_number(controller_key: i32) -> i32 {
-    controller_key - FIRST_SCSI_KEY
+/// The keys of the disks on a controller.
+fn on_controller(disks: &[Disk], key: i32) -> impl Iterator<Item = i32> {
+    let mine = disks.iter().filter(move |disk| disk.controller_key == key);
+    mine.map(|disk| disk.device_key)
 }
 
 fn description(label: &str, summary: &str) -> DataObject {
@@ -43,7 +73,7 @@ fn description(label: &str, summary: &str) -> DataObject {
 }
 
 fn controller(
-    type_name: &'static str,
+    type_name: impl Into<Cow<'static, str>>,
     key: i32,
     label: &str,
     bus: i32,
@@ -57,23 +87,62 @@ fn controller(
         .with("device", Value::Array(TypeRef::Simple("int"), devices))
 }
 
-fn scsi_controller(key: i32, disks: &[Disk]) -> DataObject {
-    let bus = bus_number(key);
-    let label = format!("SCSI controller {bus}");
-    let mine = disks
-        .iter()
-        .filter(|disk| disk.controller_key == key)
-        .map(|disk| disk.device_key);
-    controller("ParaVirtualSCSIController", key, &label, bus, mine)
-        .part("deviceInfo", description(&label, "VMware paravirtual SCSI"))
+/// A controller that a VM has for its disks.
+fn added_controller(key: i32, vm: &Vm, disks: &[Disk]) -> DataObject {
+    let bus = Bus::of_controller(key).unwrap_or_default();
+    let number = bus.number(key);
+    let (usual, word) = match bus {
+        Bus::Scsi => ("ParaVirtualSCSIController", "SCSI"),
+        Bus::Sata => ("VirtualAHCIController", "SATA"),
+        Bus::Nvme => ("VirtualNVMEController", "NVME"),
+        Bus::Ide => ("VirtualIDEController", "IDE"),
+    };
+    let found = vm.controller_types.get(&key).map(String::as_str);
+    let type_name = found
+        .and_then(|name| schema().intern(name))
+        .unwrap_or(usual);
+    let label = format!("{word} controller {number}");
+    let mut on_it = disks.iter().filter(|disk| disk.controller_key == key);
+    let shared = on_it.any(|disk| disk.shared_bus);
+    let found = controller(type_name, key, &label, number, on_controller(disks, key))
+        .part("deviceInfo", description(&label, summary(type_name)))
         .with("controllerKey", Value::int(PCI_KEY))
-        .with("unitNumber", Value::int(3 + bus))
+        .with("unitNumber", Value::int(3 + number));
+    if bus != Bus::Scsi {
+        return found;
+    }
+    let sharing = if shared {
+        "physicalSharing"
+    } else {
+        "noSharing"
+    };
+    found
         .with("hotAddRemove", Value::boolean(true))
         .with(
             "sharedBus",
-            Value::Enum("VirtualSCSISharing", "noSharing".into()),
+            Value::Enum("VirtualSCSISharing", sharing.into()),
         )
         .with("scsiCtlrUnitNumber", Value::int(7))
+}
+
+fn summary(type_name: &str) -> &'static str {
+    match type_name {
+        "ParaVirtualSCSIController" => "VMware paravirtual SCSI",
+        "VirtualLsiLogicController" => "LSI Logic",
+        "VirtualLsiLogicSASController" => "LSI Logic SAS",
+        "VirtualBusLogicController" => "BusLogic",
+        "VirtualNVMEController" => "NVME controller",
+        _ => "AHCI",
+    }
+}
+
+/// The key of what is encrypted: one for the whole site.
+pub(super) fn key_id(site: &Site, is_encrypted: bool) -> Option<DataObject> {
+    let provider = DataObject::new("KeyProviderId").text("id", "kms-cluster-1");
+    let key = DataObject::new("CryptoKeyId")
+        .text("keyId", &site.instance_uuid)
+        .part("providerId", provider);
+    is_encrypted.then_some(key)
 }
 
 fn disk(site: &Site, owner: &str, found: &Disk) -> DataObject {
@@ -107,28 +176,52 @@ fn backing(site: &Site, disk: &Disk) -> Option<DataObject> {
         parent = Some(link(site, disk, found).with_some("parent", inner));
     }
     let delta = (!below.is_empty()).then(|| Value::string("redoLogFormat"));
-    Some(
-        link(site, disk, top)
+    let mut whole = link(site, disk, top)
+        .with_some("changeId", disk.change_id.as_ref().map(Value::string))
+        .with_some("parent", parent.map(Value::Object))
+        .with_some("deltaDiskFormat", delta)
+        .text("sharing", "sharingNone");
+    if !disk.raw_mapping {
+        whole = whole
             .flags(false, &["split", "writeThrough", "digestEnabled"])
-            .with_some("changeId", disk.change_id.as_ref().map(Value::string))
-            .with_some("parent", parent.map(Value::Object))
-            .with_some("deltaDiskFormat", delta)
-            .text("sharing", "sharingNone"),
-    )
+            .with_some("keyId", key_id(site, disk.encrypted).map(Value::Object));
+    }
+    Some(whole)
 }
 
 fn link(site: &Site, disk: &Disk, found: &Link) -> DataObject {
     let datastore = site
         .datastore(&disk.datastore)
         .map(|datastore| Value::reference("Datastore", &datastore.moref));
-    DataObject::new("VirtualDiskFlatVer2BackingInfo")
+    let type_name = if disk.raw_mapping {
+        "VirtualDiskRawDiskMappingVer1BackingInfo"
+    } else {
+        "VirtualDiskFlatVer2BackingInfo"
+    };
+    let backing = DataObject::new(type_name)
         .text("fileName", &found.file)
         .with_some("datastore", datastore)
         .text("backingObjectId", "")
         .text("diskMode", &disk.mode)
-        .with("thinProvisioned", Value::boolean(true))
         .text("uuid", &disk.disk_uuid)
-        .text("contentId", &found.content_id)
+        .text("contentId", &found.content_id);
+    if disk.raw_mapping {
+        let mode = if disk.raw_physical {
+            "physicalMode"
+        } else {
+            "virtualMode"
+        };
+        let lun = disk.disk_uuid.replace('-', "").to_lowercase();
+        return backing
+            .text("lunUuid", &lun)
+            .text("deviceName", format!("vml.{lun}"))
+            .text("compatibilityMode", mode);
+    }
+    let thin = disk.provisioning == Provisioning::Thin;
+    let eager = disk.provisioning == Provisioning::EagerThick;
+    backing
+        .with("thinProvisioned", Value::boolean(thin))
+        .with("eagerlyScrub", Value::boolean(eager))
 }
 
 /// A number with thousands separators.

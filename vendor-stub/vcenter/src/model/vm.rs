@@ -88,6 +88,10 @@ fn runtime(vm: &Vm) -> DataObject {
             Value::boolean(vm.consolidation_needed),
         )
         .with("snapshotInBackground", Value::boolean(false))
+        .with_some(
+            "cryptoState",
+            vm.is_encrypted().then(|| Value::string("unlocked")),
+        )
 }
 
 /// `toolsRunningStatus` and `guestState`.

@@ -1,0 +1,172 @@
+//! Power, migration, upgrade and revert of VMs: the stun cycles besides snapshots
+//! ("vSphere API reference", 5.2).
+
+use lab::{Lab, PowerState};
+
+use super::dispatch::Call;
+use super::snapshot::start;
+use crate::soap::{Answer, Fault};
+use crate::value::{DataObject, Value};
+
+/// PowerOnVM_Task, PowerOffVM_Task and SuspendVM_Task.
+pub(super) fn change(
+    call: &Call<'_>,
+    names: (&'static str, &'static str),
+    wanted: PowerState,
+) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    let moref = vm.moref.clone();
+    start(call, &vm, names, move |lab| {
+        lab.change_power_state(&moref, wanted)?;
+        Ok(None)
+    })
+}
+
+pub(super) fn reset(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    let moref = vm.moref.clone();
+    let names = ("ResetVM_Task", "VirtualMachine.reset");
+    start(call, &vm, names, move |lab| {
+        // A reset needs a VM that is on, and leaves it on without a cycle of power.
+        match lab.vm(&moref)?.power_state {
+            PowerState::PoweredOn => Ok(None),
+            existing => Err(lab::Error::InvalidPowerState {
+                requested: Some(PowerState::PoweredOn),
+                existing,
+            }),
+        }
+    })
+}
+
+/// ShutdownGuest: no task. The guest of the lab shuts down at once.
+pub(super) fn shut_down(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    let lab = &call.world.state.lab;
+    lab.change_power_state(&vm.moref, PowerState::PoweredOff)
+        .map_err(|error| crate::world::lab_fault(&error))?;
+    Ok(Answer::Nothing)
+}
+
+pub(super) fn upgrade(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    let version = call
+        .args
+        .get_text("version")
+        .filter(|text| !text.is_empty());
+    let version = version.map(hardware_version).transpose()?;
+    let moref = vm.moref.clone();
+    let names = ("UpgradeVM_Task", "VirtualMachine.upgradeVirtualHardware");
+    start(call, &vm, names, move |lab| {
+        lab.upgrade_hardware(&moref, version)?;
+        Ok(None)
+    })
+}
+
+/// The NN of `vmx-NN`.
+pub(super) fn hardware_version(text: &str) -> Result<u32, Fault> {
+    text.strip_prefix("vmx-")
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| Fault::invalid_argument("version"))
+}
+
+pub(super) fn migrate(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    if let Some(host) = call.args.get_reference("host") {
+        call.world.existing(host)?;
+    }
+    let moref = vm.moref.clone();
+    let names = ("MigrateVM_Task", "VirtualMachine.migrate");
+    start(call, &vm, names, move |lab| {
+        lab.migrate(&moref)?;
+        Ok(None)
+    })
+}
+
+pub(super) fn relocate(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    let spec = call.args.get("spec").and_then(Value::object);
+    let target = spec.and_then(|spec| spec.get_reference("datastore"));
+    let datastore = match target {
+        None => None,
+        Some(target) => {
+            let site = call.world.site()?;
+            let mut all = site.datastores.iter();
+            let found = all.find(|found| found.moref == target.id);
+            let found = found.ok_or_else(|| Fault::not_found(target))?;
+            call.world.demand(target, "Datastore.AllocateSpace")?;
+            Some(found.name.clone())
+        }
+    };
+    let moref = vm.moref.clone();
+    let names = ("RelocateVM_Task", "VirtualMachine.relocate");
+    start(call, &vm, names, move |lab| {
+        match datastore {
+            Some(datastore) => lab.relocate(&moref, &datastore)?,
+            None => lab.migrate(&moref)?,
+        }
+        Ok(None)
+    })
+}
+
+pub(super) fn revert(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call
+        .world
+        .vm_by_snapshot(&call.this.id)?
+        .ok_or_else(|| Fault::not_found(call.this))?;
+    let snapshot = call.this.id.clone();
+    let names = ("RevertToSnapshot_Task", "vm.Snapshot.revert");
+    start(call, &vm, names, move |lab| revert_to(lab, &snapshot))
+}
+
+pub(super) fn revert_to_current(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    let Some(snapshot) = vm.current_snapshot.clone() else {
+        return Err(Fault::new("NotFound", "There is no current snapshot."));
+    };
+    let names = (
+        "RevertToCurrentSnapshot_Task",
+        "VirtualMachine.revertToCurrentSnapshot",
+    );
+    start(call, &vm, names, move |lab| revert_to(lab, &snapshot))
+}
+
+fn revert_to(lab: &Lab, snapshot: &str) -> Result<Option<Value>, lab::Error> {
+    lab.revert_to_snapshot(snapshot)?;
+    Ok(None)
+}
+
+pub(super) fn remove_all(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    let moref = vm.moref.clone();
+    let names = (
+        "RemoveAllSnapshots_Task",
+        "VirtualMachine.removeAllSnapshots",
+    );
+    start(call, &vm, names, move |lab| {
+        lab.remove_all_snapshots(&moref)?;
+        Ok(None)
+    })
+}
+
+/// The fault of a VM in the wrong power state.
+pub(crate) fn power_fault(requested: Option<PowerState>, existing: PowerState) -> Fault {
+    let state =
+        |state: PowerState| Value::Enum("VirtualMachinePowerState", state.as_str().to_owned());
+    let text = "The attempted operation cannot be performed in the current state";
+    let mut detail = DataObject::new("InvalidPowerState").with("existingState", state(existing));
+    if let Some(requested) = requested {
+        detail.set("requestedState", state(requested));
+    }
+    Fault {
+        detail,
+        text: format!("{text} ({}).", shown(existing)),
+    }
+}
+
+fn shown(state: PowerState) -> &'static str {
+    match state {
+        PowerState::PoweredOn => "Powered on",
+        PowerState::PoweredOff => "Powered off",
+        PowerState::Suspended => "Suspended",
+    }
+}

@@ -1,0 +1,132 @@
+//! Disks of all kinds as the configuration shows them.
+
+use lab::{Bus, DiskSpec, Lab, Provisioning, VmSpec};
+
+use crate::client::{Client, between};
+use crate::rig::Rig;
+
+fn disk() -> DiskSpec {
+    DiskSpec {
+        capacity_bytes: 1 << 20,
+        ..DiskSpec::default()
+    }
+}
+
+fn add(lab: &Lab, name: &str, disks: Vec<DiskSpec>) -> String {
+    let spec = VmSpec {
+        name: name.into(),
+        disks,
+        ..VmSpec::default()
+    };
+    lab.add_vm(spec).unwrap().moref
+}
+
+fn config(client: &mut Client, vm: &str) -> String {
+    client.read(("VirtualMachine", vm), &["config"]).unwrap()
+}
+
+/// The element of the device with that key.
+fn device<'a>(config: &'a str, type_name: &str, key: i32) -> &'a str {
+    let start = format!("<device xsi:type=\"{type_name}\"><key>{key}</key>");
+    between(config, &start, "<device xsi:type=")
+}
+
+#[test]
+fn controllers_of_each_bus_list_their_disks() {
+    let rig = Rig::new();
+    let on = |bus| DiskSpec { bus, ..disk() };
+    let disks = vec![on(Bus::Sata), on(Bus::Nvme), on(Bus::Ide), on(Bus::Scsi)];
+    let vm = add(&rig.lab, "buses", disks);
+    rig.lab.set_change_tracking(&vm, true).unwrap();
+    rig.lab.migrate(&vm).unwrap();
+    let config = config(&mut rig.client(), &vm);
+    for (type_name, key, disk) in [
+        ("VirtualAHCIController", 15000, 16000),
+        ("VirtualNVMEController", 31000, 32000),
+        ("VirtualIDEController", 200, 3000),
+        ("ParaVirtualSCSIController", 1000, 2000),
+    ] {
+        let controller = device(&config, type_name, key);
+        assert!(controller.contains("<busNumber>0</busNumber>"));
+        assert!(controller.contains(&format!("<device>{disk}</device>")));
+        let disk = device(&config, "VirtualDisk", disk);
+        assert!(disk.contains(&format!("<controllerKey>{key}</controllerKey>")));
+    }
+    let pci = device(&config, "VirtualPCIController", 100);
+    assert!(pci.contains("<device>1000</device><device>15000</device><device>31000</device>"));
+    for place in ["sata0:0", "nvme0:0", "ide0:0", "scsi0:0"] {
+        let key = format!("<key>{place}.ctkEnabled</key><value xsi:type=\"xsd:string\">TRUE<");
+        assert!(config.contains(&key), "{place}");
+    }
+}
+
+#[test]
+fn encrypted_raw_and_thick_disks_have_their_backings() {
+    let rig = Rig::new();
+    let disks = vec![
+        DiskSpec {
+            encrypted: true,
+            ..disk()
+        },
+        DiskSpec {
+            raw_mapping: true,
+            ..disk()
+        },
+        DiskSpec {
+            raw_physical: true,
+            ..disk()
+        },
+        DiskSpec {
+            provisioning: Provisioning::EagerThick,
+            ..disk()
+        },
+    ];
+    let vm = add(&rig.lab, "kinds", disks);
+    rig.lab.set_change_tracking(&vm, true).unwrap();
+    let mut client = rig.client();
+    let snapshot = client.snapshot(&vm);
+    let config = client
+        .read(("VirtualMachineSnapshot", &snapshot), &["config"])
+        .unwrap();
+    let key = "<keyId><keyId>";
+    let disk = |key| device(&config, "VirtualDisk", key);
+    assert!(disk(2000).contains(key) && disk(2000).contains("<id>kms-cluster-1</id>"));
+    assert!(disk(2000).contains("<changeId>"));
+    let raw = "xsi:type=\"VirtualDiskRawDiskMappingVer1BackingInfo\"";
+    assert!(disk(2001).contains(raw) && disk(2002).contains(raw));
+    assert!(disk(2001).contains("<compatibilityMode>virtualMode<"));
+    assert!(disk(2001).contains("<changeId>"));
+    assert!(disk(2002).contains("<compatibilityMode>physicalMode<"));
+    assert!(!disk(2002).contains("<changeId>"));
+    let thick = "<thinProvisioned>false</thinProvisioned><eagerlyScrub>true</eagerlyScrub>";
+    assert!(disk(2003).contains(thick));
+    let after_disks = config.rsplit_once("</hardware>").unwrap().1;
+    assert!(after_disks.contains(key), "the home is encrypted, too");
+    let state = client
+        .read(("VirtualMachine", &vm), &["runtime.cryptoState"])
+        .unwrap();
+    assert!(state.contains(">unlocked<"));
+}
+
+#[test]
+fn sixty_disks_on_four_controllers_and_one_of_three_tebibytes() {
+    let rig = Rig::new();
+    let mut disks = vec![disk(); 60];
+    disks[59].capacity_bytes = 3 << 40;
+    let vm = add(&rig.lab, "many", disks);
+    let config = config(&mut rig.client(), &vm);
+    assert_eq!(
+        config.matches("<device xsi:type=\"VirtualDisk\">").count(),
+        60
+    );
+    for number in 0..4 {
+        let controller = device(&config, "ParaVirtualSCSIController", 1000 + number);
+        assert_eq!(controller.matches("<device>").count(), 15);
+        assert!(controller.contains(&format!("<busNumber>{number}</busNumber>")));
+    }
+    let last = config
+        .rsplit_once("<device xsi:type=\"VirtualDisk\">")
+        .unwrap()
+        .1;
+    assert!(last.contains(&format!("<capacityInBytes>{}<", 3_u64 << 40)));
+}
