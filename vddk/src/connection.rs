@@ -81,11 +81,24 @@ impl ConnectOptions {
     /// # Errors
     /// [`Error::NoTransport`] when none of the wanted transports can be used.
     pub fn plan(&self) -> Result<TransportPlan, Error> {
+        self.plan_with(self.facts)
+    }
+
+    /// The plan for a target, which may tell more of the disks.
+    fn plan_for(&self, target: Option<&Target>) -> Result<TransportPlan, Error> {
+        let mut facts = self.facts;
+        if let Some(Target::DatastoreFolder { .. }) = target {
+            facts.in_folder = Some(true);
+        }
+        self.plan_with(facts)
+    }
+
+    fn plan_with(&self, facts: DiskFacts) -> Result<TransportPlan, Error> {
         TransportPlan::new(
             &self.transports,
             self.policy,
             self.read_only,
-            self.facts,
+            facts,
             self.machine,
         )
     }
@@ -123,7 +136,7 @@ impl Connection {
         options: &ConnectOptions,
     ) -> Result<Self, Error> {
         let snapshot = snapshot_ref(params.target(), options)?;
-        let plan = options.plan()?;
+        let plan = options.plan_for(params.target())?;
         let transports = c_text("transport list", &plan.list().to_string())?;
         let (read_only, params_there) = (options.read_only, Arc::clone(&params));
         let raw = library

@@ -46,6 +46,7 @@ pub fn facts(site: &Site, vm: &Vm, wanted: &TransportModes, monitor: &dyn Monito
         ),
         encrypted: Some(vm.is_encrypted || disks.iter().any(|disk| disk.backing.is_encrypted)),
         child: None,
+        in_folder: Some(false),
         vcenter,
     }
 }

@@ -57,6 +57,9 @@ pub struct DiskFacts {
     pub encrypted: Option<bool>,
     /// A disk is a redo log, a snapshot or a linked clone; SAN does not write to those.
     pub child: Option<bool>,
+    /// A disk lies in a folder of a datastore and belongs to no VM; SAN takes none of those. Known by
+    /// itself on a connection to a [`Target::DatastoreFolder`](crate::Target).
+    pub in_folder: Option<bool>,
     /// The server is a vCenter. HotAdd does not work on a bare ESXi host.
     pub vcenter: Option<bool>,
 }

@@ -31,6 +31,8 @@ pub enum Impossible {
     },
     /// SAN refuses encrypted disks.
     SanEncrypted,
+    /// SAN takes no disks of a datastore folder (VDDK API reference, 4.9).
+    SanFolder,
     /// SAN does not write to redo logs, snapshots and linked clones.
     SanChild,
     /// HotAdd takes disks of SCSI controllers only.
@@ -60,6 +62,7 @@ impl fmt::Display for Impossible {
                 missing.display()
             ),
             Self::SanEncrypted => f.write_str("it refuses encrypted disks"),
+            Self::SanFolder => f.write_str("it takes no disks of a datastore folder"),
             Self::SanChild => f.write_str("it does not write to snapshots and linked clones"),
             Self::HotAddController => {
                 f.write_str("a disk hangs on an IDE, SATA or NVMe controller")
@@ -104,6 +107,7 @@ fn san(read_only: bool, facts: DiskFacts, machine: Machine) -> Option<Impossible
         }),
         _ if machine.vmware_vm == Some(true) => Some(Impossible::SanInVm),
         _ if facts.encrypted == Some(true) => Some(Impossible::SanEncrypted),
+        _ if facts.in_folder == Some(true) => Some(Impossible::SanFolder),
         _ if facts.child == Some(true) && !read_only => Some(Impossible::SanChild),
         _ => machine
             .missing_for_san()

@@ -261,11 +261,21 @@ mod tests {
                 raw: Some(true),
                 ..shared
             },
+            DiskFacts {
+                in_folder: Some(true),
+                ..shared
+            },
         ];
         let lists = facts.map(|facts| list("san:hotadd:nbdssl", TransportPolicy::Prefer, facts));
         assert_eq!(
             lists,
-            ["hotadd:nbdssl", "san:nbdssl", "san:nbdssl", "san:nbdssl"]
+            [
+                "hotadd:nbdssl",
+                "san:nbdssl",
+                "san:nbdssl",
+                "san:nbdssl",
+                "hotadd:nbdssl"
+            ]
         );
         let child = DiskFacts {
             child: Some(true),

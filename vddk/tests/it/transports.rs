@@ -1,8 +1,8 @@
 //! Which transports the library is given, and what is told of the one it chooses.
 
 use vddk::{
-    Connection, DiskFacts, Error, Library, Machine, OpenOptions, Storage, TransportMode,
-    TransportPolicy,
+    ConnectOptions, Connection, DiskFacts, Error, Library, Machine, OpenOptions, Storage, Target,
+    TransportMode, TransportPolicy,
 };
 
 use crate::kit::{Kit, in_own_process};
@@ -34,6 +34,17 @@ impl Kit {
         library.connect(&self.params(), &options)
     }
 
+    /// Connects to a target without a VM, whose disks are said to lie on shared VMFS.
+    fn connect_without_vm(&self, library: &Library, target: Target) -> Connection {
+        let mut options = ConnectOptions::writable("san:hotadd:nbdssl".parse().unwrap())
+            .with_facts(DiskFacts {
+                storage: Storage::SharedVmfs,
+                ..DiskFacts::default()
+            });
+        options.machine = PHYSICAL;
+        library.connect(&self.params_for(target), &options).unwrap()
+    }
+
     /// The lists that the library was given, one a connection.
     fn lists(&self) -> Vec<String> {
         let entries = self.lab.journal().entries().unwrap();
@@ -48,6 +59,32 @@ impl Kit {
             })
             .collect()
     }
+}
+
+#[test]
+fn san_is_not_tried_for_a_folder() {
+    in_own_process("transports::san_is_not_tried_for_a_folder", || {
+        let kit = Kit::new();
+        let library = kit.load();
+        let datastore_moref = "datastore-17".to_owned();
+        let folder = kit.connect_without_vm(
+            &library,
+            Target::DatastoreFolder {
+                datastore_moref: datastore_moref.clone(),
+                folder: "loose".into(),
+            },
+        );
+        let told = folder.transports().dropped()[0].to_string();
+        assert_eq!(told, "san: it takes no disks of a datastore folder");
+        let disk = Target::FirstClassDisk {
+            id: "fcd-1".into(),
+            datastore_moref,
+            snapshot_id: None,
+        };
+        let disk = kit.connect_without_vm(&library, disk);
+        assert!(disk.transports().dropped().is_empty());
+        assert_eq!(kit.lists(), ["hotadd:nbdssl", "san:hotadd:nbdssl"]);
+    });
 }
 
 #[test]
