@@ -107,7 +107,7 @@ impl Lab {
         self.load_site()
     }
 
-    /// The VM of that moref.
+    /// The VM of that moref, or where the site is an ESXi host of that number.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 //! The state files and the lock over them.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -119,8 +120,14 @@ impl Lab {
 
     pub(crate) fn load_vm(&self, moref: &str) -> Result<Vm, Error> {
         let not_found = || Error::not_found(Kind::Vm, moref);
-        number_of(moref).ok_or_else(not_found)?;
-        read_json(&self.vm_file(moref))?.ok_or_else(not_found)
+        let mut name = Cow::Borrowed(moref);
+        // An ESXi host calls its VMs by numbers.
+        let is_number = moref.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && self.load_site()?.bare_host {
+            name = Cow::Owned(format!("vm-{moref}"));
+        }
+        number_of(&name).ok_or_else(not_found)?;
+        read_json(&self.vm_file(&name))?.ok_or_else(not_found)
     }
 
     /// Stores a VM. The lock is the caller's proof that nobody else changes it.

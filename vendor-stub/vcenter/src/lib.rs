@@ -11,6 +11,8 @@
 //!   views, search, snapshot and reconfiguration tasks, changed disk areas. An unknown method is
 //!   `MethodNotFound`.
 //! - Everything it knows comes from the lab; several servers may run on one lab.
+//! - Answers as an ESXi host, in the version of the API that is asked for, and in other forms of
+//!   XML ([`Options::bare_host`], [`Form`]); a read-only object browser at `/mob`.
 //! - Faults, delays, broken answers and false pages as the lab's `faults.toml` orders them;
 //!   every call is a line in the lab's journal, without secrets.
 //!

@@ -208,6 +208,17 @@ impl Sessions {
         session.map(|session| session.login.clone())
     }
 
+    /// All sessions, of which the caller's comes first. None without a session.
+    pub(crate) fn list(&self, cookie: Option<&str>) -> Vec<DataObject> {
+        let live = self.live();
+        let Some((cookie, own)) = cookie.and_then(|cookie| live.get_key_value(cookie)) else {
+            return Vec::new();
+        };
+        let others = live.iter().filter(|(other, _)| *other != cookie);
+        let others = others.map(|(_, session)| session.user_session());
+        std::iter::once(own.user_session()).chain(others).collect()
+    }
+
     /// Whether a session of that key and user lives.
     pub(crate) fn is_active(&self, key: &str, user: &str) -> bool {
         self.live()

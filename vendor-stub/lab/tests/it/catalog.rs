@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lab::{SnapshotSpec, VmSpec};
+use lab::{SiteSpec, SnapshotSpec, VmSpec};
 
 use super::Fixture;
 
@@ -66,4 +66,24 @@ fn changes_in_quick_succession_are_all_seen() {
         let vms = catalog.vms().unwrap();
         assert_eq!(vms.get(&fixture.vm).unwrap().annotation, text);
     }
+}
+
+#[test]
+fn a_host_calls_its_vms_by_numbers_and_a_vcenter_does_not() {
+    let bare_host = SiteSpec {
+        bare_host: true,
+        ..SiteSpec::default()
+    };
+    let host = Fixture::with(bare_host, 1 << 20);
+    let number = host.vm.strip_prefix("vm-").unwrap();
+    assert_eq!(host.lab.vm(number).unwrap().moref, host.vm);
+    let path = host.lab.vm(&host.vm).unwrap().disks[0].chain[0]
+        .file
+        .clone();
+    host.lab.resolve_disk(number, None, &path).unwrap();
+    for wrong in ["", "1", "01021", "+1021"] {
+        assert!(host.lab.vm(wrong).is_err(), "{wrong}");
+    }
+    let vcenter = Fixture::new(1 << 20);
+    assert!(vcenter.lab.vm(number).is_err());
 }

@@ -25,12 +25,18 @@ pub(super) struct New {
     /// Make that many VMs, named vm-00001 and on, in folders of a thousand.
     #[arg(long, value_name = "N", conflicts_with = "vm")]
     vms: Option<u32>,
+    /// The site is a bare ESXi host, for the library too.
+    #[arg(long)]
+    esxi: bool,
 }
 
 impl New {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let disks: Vec<DiskSpec> = self.disk.iter().map(|text| disk(text)).collect();
-        let spec = SiteSpec::default();
+        let spec = SiteSpec {
+            bare_host: self.esxi,
+            ..SiteSpec::default()
+        };
         let (user, password) = (spec.user.clone(), spec.password.clone());
         let lab = Lab::create(&self.lab, spec)?;
         let mut out = std::io::stdout().lock();

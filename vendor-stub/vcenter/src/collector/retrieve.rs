@@ -107,6 +107,9 @@ pub(crate) fn fetch(world: &World<'_>, object: &MoRef, path: &str) -> Result<Opt
     let found = found.ok_or_else(|| Fault::not_found(object))?;
     check_path(world.dialect.version, &found.reference.type_name, path)
         .map_err(|_| Fault::invalid_property(path))?;
+    if world.cookie.is_some() && !world.sees(&found.reference, "System.Read")? {
+        return Err(Fault::no_permission(&found.reference, "System.Read"));
+    }
     let value = found.properties.at(path);
     let value = value.map_err(|_| Fault::invalid_property(path))?;
     Ok(value.cloned())

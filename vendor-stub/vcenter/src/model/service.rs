@@ -69,7 +69,9 @@ fn session_manager(world: &World<'_>) -> DataObject {
         .state
         .sessions
         .with(world.cookie, |session| session.user_session());
+    let sessions = world.state.sessions.list(world.cookie);
     DataObject::new("SessionManager")
+        .with("sessionList", Value::objects("UserSession", sessions))
         .with_some("currentSession", current.map(Value::Object))
         .with("messageLocaleList", Value::strings(["en"]))
         .with("supportedLocaleList", Value::strings(["en"]))

@@ -88,6 +88,12 @@ fn the_session_can_be_asked_for() {
     let current = client.read(MANAGER, &["currentSession"]).unwrap();
     assert!(current.contains("<val xsi:type=\"UserSession\"><key>"));
     assert!(current.contains("<userAgent>vcenter-stub test</userAgent>"));
+    let other = rig.client();
+    let listed = client.read(MANAGER, &["sessionList"]).unwrap();
+    assert_eq!(between(&listed, "<key>", "<"), client.session_key);
+    assert!(listed.contains(&format!("<key>{}</key>", other.session_key)));
+    let token = rig.stranger().call("LoginByToken", MANAGER, "");
+    assert_eq!(token.unwrap_err().type_name, "InvalidLogin");
     let active = |client: &mut crate::client::Client, key: &str| {
         let args =
             format!("<sessionID>{key}</sessionID><userName>VSPHERE.LOCAL\\backup</userName>");

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lab::{PowerState, SiteSpec, VmSpec};
+use lab::{Permission, PowerState, Role, SiteSpec, VmSpec};
 
 use crate::client::{Client, Fault, between};
 use crate::rig::Rig;
@@ -351,4 +351,33 @@ fn what_a_filter_may_not_ask() {
         let refused = client.call("WaitForUpdatesEx", ("PropertyCollector", DEFAULT), &args);
         assert_eq!(fault(refused), "InvalidArgument");
     }
+}
+
+#[test]
+fn what_the_caller_may_not_read_shows_neither_in_filters_nor_in_fetch() {
+    let rig = Rig::with(&["seen", "hidden"], SiteSpec::default(), 100);
+    let vms = rig.lab.vms().unwrap();
+    let permission = Permission {
+        entity: vms[0].moref.clone(),
+        role: Role::new("reader", ["System.Read"]),
+        propagate: true,
+    };
+    rig.lab
+        .set_user("some@vsphere.local", "secret", Some(vec![permission]))
+        .unwrap();
+    let mut client = rig.stranger();
+    client.login("some@vsphere.local", "secret").unwrap();
+    for vm in &vms {
+        create(&mut client, DEFAULT, &vm_spec(&vm.moref, "name"), false).unwrap();
+    }
+    let told = wait(&mut client, DEFAULT, "", 9, "").unwrap();
+    assert!(
+        told.contains(">seen<") && !told.contains(">hidden<"),
+        "{told}"
+    );
+    let hidden = ("VirtualMachine", vms[1].moref.as_str());
+    let fetched = client
+        .call("Fetch", hidden, "<prop>name</prop>")
+        .unwrap_err();
+    assert_eq!(fetched.type_name, "NoPermission");
 }
