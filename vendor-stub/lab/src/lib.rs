@@ -67,6 +67,7 @@ mod catalog;
 mod certificate;
 mod consolidate;
 mod datastore;
+mod datastore_file;
 mod datastore_path;
 mod error;
 mod faults;

@@ -18,7 +18,6 @@
 //!
 //! # What it does not
 //!
-//! - No datastore files over HTTP yet.
 //! - Sessions and tasks live in the process and end with it; finished tasks are forgotten
 //!   after [`Options::task_memory_secs`].
 //!

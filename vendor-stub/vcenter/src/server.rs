@@ -1,6 +1,7 @@
 //! The running server: state, listener, HTTP.
 
 mod cookie;
+mod folder;
 mod http;
 mod listener;
 mod mob;

@@ -17,7 +17,7 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
-use super::{State, cookie, mob};
+use super::{State, cookie, folder, mob};
 use crate::methods::{Caller, Outcome, resume, serve};
 use crate::model::service_versions;
 use crate::session::Client;
@@ -41,6 +41,9 @@ pub(super) async fn handle(
         (&Method::GET, "/sdk/vimServiceVersions.xml") => versions(state).await,
         (&Method::GET, "/mob" | "/mob/") => {
             mob::serve(state, peer, request.headers(), request.uri().query()).await
+        }
+        (_, path) if path == "/folder" || path.starts_with("/folder/") => {
+            folder::serve(state, peer, request).await
         }
         (_, "/mob" | "/mob/") => html(StatusCode::METHOD_NOT_ALLOWED),
         (_, "/sdk" | "/sdk/" | "/sdk/vimServiceVersions.xml") => {

@@ -33,16 +33,12 @@ pub(super) async fn serve(
 }
 
 fn answer(state: &State, peer: SocketAddr, headers: &HeaderMap, query: &str) -> Answer {
-    let known = cookie::from_headers(headers).filter(|cookie| state.touch(cookie));
-    let (cookie, is_new) = match known {
-        Some(cookie) => (cookie, false),
-        None => match login(state, peer, headers) {
-            Ok(cookie) => (cookie, true),
-            Err(fault) => {
-                tracing::debug!(%peer, fault = fault.type_name(), "no login at the browser");
-                return challenge();
-            }
-        },
+    let (cookie, is_new) = match session(state, peer, headers) {
+        Ok(found) => found,
+        Err(fault) => {
+            tracing::debug!(%peer, fault = fault.type_name(), "no login at the browser");
+            return challenge();
+        }
     };
     let id = mob::parameter(query, "moid").unwrap_or_else(|| START.to_owned());
     let path = mob::parameter(query, "doPath").filter(|path| !path.is_empty());
@@ -69,6 +65,19 @@ fn shown(
 ) -> Result<Option<String>, Fault> {
     let world = World::new(state, Some(cookie), state.dialect(None)?);
     mob::page(&world, id, path)
+}
+
+/// The session of the request: that of its cookie, or else a new one for its user. Tells
+/// whether it is new.
+pub(super) fn session(
+    state: &State,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+) -> Result<(String, bool), Fault> {
+    match cookie::from_headers(headers).filter(|cookie| state.touch(cookie)) {
+        Some(cookie) => Ok((cookie, false)),
+        None => Ok((login(state, peer, headers)?, true)),
+    }
 }
 
 /// Opens a session for the user of the header `Authorization`.
@@ -100,7 +109,8 @@ fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
-fn challenge() -> Answer {
+/// Asks for a login.
+pub(super) fn challenge() -> Answer {
     let mut answer = html(StatusCode::UNAUTHORIZED);
     let line = HeaderValue::from_static("Basic realm=\"stand-in\"");
     answer.headers_mut().insert(WWW_AUTHENTICATE, line);

@@ -113,7 +113,7 @@ fn bodies_that_are_no_requests_and_paths_that_are_no_endpoints() {
     assert!(client.post(&wrong, "").text().contains("MethodNotFound"));
     assert_eq!(client.http("GET", "/sdk", "", "").status, 405);
     assert_eq!(
-        client.http("GET", "/folder/../site.json", "", "").status,
+        client.http("GET", "/nowhere", "", "").status,
         404
     );
     let large = "x".repeat(5 << 20);

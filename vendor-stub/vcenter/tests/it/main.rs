@@ -13,6 +13,7 @@ mod cycle;
 mod devices;
 mod dialects;
 mod faults;
+mod files;
 mod finding;
 mod inventory;
 mod power;
