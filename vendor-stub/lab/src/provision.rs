@@ -145,12 +145,7 @@ impl Lab {
         {
             self.make_vm_folder(datastore, vm, made)?;
         }
-        let file = if index == 0 {
-            format!("{vm}.vmdk")
-        } else {
-            format!("{vm}_{index}.vmdk")
-        };
-        let file = DatastorePath::new(datastore, vm, file);
+        let file = DatastorePath::new(datastore, vm, disk_file(vm, index));
         let disk_uuid = random::disk_uuid()?;
         let capacity_bytes = make_files(&file.under(self.root()), spec, &disk_uuid)?;
         Ok(Disk {
@@ -175,6 +170,41 @@ impl Lab {
             provisioning: spec.provisioning,
             attached: None,
         })
+    }
+
+    /// Makes one more disk of a VM, under the next free name.
+    pub(crate) fn make_next_disk(
+        &self,
+        site: &Site,
+        vm: &Vm,
+        slot: &Slot,
+        spec: &DiskSpec,
+        made: &mut Made,
+    ) -> Result<Disk, Error> {
+        let home = DatastorePath::parse(&vm.vmx_path)?;
+        let spec = DiskSpec {
+            datastore: spec
+                .datastore
+                .clone()
+                .or_else(|| Some(home.datastore.clone())),
+            ..spec.clone()
+        };
+        let folder = home.on(spec.datastore.as_deref().unwrap_or(&home.datastore));
+        let free = (0..=MAX_DISKS * 2).find(|index| {
+            let file = folder.sibling(disk_file(&home.folder, *index));
+            !file.under(self.root()).exists()
+        });
+        let Some(index) = free else {
+            return refuse("disks", "no free file name".into());
+        };
+        let mut disk = self.make_disk(site, &home.folder, index, slot, &spec, made)?;
+        made.add(
+            folder
+                .sibling(disk_file(&home.folder, index))
+                .under(self.root()),
+        );
+        disk.label = format!("Hard disk {}", vm.disks.len() + 1);
+        Ok(disk)
     }
 
     /// Writes the small files that lie beside the disks of a VM.
@@ -203,6 +233,14 @@ impl Lab {
             fs::write(&path, content).map_err(Error::io("write", path))?;
         }
         Ok(())
+    }
+}
+
+/// Name of the descriptor of a disk.
+fn disk_file(vm: &str, index: usize) -> String {
+    match index {
+        0 => format!("{vm}.vmdk"),
+        index => format!("{vm}_{index}.vmdk"),
     }
 }
 
@@ -336,6 +374,7 @@ fn describe(
         change_tracking_supported: spec.change_tracking_supported,
         disks,
         scsi_controllers: spec.scsi_controllers,
+        extra_config: BTreeMap::new(),
         controller_types: BTreeMap::new(),
         snapshots: Vec::new(),
         current_snapshot: None,

@@ -120,6 +120,11 @@ impl Lab {
             .and_then(|path| Map::open(&path, disk.capacity_bytes, &tracking.uuid))
             .and_then(|map| map.written_since(page.grains(), since, page.runs_wanted()))
             .map_err(fault)?;
+        let runs = if tracking.shifted {
+            shifted(&runs, &page.grains())
+        } else {
+            runs
+        };
         Ok(match site.behaviour.over_reported_grains {
             0 => page.answer(runs),
             more => page.widened_answer(runs, more),
@@ -174,6 +179,14 @@ impl Lab {
         runs.truncate(page.runs_wanted());
         Ok(page.answer(runs))
     }
+}
+
+/// Runs one grain too far up, inside the bounds.
+fn shifted(runs: &[Range<u64>], bounds: &Range<u64>) -> Vec<Range<u64>> {
+    let moved = runs
+        .iter()
+        .map(|run| run.start + 1..bounds.end.min(run.end + 1));
+    moved.filter(|run| run.start < run.end).collect()
 }
 
 /// Runs with more grains around each, inside the bounds.

@@ -59,8 +59,8 @@ impl Lab {
         Ok(running)
     }
 
-    /// The files of one delta: descriptor, data and map.
-    fn files_of_link(&self, file: &str) -> Result<Vec<PathBuf>, Error> {
+    /// The files of one link: descriptor, data and map.
+    pub(crate) fn files_of_link(&self, file: &str) -> Result<Vec<PathBuf>, Error> {
         let path = self.path_of(file)?;
         let mut files = Vec::new();
         if let Some(stem) = path.to_str().and_then(|text| text.strip_suffix(".vmdk")) {

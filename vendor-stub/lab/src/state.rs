@@ -151,7 +151,7 @@ impl Lab {
             .collect()
     }
 
-    fn vm_file(&self, moref: &str) -> PathBuf {
+    pub(crate) fn vm_file(&self, moref: &str) -> PathBuf {
         self.root().join("vm").join(format!("{moref}.json"))
     }
 }

@@ -192,6 +192,8 @@ impl Lab {
             uuid,
             sequence: FIRST_SEQUENCE,
             ctk_file,
+            untracked_from_bytes: None,
+            shifted: false,
             incomplete: over_snapshots && behaviour == TrackingOverSnapshots::Incomplete,
         });
         if over_snapshots && behaviour == TrackingOverSnapshots::FileFault {
@@ -223,6 +225,8 @@ impl Lab {
             sequence: parent.sequence + 1,
             ctk_file,
             incomplete: parent.incomplete,
+            untracked_from_bytes: parent.untracked_from_bytes,
+            shifted: parent.shifted,
         })
     }
 
@@ -241,6 +245,12 @@ impl Lab {
             return Ok(());
         }
         let map = Map::open(&path, disk.capacity_bytes, &tracking.uuid)?;
+        let end = offset_bytes.saturating_add(length_bytes);
+        let end = end.min(tracking.untracked_from_bytes.unwrap_or(u64::MAX));
+        let length_bytes = end.saturating_sub(offset_bytes);
+        if length_bytes == 0 {
+            return Ok(());
+        }
         map.mark(
             grains_touched(offset_bytes, length_bytes),
             tracking.sequence,

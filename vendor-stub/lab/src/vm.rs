@@ -168,6 +168,12 @@ pub struct LinkTracking {
     /// Was it switched on over snapshots, so that what lies below them is not told?
     #[serde(default)]
     pub incomplete: bool,
+    /// Where the part begins that came with growth and is not tracked.
+    #[serde(default)]
+    pub untracked_from_bytes: Option<u64>,
+    /// Are areas told one grain too far up, as after growth over a multiple of 128 GiB?
+    #[serde(default)]
+    pub shifted: bool,
 }
 
 /// One VMDK of a disk's chain.
@@ -290,6 +296,9 @@ pub struct Vm {
     /// Numbers of SCSI controllers it has besides those that its disks need.
     #[serde(default)]
     pub scsi_controllers: Vec<u8>,
+    /// Entries of `extraConfig` besides those the server makes.
+    #[serde(default)]
+    pub extra_config: BTreeMap<String, String>,
     /// Types of controllers by their key, where they are not the usual ones of their bus.
     #[serde(default)]
     pub controller_types: BTreeMap<i32, String>,

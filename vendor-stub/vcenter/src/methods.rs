@@ -2,9 +2,11 @@
 
 mod authorization;
 mod changed_areas;
+mod config_spec;
 mod dispatch;
 mod filter;
 mod lie;
+mod life_cycle;
 mod power;
 mod property;
 mod reconfigure;

@@ -199,6 +199,12 @@ pub(crate) fn lab_fault(error: &lab::Error) -> Fault {
             requested,
             existing,
         } => power_fault(*requested, *existing),
+        lab::Error::AlreadyExists { id, .. } => {
+            Fault::new("AlreadyExists", error.to_string()).with("name", Value::string(id))
+        }
+        lab::Error::InvalidName { name, .. } => {
+            Fault::new("InvalidName", error.to_string()).with("name", Value::string(name))
+        }
         lab::Error::AlreadyUpgraded { .. } => Fault::new("AlreadyUpgraded", error.to_string()),
         lab::Error::NoSnapshot { .. } => no_snapshot(error),
         lab::Error::TooManySnapshots { .. } => {

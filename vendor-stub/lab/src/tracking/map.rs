@@ -106,6 +106,29 @@ impl Map {
         Ok(map)
     }
 
+    /// Makes the map of a disk that grew from one capacity to another. New grains count as written
+    /// at `new`, or never.
+    pub(crate) fn resize(
+        path: &Path,
+        (before_bytes, after_bytes): (u64, u64),
+        uuid: &str,
+        new: Option<u32>,
+    ) -> Result<(), Error> {
+        let old = Self::open(path, before_bytes, uuid)?;
+        let (before, after) = (old.grains, grains_of(after_bytes));
+        old.file
+            .write_all_at(&header(after, uuid), 0)
+            .map_err(Error::io("write", path))?;
+        old.file
+            .set_len(offset_of(after))
+            .map_err(Error::io("write", path))?;
+        let map = Self::open(path, after_bytes, uuid)?;
+        match new {
+            Some(sequence) => map.mark(before..after, sequence),
+            None => Ok(()),
+        }
+    }
+
     /// Marks grains as written.
     pub(crate) fn mark(&self, grains: Range<u64>, sequence: u32) -> Result<(), Error> {
         let [low, middle, high, _] = sequence.min(MAX_SEQUENCE).to_le_bytes();

@@ -11,6 +11,7 @@ mod machine;
 mod model;
 mod power;
 mod queries;
+mod reconfigure;
 mod site;
 mod snapshots;
 mod switch;

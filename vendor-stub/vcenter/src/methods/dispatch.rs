@@ -6,8 +6,8 @@ use lab::{Fault as Ordered, PowerState};
 use serde_json::{Value as Json, json};
 
 use super::{
-    authorization, changed_areas, filter, power, property, reconfigure, search, service, session,
-    snapshot, update, view,
+    authorization, changed_areas, filter, life_cycle, power, property, reconfigure, search,
+    service, session, snapshot, update, view,
 };
 use crate::collector::Wait;
 use crate::journal::arguments;
@@ -337,6 +337,9 @@ fn of_vm(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
             let names = ("SuspendVM_Task", "VirtualMachine.suspend");
             power::change(call, names, PowerState::Suspended)
         }
+        "CreateVM_Task" => life_cycle::create(call),
+        "UnregisterVM" => life_cycle::unregister(call),
+        "Destroy_Task" => life_cycle::destroy(call),
         "ResetVM_Task" => power::reset(call),
         "ShutdownGuest" => power::shut_down(call),
         "UpgradeVM_Task" => power::upgrade(call),

@@ -1,9 +1,24 @@
-//! ReconfigVM_Task: the switch for change tracking, nothing else yet.
+//! ReconfigVM_Task.
 
+use super::config_spec;
 use super::dispatch::Call;
 use super::snapshot::{refuse_disabled, start};
 use crate::soap::{Answer, Fault};
 use crate::value::Value;
+
+/// What can be changed of a VM that exists.
+const KNOWN: [&str; 10] = [
+    "changeVersion",
+    "name",
+    "uuid",
+    "guestId",
+    "annotation",
+    "numCPUs",
+    "memoryMB",
+    "deviceChange",
+    "extraConfig",
+    "changeTrackingEnabled",
+];
 
 pub(super) fn reconfigure(call: &Call<'_>) -> Result<Answer, Fault> {
     let vm = call.world.existing_vm(call.this)?;
@@ -13,10 +28,13 @@ pub(super) fn reconfigure(call: &Call<'_>) -> Result<Answer, Fault> {
         .get("spec")
         .and_then(Value::object)
         .ok_or_else(|| Fault::invalid_argument("spec"))?;
-    let known = ["changeVersion", "changeTrackingEnabled"];
-    if let Some((name, _)) = spec.members().find(|(name, _)| !known.contains(name)) {
+    if let Some((name, _)) = spec.members().find(|(name, _)| !KNOWN.contains(name)) {
         return Err(Fault::not_supported(name));
     }
+    for privilege in config_spec::privileges(spec) {
+        call.world.demand(call.this, privilege)?;
+    }
+    let change = config_spec::change(call.world, spec)?;
     if let Some(version) = spec.get_text("changeVersion")
         && !version.is_empty()
         && version != vm.change_version
@@ -35,6 +53,7 @@ pub(super) fn reconfigure(call: &Call<'_>) -> Result<Answer, Fault> {
         &vm,
         ("ReconfigVM_Task", "VirtualMachine.reconfigure"),
         move |lab| {
+            lab.reconfigure(&moref, change)?;
             if let Some(enabled) = tracking {
                 lab.set_change_tracking(&moref, enabled)?;
             }

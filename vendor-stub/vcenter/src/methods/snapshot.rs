@@ -87,7 +87,7 @@ pub(super) fn refuse_disabled(vm: &Vm, method: &str) -> Result<(), Fault> {
     }
 }
 
-/// Starts a task on a VM. A fault that a test ordered takes the place of the work.
+/// Starts a task on a VM.
 pub(super) fn start(
     call: &Call<'_>,
     vm: &Vm,
@@ -95,12 +95,24 @@ pub(super) fn start(
     work: impl FnOnce(&Lab) -> Result<Option<Value>, lab::Error> + Send + 'static,
 ) -> Result<Answer, Fault> {
     refuse_disabled(vm, name)?;
+    let entity = MoRef::new("VirtualMachine", vm.moref.clone());
+    start_on(call, entity, &vm.name, (name, description_id), work)
+}
+
+/// Starts a task on an object. A fault that a test ordered takes the place of the work.
+pub(super) fn start_on(
+    call: &Call<'_>,
+    entity: MoRef,
+    entity_name: &str,
+    (name, description_id): (&'static str, &'static str),
+    work: impl FnOnce(&Lab) -> Result<Option<Value>, lab::Error> + Send + 'static,
+) -> Result<Answer, Fault> {
     let state = call.world.state;
     let spec = TaskSpec {
         name,
         description_id,
-        entity: MoRef::new("VirtualMachine", vm.moref.clone()),
-        entity_name: escape_name(&vm.name),
+        entity,
+        entity_name: escape_name(entity_name),
         user_name: call.user_name().into_owned(),
     };
     let lab = state.lab.clone();

@@ -122,6 +122,8 @@ impl<'a> Config<'a> {
                 options.push(option(&key, "TRUE"));
             }
         }
+        let kept = self.vm.extra_config.iter();
+        options.extend(kept.map(|(key, value)| option(key, value)));
         Value::objects("OptionValue", options)
     }
 }

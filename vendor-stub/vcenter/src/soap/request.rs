@@ -114,7 +114,8 @@ fn decode_members(
 
 fn decode(element: &Element, declared: TypeRef, dialect: &Dialect) -> Result<Value, Fault> {
     match declared {
-        TypeRef::Any | TypeRef::Opaque => Ok(Value::Opaque),
+        TypeRef::Opaque => Ok(Value::Opaque),
+        TypeRef::Any => Ok(Value::string(element.text.clone())),
         TypeRef::Simple(name) => simple(element, name),
         TypeRef::Reference(_) => Ok(Value::Reference(reference(element, &element.name)?)),
         TypeRef::Named(name) => object(element, name, dialect),

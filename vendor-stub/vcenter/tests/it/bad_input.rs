@@ -70,7 +70,7 @@ fn unknown_methods_objects_and_paths() {
         (
             "ReconfigVM_Task",
             vm,
-            "<spec><numCPUs>4</numCPUs></spec>",
+            "<spec><firmware>bios</firmware></spec>",
             "NotSupported",
         ),
         (
@@ -112,10 +112,7 @@ fn bodies_that_are_no_requests_and_paths_that_are_no_endpoints() {
     let wrong = envelope("CurrentTime", time).replace("urn:vim25\"", "urn:vim2\"");
     assert!(client.post(&wrong, "").text().contains("MethodNotFound"));
     assert_eq!(client.http("GET", "/sdk", "", "").status, 405);
-    assert_eq!(
-        client.http("GET", "/nowhere", "", "").status,
-        404
-    );
+    assert_eq!(client.http("GET", "/nowhere", "", "").status, 404);
     let large = "x".repeat(5 << 20);
     assert_eq!(client.http("POST", "/sdk", "", &large).status, 413);
 }

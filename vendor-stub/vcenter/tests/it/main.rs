@@ -16,6 +16,7 @@ mod faults;
 mod files;
 mod finding;
 mod inventory;
+mod life_cycle;
 mod power;
 mod privileges;
 mod program;

@@ -1,0 +1,80 @@
+//! Making VMs and taking them away ("vSphere API reference", 2.9 and 7.3).
+
+use lab::{PowerState, Site, VmSpec};
+
+use super::config_spec;
+use super::dispatch::Call;
+use super::power::hardware_version;
+use super::snapshot::{refuse_disabled, start, start_on};
+use crate::soap::{Answer, Fault};
+use crate::value::Value;
+
+/// CreateVM_Task. Members of the spec that the lab has no place for are taken and not kept.
+pub(super) fn create(call: &Call<'_>) -> Result<Answer, Fault> {
+    let spec = call.args.get("config").and_then(Value::object);
+    let spec = spec.ok_or_else(|| Fault::invalid_argument("config"))?;
+    let pool = call.args.get_reference("pool");
+    let pool = pool.ok_or_else(|| Fault::invalid_argument("pool"))?;
+    call.world.existing(pool)?;
+    call.world.demand(pool, "Resource.AssignVMToPool")?;
+    let name = spec.get_text("name").unwrap_or_default();
+    if name.is_empty() {
+        return Err(Fault::invalid_argument("config.name"));
+    }
+    let site = call.world.site()?;
+    let folder = site
+        .folders
+        .iter()
+        .find(|folder| folder.moref == call.this.id);
+    let folder = folder.ok_or_else(|| Fault::not_found(call.this))?;
+    let change = config_spec::change(call.world, spec)?;
+    let version = spec.get_text("version").map(hardware_version).transpose()?;
+    let mut wanted = VmSpec {
+        name: name.to_owned(),
+        powered_on: false,
+        folder: (folder.moref != Site::VM_FOLDER).then(|| folder.name.clone()),
+        ..VmSpec::default()
+    };
+    wanted.hardware_version = version.unwrap_or(wanted.hardware_version);
+    let tracking = spec.get_flag("changeTrackingEnabled");
+    let names = ("CreateVM_Task", "Folder.createVm");
+    start_on(call, call.this.clone(), &folder.name, names, move |lab| {
+        let vm = lab.add_vm(wanted)?.moref;
+        let made = lab.reconfigure(&vm, change).and_then(|()| {
+            if tracking {
+                lab.set_change_tracking(&vm, true)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = made {
+            lab.destroy_vm(&vm)?;
+            return Err(error);
+        }
+        Ok(Some(Value::reference("VirtualMachine", vm)))
+    })
+}
+
+pub(super) fn unregister(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    refuse_disabled(&vm, "UnregisterVM")?;
+    let done = call.world.state.lab.unregister_vm(&vm.moref);
+    done.map_err(|error| crate::world::lab_fault(&error))?;
+    call.world.state.changes().tell();
+    Ok(Answer::Nothing)
+}
+
+pub(super) fn destroy(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    call.world
+        .demand(call.this, "VirtualMachine.Inventory.Delete")?;
+    if vm.power_state == PowerState::PoweredOn {
+        let off = Some(PowerState::PoweredOff);
+        return Err(super::power_fault(off, vm.power_state));
+    }
+    let moref = vm.moref.clone();
+    let names = ("Destroy_Task", "VirtualMachine.destroy");
+    start(call, &vm, names, move |lab| {
+        lab.destroy_vm(&moref)?;
+        Ok(None)
+    })
+}
