@@ -144,7 +144,7 @@ mod tests {
 
     fn page(body: &str) -> Result<DiskChangeInfo, Error> {
         let xml = format!(
-            "<Envelope><Body><QResponse><returnval>{body}</returnval></QResponse></Body></Envelope>"
+            "<Envelope xmlns='http://schemas.xmlsoap.org/soap/envelope/'><Body><QResponse xmlns='urn:vim25'><returnval>{body}</returnval></QResponse></Body></Envelope>"
         );
         read_answer("Q", xml.as_bytes(), read_page)
     }

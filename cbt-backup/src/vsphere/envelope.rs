@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::fault::Fault;
-use super::xml::{Reader, Tag, XmlError};
+use super::xml::{Reader, Space, Tag, XmlError};
 
 /// How to read one `<Method>Response` element.
 pub(super) type Parse<T> = fn(&mut Reader<'_>, &Tag) -> Result<T, XmlError>;
@@ -28,24 +28,26 @@ pub(super) fn read_answer<T>(
     let mut stranger = None;
     let walked = Reader::from_bytes(body).and_then(|mut reader| {
         reader.document(|r, root| {
-            if root.name != "Envelope" {
-                stranger = Some(root.name.clone());
+            if root.name != "Envelope" || root.space != Space::Soap {
+                stranger = Some(describe(root));
                 return Ok(());
             }
             r.children(root, |r, part| {
-                if part.name != "Body" {
+                if part.name != "Body" || part.space != Space::Soap {
                     return Ok(());
                 }
                 r.children(part, |r, tag| {
                     if content.is_some() {
                         return Ok(());
                     }
-                    if tag.name == "Fault" {
+                    if tag.name == "Fault" && tag.space == Space::Soap {
                         content = Some(Content::Fault(Fault::read_soap(r, tag)?));
-                    } else if tag.name.strip_suffix("Response") == Some(method) {
+                    } else if tag.name.strip_suffix("Response") == Some(method)
+                        && matches!(tag.space, Space::Vim | Space::None)
+                    {
                         content = Some(Content::Result(parse(r, tag)?));
                     } else {
-                        stranger = Some(tag.name.clone());
+                        stranger = Some(describe(tag));
                     }
                     Ok(())
                 })
@@ -77,6 +79,16 @@ pub(super) fn read_answer<T>(
     }
 }
 
+/// The name of what stands in the way.
+fn describe(tag: &Tag) -> String {
+    let name: String = tag.name.chars().take(80).collect();
+    match tag.space {
+        Space::Other => format!("{name} of a foreign namespace"),
+        Space::None if tag.name == "Envelope" => format!("{name} without its namespace"),
+        _ => name,
+    }
+}
+
 fn looks_like_html(body: &[u8]) -> bool {
     let start = body.trim_ascii_start();
     let head = start.get(..14).unwrap_or_default();
@@ -91,7 +103,7 @@ pub(super) fn result<'x, T>(
 ) -> Result<Option<T>, XmlError> {
     let mut out = None;
     r.children(response, |r, tag| {
-        if tag.name == "returnval" && out.is_none() {
+        if tag.name == "returnval" && tag.space != Space::Other && out.is_none() {
             out = Some(read(r, tag)?);
         }
         Ok(())
@@ -163,6 +175,33 @@ mod tests {
             let error = read_answer("A", body.as_bytes(), nothing).unwrap_err();
             assert!(matches!(error, Error::BadAnswer { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn foreign_namespaces_are_refused_by_name() {
+        let soap = "http://schemas.xmlsoap.org/soap/envelope/";
+        let answer = |envelope: &str, body: &str| {
+            let text = format!(
+                "<e:Envelope xmlns:e='{envelope}'><e:Body><AResponse xmlns='{body}'><returnval type='T'>1</returnval></AResponse></e:Body></e:Envelope>"
+            );
+            read_answer("A", text.as_bytes(), reference)
+        };
+        assert!(answer(soap, "urn:vim25").is_ok());
+        assert!(answer(soap, "urn:internalvim25").is_ok());
+        let newer = "http://www.w3.org/2003/05/soap-envelope";
+        for (envelope, body, named) in [
+            (newer, "urn:vim25", "Envelope of a foreign namespace"),
+            (soap, "urn:pbm", "AResponse of a foreign namespace"),
+        ] {
+            let error = answer(envelope, body).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+        }
+        let foreign = envelope(
+            "<AResponse><p:returnval xmlns:p='urn:p' type='T'>1</p:returnval></AResponse>",
+        );
+        assert!(read_answer("A", foreign.as_bytes(), reference).is_err());
+        let bare = read_answer("A", b"<Envelope><Body/></Envelope>", nothing).unwrap_err();
+        assert!(bare.to_string().contains("without its namespace"), "{bare}");
     }
 
     #[test]

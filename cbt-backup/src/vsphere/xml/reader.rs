@@ -14,18 +14,36 @@ use crate::vsphere::moref::Moref;
 
 /// The namespace of `xsi:type`, whatever its prefix.
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 /// Snapshot trees and disk chains nest; nothing of theirs comes near this.
 const MAX_DEPTH: usize = 256;
 /// A million changed areas have three million elements.
 const MAX_ELEMENTS: usize = 4_000_000;
 /// No element of an answer has more than a handful.
 const MAX_ATTRIBUTES: usize = 64;
+/// All that [`Reader::raw`] adds to elements of one document.
+const MAX_DECLARED_BYTES: usize = 64 << 20;
+
+/// The namespace of an element, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// SOAP 1.1.
+    Soap,
+    /// The API, public or internal.
+    Vim,
+    /// None at all.
+    None,
+    /// Something that is not for us.
+    Other,
+}
 
 /// One start tag.
 #[derive(Debug)]
 pub(crate) struct Tag {
     /// The name without prefix.
     pub(crate) name: String,
+    /// The namespace of the name.
+    pub(crate) space: Space,
     /// The local part of `xsi:type`, whatever prefix it came with.
     pub(crate) xsi_type: Option<String>,
     /// The attribute `type` without a namespace: the managed type of a reference.
@@ -43,6 +61,8 @@ pub(crate) struct Reader<'x> {
     inner: NsReader<&'x [u8]>,
     depth: usize,
     elements: usize,
+    /// What `raw` has added so far.
+    declared_bytes: usize,
 }
 
 impl<'x> Reader<'x> {
@@ -56,6 +76,7 @@ impl<'x> Reader<'x> {
             inner,
             depth: 0,
             elements: 0,
+            declared_bytes: 0,
         }
     }
 
@@ -184,7 +205,14 @@ impl<'x> Reader<'x> {
                 let uri = quick_xml::escape::escape(uri);
                 outer.extend([" ", &name, "=\"", &uri, "\""]);
             }
+            if self.declared_bytes + outer.len() > MAX_DECLARED_BYTES {
+                return Err(XmlError::TooMany {
+                    what: "bytes of namespace declarations",
+                    limit: MAX_DECLARED_BYTES,
+                });
+            }
         }
+        self.declared_bytes += outer.len();
         self.close(tag)?;
         let end = usize::try_from(self.inner.buffer_position()).unwrap_or(usize::MAX);
         let source = self.text.get(tag.start..end);
@@ -252,6 +280,7 @@ impl<'x> Reader<'x> {
         }
         let mut tag = Tag {
             name: start.local_name().into_inner().to_owned(),
+            space: self.space(start),
             xsi_type: None,
             kind: None,
             depth: self.depth,
@@ -272,6 +301,15 @@ impl<'x> Reader<'x> {
             }
         }
         Ok(tag)
+    }
+
+    fn space(&self, start: &BytesStart<'_>) -> Space {
+        match self.inner.resolver().resolve_element(start.name()).0 {
+            ResolveResult::Unbound => Space::None,
+            ResolveResult::Bound(Namespace(SOAP)) => Space::Soap,
+            ResolveResult::Bound(Namespace("urn:vim25" | "urn:internalvim25")) => Space::Vim,
+            _ => Space::Other,
+        }
     }
 
     fn note_attribute(&self, tag: &mut Tag, attribute: &Attribute<'_>) -> Result<(), XmlError> {

@@ -1,4 +1,4 @@
-use super::{MAX_DEPTH, Reader, Tag};
+use super::{MAX_DEPTH, Reader, Space, Tag};
 use crate::vsphere::xml::XmlError;
 
 const XSI_DECL: &str = r#"xmlns:q="http://www.w3.org/2001/XMLSchema-instance""#;
@@ -181,6 +181,65 @@ fn attributes_are_bounded() {
         skim(&format!("<a{}/>", many.concat())),
         Err(XmlError::TooMany { .. })
     ));
+}
+
+#[test]
+fn bound_prefixes_are_bounded_as_they_are_nested() {
+    let open = |level: usize| {
+        let names: Vec<String> = (0..60)
+            .map(|n| format!(" xmlns:p{level}_{n}='u'"))
+            .collect();
+        format!("<a{}>", names.concat())
+    };
+    let siblings = format!("{}</a>", open(0)).repeat(20);
+    skim(&format!("<r>{siblings}</r>")).unwrap();
+    let nested: Vec<String> = (0..5).map(open).collect();
+    // The XML library sees to it: each lookup walks over all of them.
+    let error = skim(&format!("{}{}", nested.concat(), "</a>".repeat(5))).unwrap_err();
+    assert!(matches!(error, XmlError::Malformed { .. }), "{error}");
+}
+
+#[test]
+fn what_raw_adds_is_bounded_for_the_whole_document() {
+    let uri = "u".repeat(1 << 20);
+    let document = |items: usize| format!("<r xmlns:p='{uri}'>{}</r>", "<a/>".repeat(items));
+    let raw_bytes = |xml: &str| {
+        let mut bytes = 0;
+        Reader::new(xml).document(|r, root| {
+            r.children(root, |r, tag| {
+                bytes += r.raw(tag)?.len();
+                Ok(())
+            })
+        })?;
+        Ok(bytes)
+    };
+    assert!(raw_bytes(&document(60)).is_ok_and(|bytes| bytes > 60 << 20));
+    assert!(matches!(
+        raw_bytes(&document(64)),
+        Err(XmlError::TooMany { .. })
+    ));
+}
+
+#[test]
+fn namespaces_are_told_apart() {
+    let xml = "<s:a xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><b xmlns='urn:vim25'/><b/><i:b xmlns:i='urn:internalvim25'/><o:b xmlns:o='urn:pbm'/><x:b/></s:a>";
+    let spaces = read(xml, |r, root| {
+        let mut spaces = vec![root.space];
+        r.children(root, |_, tag| {
+            spaces.push(tag.space);
+            Ok(())
+        })?;
+        Ok(spaces)
+    });
+    let expected = [
+        Space::Soap,
+        Space::Vim,
+        Space::None,
+        Space::Vim,
+        Space::Other,
+        Space::Other,
+    ];
+    assert_eq!(spaces.unwrap(), expected);
 }
 
 #[test]
