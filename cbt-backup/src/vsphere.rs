@@ -30,6 +30,9 @@ mod envelope;
 mod error;
 mod exchange;
 mod fault;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod http;
 mod inventory;

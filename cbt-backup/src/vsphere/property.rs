@@ -19,11 +19,15 @@ mod update;
 mod value;
 mod watch;
 
+#[cfg(feature = "fuzzing")]
+pub(super) use objects::read_old;
 pub use objects::{ObjectContent, ObjectPages};
 pub(super) use pager::{Pager, Source};
 pub use path::{ItemKey, PathStep, PropertyPath};
 pub(super) use spec::write_filter_spec;
 pub use spec::{ObjectSpec, PropertyFilterSpec, PropertySpec, Selection, TraversalSpec};
+#[cfg(feature = "fuzzing")]
+pub(super) use update::read_updates;
 pub use update::{ChangeOp, ObjectChange, ObjectUpdate, PropertyChange};
 pub use value::{PropertyMap, PropertyValue};
 pub use watch::{Seen, Updates, Watch, WatchId, WatchInterrupt, WatchMethod};
