@@ -40,6 +40,7 @@ mod moref;
 mod near;
 mod operation;
 mod property;
+mod proxy;
 mod selector;
 mod session;
 mod snapshot;
@@ -61,7 +62,7 @@ mod wire_tests;
 pub use address::ServerAddress;
 pub use changed_areas::{ChangedArea, DiskChangeInfo};
 pub use client::{About, Client};
-pub use connect::{ConnectOptions, PollDelays, RetryPolicy, Timeouts, observe};
+pub use connect::{ConnectOptions, PollDelays, RetryPolicy, Timeouts, observe, observe_through};
 pub use datastore::Datastore;
 pub use device::{Controller, ControllerKind, SharedBus};
 pub use disk::{Backing, BackingKind, Disk, DiskTracking, Exclusion, Untrackable};
@@ -76,7 +77,9 @@ pub use property::{
     PropertyValue, Seen, Selection, TraversalSpec, Updates, Watch, WatchId, WatchInterrupt,
     WatchMethod,
 };
+pub use proxy::{Proxy, ProxyAddress};
 pub use selector::{PlaceKind, Selector, VmSelection};
+pub use session::UserSession;
 pub use snapshot::{SnapshotConfig, SnapshotNode, SnapshotTree};
 pub use task::{TaskInfo, TaskRef, TaskState};
 pub use task_watch::TaskWatch;

@@ -52,6 +52,12 @@ pub struct Vsphere {
     pub thumbprint: Option<String>,
     /// As `--ca-file`.
     pub ca_file: Option<PathBuf>,
+    /// As `--proxy`.
+    pub proxy: Option<String>,
+    /// As `--proxy-user`.
+    pub proxy_user: Option<String>,
+    /// As `--proxy-password-file`.
+    pub proxy_password_file: Option<PathBuf>,
 }
 
 impl Config {

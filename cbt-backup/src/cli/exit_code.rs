@@ -94,7 +94,7 @@ impl From<vsphere::Error> for Failure {
     fn from(error: vsphere::Error) -> Self {
         use vsphere::Error as E;
         let (code, hint) = match &error {
-            E::BadAddress { .. } | E::BadThumbprint { .. } | E::CaFile { .. } => (ExitCode::Usage, None),
+            E::BadAddress { .. } | E::BadProxyAddress { .. } | E::BadThumbprint { .. } | E::CaFile { .. } => (ExitCode::Usage, None),
             E::ThumbprintMismatch { observed_sha256, .. } => (
                 ExitCode::Refused,
                 Some(format!(
@@ -108,7 +108,7 @@ impl From<vsphere::Error> for Failure {
                     observed.sha256
                 )),
             ),
-            E::CertificateVersion1 { .. } => (ExitCode::Refused, None),
+            E::CertificateVersion1 { .. } | E::SessionGone { .. } => (ExitCode::Refused, None),
             E::InvalidLogin { .. } => {
                 (ExitCode::Refused, Some("check --user and the password; it is not tried again, so that the account is not locked".to_owned()))
             }

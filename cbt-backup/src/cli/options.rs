@@ -9,12 +9,12 @@ use vddk::{ConfigSource, LibraryOptions};
 use super::{
     config::Config,
     exit_code::{ExitCode, Failure},
-    secret_input::{PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, SecretInput},
+    secret_input::{PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, PROXY_PASSWORD_VARIABLE, SecretInput},
 };
 use crate::{
     repo::{Repository, Store},
     secret::Secret,
-    vsphere::{Client, ConnectOptions, Error, ServerAddress, Trust, observe},
+    vsphere::{Client, ConnectOptions, Error, Proxy, ServerAddress, Trust, observe_through},
 };
 
 /// Where the repository is and what opens it.
@@ -102,6 +102,15 @@ pub struct ServerOptions {
     /// PEM file with the authorities to trust; a thumbprint wins over it
     #[arg(long, env = "CBT_BACKUP_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+    /// HTTP proxy to the server's API, host:port, or "env" for what HTTPS_PROXY says; VDDK does not use it
+    #[arg(long, env = "CBT_BACKUP_PROXY", value_name = "ADDRESS")]
+    pub proxy: Option<String>,
+    /// User name at the proxy
+    #[arg(long, env = "CBT_BACKUP_PROXY_USER", value_name = "NAME")]
+    pub proxy_user: Option<String>,
+    /// File whose first line is the password at the proxy (else CBT_BACKUP_PROXY_PASSWORD, else a prompt)
+    #[arg(long, env = "CBT_BACKUP_PROXY_PASSWORD_FILE", value_name = "FILE")]
+    pub proxy_password_file: Option<PathBuf>,
 }
 
 /// A server that was logged in to, with what VDDK needs to log in by itself.
@@ -150,10 +159,11 @@ impl ServerOptions {
             .map_err(|error| Failure::new(ExitCode::Usage, error))?;
         let for_vddk = Secret::new(password.expose().to_owned());
         let system_roots = matches!(trust, Trust::SystemRoots);
-        let options = ConnectOptions::new(server.clone(), user.clone(), password, trust);
+        let mut options = ConnectOptions::new(server.clone(), user.clone(), password, trust);
+        options.proxy = self.proxy(config)?;
         let client = match Client::connect(options).await {
             Err(error @ Error::Tls { .. }) if system_roots => {
-                return Err(untrusted(error, &server).await);
+                return Err(untrusted(error, &server, &self.proxy(config)?).await);
             }
             connected => connected?,
         };
@@ -161,6 +171,37 @@ impl ServerOptions {
             client,
             user,
             password: for_vddk,
+        })
+    }
+
+    /// The way to the server: direct unless something else is asked for.
+    fn proxy(&self, config: &Config) -> Result<Proxy, Failure> {
+        let address = match self.proxy.as_ref().or(config.vsphere.proxy.as_ref()) {
+            None => return Ok(Proxy::None),
+            Some(word) if word == "env" => return Ok(Proxy::Environment),
+            Some(address) => address.parse()?,
+        };
+        let user = self.proxy_user.as_ref();
+        let Some(user) = user.or(config.vsphere.proxy_user.as_ref()) else {
+            return Ok(Proxy::Http {
+                address,
+                login: None,
+            });
+        };
+        let file = self.proxy_password_file.as_ref();
+        let input = SecretInput {
+            what: "password of the proxy",
+            file: file.or(config.vsphere.proxy_password_file.as_ref()),
+            command: None,
+            variable: PROXY_PASSWORD_VARIABLE,
+            option: "--proxy-password-file",
+        };
+        let password = input
+            .get()
+            .map_err(|error| Failure::new(ExitCode::Usage, error))?;
+        Ok(Proxy::Http {
+            address,
+            login: Some((user.clone(), password)),
         })
     }
 
@@ -180,9 +221,9 @@ impl ServerOptions {
 }
 
 /// This system does not vouch for the certificate: says what it is, so that it can be pinned.
-async fn untrusted(error: Error, server: &ServerAddress) -> Failure {
+async fn untrusted(error: Error, server: &ServerAddress, proxy: &Proxy) -> Failure {
     let failure = Failure::new(ExitCode::Refused, error);
-    match observe(server).await {
+    match observe_through(server, proxy).await {
         Ok(observed) => failure.with_hint(format!(
             "its certificate has the SHA-256 thumbprint {}; compare it at the server, then use --thumbprint, or name its authorities with --ca-file",
             observed.sha256

@@ -19,6 +19,9 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// The variable with vSphere's password.
 pub const PASSWORD_VARIABLE: &str = "CBT_BACKUP_PASSWORD";
 
+/// The variable with the password at a proxy.
+pub const PROXY_PASSWORD_VARIABLE: &str = "CBT_BACKUP_PROXY_PASSWORD";
+
 /// The variable with the repository's passphrase.
 pub const PASSPHRASE_VARIABLE: &str = "CBT_BACKUP_PASSPHRASE";
 
@@ -93,6 +96,7 @@ fn from_command(command: &str) -> anyhow::Result<Secret> {
     // A command that fetches one secret has no business with the other.
     shell
         .env_remove(PASSWORD_VARIABLE)
+        .env_remove(PROXY_PASSWORD_VARIABLE)
         .env_remove(PASSPHRASE_VARIABLE);
     let mut child = shell.spawn()?;
     let output = child

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -13,9 +14,9 @@ use super::error::Error;
 use super::http::{Http, HttpOptions};
 use super::moref::Moref;
 use super::operation::Operation;
-use super::session::Session;
+use super::session::{Session, SessionProperties, UserSession};
 use super::thumbprint::Thumbprints;
-use super::tls::client_config;
+use super::tls::{BelievedLeaf, client_config};
 use super::version::{VERSIONS, negotiate};
 use super::xml::{Reader, Tag, XmlError};
 use crate::secret::Secret;
@@ -68,6 +69,8 @@ pub(super) struct Inner {
     pub(super) server: ServerAddress,
     pub(super) user: String,
     pub(super) password: Secret,
+    /// The session was handed over: it is not ours to renew or to end.
+    pub(super) is_borrowed: bool,
     pub(super) http: Http,
     pub(super) api_version: String,
     pub(super) soap_action: String,
@@ -92,13 +95,15 @@ impl Client {
     /// or answer.
     #[doc(alias = "Login")]
     pub async fn connect(options: ConnectOptions) -> Result<Self, Error> {
+        let believed = BelievedLeaf::default();
         let http = Http::new(HttpOptions {
             server: &options.server,
-            tls: client_config(&options.trust)?,
+            tls: client_config(&options.trust, &believed)?,
             user_agent: &options.user_agent,
             connect_timeout: options.timeouts.connect,
             total_timeout: options.timeouts.total,
             max_body_bytes: options.max_body_bytes,
+            proxy: &options.proxy,
         })?;
         let prefix: String = options
             .operation_id_prefix
@@ -110,14 +115,17 @@ impl Client {
         let soap_action = format!("\"urn:vim25/{api_version}\"");
         let (content, thumbprints) =
             Self::service_content(&http, &soap_action, &format!("{prefix}-0")).await?;
+        let thumbprints = thumbprints.or_else(|| believed.thumbprints());
         let thumbprints = thumbprints.ok_or_else(|| Error::Tls {
-            reason: "the certificate of the connection is not known".to_owned(),
+            // VDDK needs it, and a second look could be at another server.
+            reason: "through a proxy the system's authorities do not tell which certificate they believed: name its thumbprint, or its authorities".to_owned(),
         })?;
         let client = Self {
             inner: Arc::new(Inner {
                 server: options.server,
                 user: options.user,
                 password: options.password,
+                is_borrowed: options.session.is_some(),
                 http,
                 api_version,
                 soap_action,
@@ -130,8 +138,51 @@ impl Client {
                 session: Session::new(),
             }),
         };
-        client.log_in().await?;
+        match &options.session {
+            Some(cookie) => client.adopt(cookie).await?,
+            None => client.log_in().await?,
+        }
+        if let Some(idle) = options.keep_alive {
+            client.keep_alive(idle);
+        }
         Ok(client)
+    }
+
+    /// Goes on with a session that exists, if it does.
+    async fn adopt(&self, cookie: &Secret) -> Result<(), Error> {
+        let inner = &self.inner;
+        let gone = || Error::SessionGone {
+            server: inner.server.to_string(),
+        };
+        inner.session.adopt(cookie).ok_or_else(gone)?;
+        let manager = &inner.content.session_manager;
+        // Unset means that nobody is logged in ("vSphere API reference", 1.12).
+        let read: SessionProperties = self.properties(manager, &["currentSession"]).await?;
+        inner.session.logged_in(read.current.ok_or_else(gone)?);
+        Ok(())
+    }
+
+    /// Asks for the server's clock whenever nothing else was asked for `idle`, as long as there
+    /// is a session and somebody holds the client.
+    fn keep_alive(&self, idle: Duration) {
+        let weak = Arc::downgrade(&self.inner);
+        tokio::spawn(async move {
+            let mut wait = idle;
+            loop {
+                tokio::time::sleep(wait).await;
+                let Some(inner) = weak.upgrade().filter(|inner| !inner.session.is_closed()) else {
+                    return;
+                };
+                wait = idle.saturating_sub(inner.session.idle());
+                if wait.is_zero() {
+                    let client = Self { inner };
+                    if let Err(error) = client.current_time().await {
+                        tracing::debug!(%error, "failed to keep the session alive");
+                    }
+                    wait = idle;
+                }
+            }
+        });
     }
 
     /// What the server says about itself.
@@ -159,6 +210,17 @@ impl Client {
         self.inner.session.key()
     }
 
+    /// The current session as the server sees it, until it is logged out.
+    pub fn user_session(&self) -> Option<UserSession> {
+        self.inner.session.user()
+    }
+
+    /// The value of the session's cookie, as another client of this server takes it: VDDK, or
+    /// [`ConnectOptions::with_session`].
+    pub fn session_cookie(&self) -> Option<Secret> {
+        self.inner.session.cookie_value()
+    }
+
     /// The server's clock. Also keeps the session alive: at most every 10 minutes will do.
     ///
     /// # Errors
@@ -176,7 +238,7 @@ impl Client {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if !self.session.is_closed() && !self.session.key().is_empty() {
+        if !self.is_borrowed && !self.session.is_closed() && !self.session.key().is_empty() {
             tracing::warn!(server = %self.server, "a session was left without logging out");
         }
     }

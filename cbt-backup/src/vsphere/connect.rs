@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::address::ServerAddress;
 use super::error::Error;
 use super::http::{Http, HttpOptions};
+use super::proxy::Proxy;
 use super::thumbprint::Thumbprints;
 use super::tls::{Trust, observing_config};
 use super::version::VERSIONS;
@@ -69,6 +70,9 @@ impl Default for PollDelays {
     }
 }
 
+/// A session is ended by the server after about 30 idle minutes.
+const KEEP_ALIVE: Duration = Duration::from_mins(10);
+
 /// What [`Client::connect`](super::Client::connect) wants to know.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -79,8 +83,14 @@ pub struct ConnectOptions {
     pub user: String,
     /// The password; kept for logging in again when a session expires.
     pub password: Secret,
+    /// The cookie of a session that exists already: the value of `vmware_soap_session`, or the
+    /// whole `name=value`. Then nobody logs in, user and password are not used, and the session
+    /// is left as it is in the end.
+    pub session: Option<Secret>,
     /// How the server proves itself.
     pub trust: Trust,
+    /// The way to the server.
+    pub proxy: Proxy,
     /// Shown in the server's list of sessions.
     pub user_agent: String,
     /// Starts the id of each call in the server's logs; letters, digits and `-` are kept.
@@ -91,6 +101,9 @@ pub struct ConnectOptions {
     pub retry: RetryPolicy,
     /// Pace of waiting for tasks.
     pub poll: PollDelays,
+    /// After how much idle time the server is asked for its clock, so that the session lives on
+    /// while the data are read; nothing: not at all.
+    pub keep_alive: Option<Duration>,
     /// The longest answer taken, in bytes after unpacking.
     pub max_body_bytes: usize,
 }
@@ -102,14 +115,24 @@ impl ConnectOptions {
             server,
             user,
             password,
+            session: None,
             trust,
+            proxy: Proxy::None,
             user_agent: concat!("cbt-backup/", env!("CARGO_PKG_VERSION")).to_owned(),
             operation_id_prefix: "cbt-backup".to_owned(),
             timeouts: Timeouts::default(),
             retry: RetryPolicy::default(),
             poll: PollDelays::default(),
+            keep_alive: Some(KEEP_ALIVE),
             max_body_bytes: MAX_BODY_BYTES,
         }
+    }
+
+    /// Options for a session that exists already.
+    pub fn with_session(server: ServerAddress, cookie: Secret, trust: Trust) -> Self {
+        let mut options = Self::new(server, String::new(), Secret::new(String::new()), trust);
+        options.session = Some(cookie);
+        options
     }
 }
 
@@ -122,6 +145,15 @@ impl ConnectOptions {
 ///
 /// [`Error::Transport`] if there is no TLS server at that address.
 pub async fn observe(server: &ServerAddress) -> Result<Thumbprints, Error> {
+    observe_through(server, &Proxy::None).await
+}
+
+/// The same on another way.
+///
+/// # Errors
+///
+/// As [`observe`].
+pub async fn observe_through(server: &ServerAddress, proxy: &Proxy) -> Result<Thumbprints, Error> {
     let http = Http::new(HttpOptions {
         server,
         tls: Some(observing_config()?),
@@ -129,6 +161,7 @@ pub async fn observe(server: &ServerAddress) -> Result<Thumbprints, Error> {
         connect_timeout: CONNECT_TIMEOUT,
         total_timeout: CONNECT_TIMEOUT,
         max_body_bytes: 0,
+        proxy,
     })?;
     match http.get(VERSIONS).await {
         Err(Error::CertificateRefused { observed, .. }) => Ok(*observed),

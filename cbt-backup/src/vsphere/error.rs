@@ -23,6 +23,14 @@ pub enum Error {
         /// The reason.
         why: &'static str,
     },
+    /// Text that is no address of a proxy.
+    #[error("{given:?} is not the address of a proxy: {why}")]
+    BadProxyAddress {
+        /// The text, without what may be a password.
+        given: String,
+        /// The reason.
+        why: &'static str,
+    },
     /// Text that is no thumbprint.
     #[error("{given:?} is not a thumbprint: 20 (SHA-1) or 32 (SHA-256) hex pairs are expected")]
     BadThumbprint {
@@ -175,6 +183,13 @@ pub enum Error {
         server: String,
         /// The user.
         user: String,
+    },
+    /// The session that was handed over is not (or no longer) logged in, and there is no
+    /// password to log in again.
+    #[error("the session handed over is not logged in to {server}")]
+    SessionGone {
+        /// The server.
+        server: String,
     },
     /// A call after [`Client::logout`](super::Client::logout).
     #[error("the client has logged out")]
@@ -353,6 +368,7 @@ mod tests {
                 fields: Vec::new(),
                 details: Vec::new(),
                 cause: None,
+                operation_id: None,
             }),
         }
     }

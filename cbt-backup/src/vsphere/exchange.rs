@@ -10,6 +10,7 @@ use super::envelope::{Parse, nothing, read_answer, required};
 use super::error::Error;
 use super::moref::Moref;
 use super::operation::Operation;
+use super::session::UserSession;
 use super::thumbprint::Thumbprints;
 use super::xml::{Reader, Tag, XmlError};
 
@@ -39,12 +40,26 @@ impl Client {
         let envelope = operation.envelope(&operation_id)?;
         let (cookie, generation) = inner.session.cookie();
         debug!(method, operation_id, "call");
-        let answer = inner
+        let posted = inner
             .http
-            .post(method, envelope, &inner.soap_action, cookie)
-            .await?;
-        inner.session.renew(answer.cookie, generation);
-        read_answer(method, &answer.body, parse)
+            .post(method, envelope, &inner.soap_action, cookie);
+        let read = posted.await.and_then(|answer| {
+            inner.session.renew(answer.cookie, generation);
+            read_answer(method, &answer.body, parse)
+        });
+        inner.session.used();
+        read.map_err(|mut error| {
+            debug!(
+                method,
+                operation_id,
+                error = describe(&error),
+                "call failed"
+            );
+            if let Error::Fault { fault, .. } = &mut error {
+                fault.operation_id = Some(operation_id);
+            }
+            error
+        })
     }
 
     /// Makes one call that may be repeated.
@@ -98,17 +113,24 @@ impl Client {
             .text("userName", &inner.user)
             .secret("password", &inner.password)
             .text("locale", "en");
-        match self.exchange(&operation, read_session_key).await {
-            Ok(key) => {
-                inner.session.logged_in(key);
+        match self.exchange(&operation, read_login).await {
+            Ok(user) => {
+                inner.session.logged_in(user);
                 info!(server = %inner.server, user = inner.user, "logged in");
                 Ok(())
             }
-            Err(error) if error.fault_type() == Some("InvalidLogin") => Err(Error::InvalidLogin {
-                server: inner.server.to_string(),
-                user: inner.user.clone(),
-            }),
+            Err(error) if error.fault_type() == Some("InvalidLogin") => {
+                inner.session.refused();
+                Err(self.invalid_login())
+            }
             Err(error) => Err(error),
+        }
+    }
+
+    fn invalid_login(&self) -> Error {
+        Error::InvalidLogin {
+            server: self.inner.server.to_string(),
+            user: self.inner.user.clone(),
         }
     }
 
@@ -122,13 +144,22 @@ impl Client {
         if session.generation() != generation {
             return Ok(());
         }
+        if self.inner.is_borrowed {
+            return Err(Error::SessionGone {
+                server: self.inner.server.to_string(),
+            });
+        }
+        if session.is_refused() {
+            // The password was changed meanwhile. Trying it again locks the account.
+            return Err(self.invalid_login());
+        }
         info!(server = %self.inner.server, "the session has expired");
         session.forget();
         self.log_in().await
     }
 
     /// Ends the session at the server. Belongs on every path out, as servers take a limited
-    /// number of sessions. A second call does nothing.
+    /// number of sessions. A second call does nothing. A session that was handed over lives on.
     ///
     /// # Errors
     ///
@@ -139,6 +170,10 @@ impl Client {
             return Ok(());
         }
         let _no_login_now = session.login.lock().await;
+        if self.inner.is_borrowed {
+            session.forget();
+            return Ok(());
+        }
         let operation = Operation::new("Logout", &self.inner.content.session_manager);
         let result = self.exchange(&operation, nothing).await;
         session.forget();
@@ -150,7 +185,7 @@ impl Client {
 }
 
 /// The attempts at some work, which may be several calls that belong together, by the rules of
-/// "vsphere-api.md" 1.14: once more after a new login if the session is gone, and, if the work
+/// "vSphere API reference", 1.14: once more after a new login if the session is gone, and, if the work
 /// only reads, again after a failure of the transport.
 pub(super) struct Attempts {
     client: Client,
@@ -214,18 +249,6 @@ fn describe(error: &Error) -> String {
     text
 }
 
-fn read_session_key(r: &mut Reader<'_>, response: &Tag) -> Result<String, XmlError> {
-    required(r, response, |r, tag| {
-        let mut key = None;
-        r.children(tag, |r, tag| {
-            if tag.name == "key" {
-                key = Some(r.text(tag)?);
-            }
-            Ok(())
-        })?;
-        key.ok_or(XmlError::Missing {
-            element: "key",
-            inside: "UserSession",
-        })
-    })
+fn read_login(r: &mut Reader<'_>, response: &Tag) -> Result<UserSession, XmlError> {
+    required(r, response, UserSession::read)
 }

@@ -22,6 +22,8 @@ pub struct Fault {
     pub details: Vec<String>,
     /// The fault behind this one.
     pub cause: Option<Box<Fault>>,
+    /// The id under which the server's logs have the call, if it is the answer to one.
+    pub operation_id: Option<String>,
 }
 
 impl Fault {
@@ -51,6 +53,7 @@ impl Fault {
             fields: Vec::new(),
             details: Vec::new(),
             cause: None,
+            operation_id: None,
         }
     }
 
@@ -161,8 +164,11 @@ impl fmt::Display for Fault {
         for detail in &self.details {
             write!(f, "; {}", detail.trim().trim_end_matches('.'))?;
         }
-        match &self.cause {
-            Some(cause) => write!(f, "; caused by {cause}"),
+        if let Some(cause) = &self.cause {
+            write!(f, "; caused by {cause}")?;
+        }
+        match &self.operation_id {
+            Some(id) => write!(f, " [operation {id}]"),
             None => Ok(()),
         }
     }

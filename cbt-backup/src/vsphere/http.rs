@@ -11,11 +11,12 @@ use zeroize::Zeroizing;
 
 use super::address::ServerAddress;
 use super::error::Error;
+use super::proxy::Proxy;
 use super::thumbprint::Thumbprints;
 use super::tls::tls_error;
 
 /// The name of the session cookie.
-const SESSION_COOKIE: &str = "vmware_soap_session=";
+pub(super) const SESSION_COOKIE: &str = "vmware_soap_session=";
 
 /// What the HTTP client is made from.
 pub(super) struct HttpOptions<'a> {
@@ -26,6 +27,7 @@ pub(super) struct HttpOptions<'a> {
     pub(super) connect_timeout: Duration,
     pub(super) total_timeout: Duration,
     pub(super) max_body_bytes: usize,
+    pub(super) proxy: &'a Proxy,
 }
 
 /// The way to one server.
@@ -52,7 +54,6 @@ impl Http {
         let builder = Client::builder()
             .https_only(true)
             .http1_only()
-            .no_proxy()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
@@ -65,6 +66,11 @@ impl Http {
         let builder = match options.tls {
             Some(tls) => builder.tls_backend_preconfigured(tls),
             None => builder,
+        };
+        let builder = match (options.proxy, options.proxy.to_reqwest()?) {
+            (Proxy::Environment, _) => builder,
+            (_, Some(proxy)) => builder.no_proxy().proxy(proxy),
+            (_, None) => builder.no_proxy(),
         };
         Ok(Self {
             client: builder.build().map_err(|source| Error::Setup { source })?,

@@ -62,6 +62,8 @@ pub(super) enum Reply {
     Cut { body: Vec<u8>, promised: usize },
     /// Send chunks as long as they are taken.
     Endless,
+    /// Send this byte by byte, with this pause in between, and never the end.
+    Drip { start: Vec<u8>, pause: Duration },
     /// Never answer.
     Silent,
 }
@@ -340,6 +342,14 @@ async fn send(stream: &mut TlsStream<TcpStream>, reply: Reply) -> Option<()> {
             loop {
                 stream.write_all(chunk.as_bytes()).await.ok()?;
             }
+        }
+        Reply::Drip { start, pause } => {
+            for byte in start.iter().chain(std::iter::repeat(&b' ')) {
+                stream.write_all(&[*byte]).await.ok()?;
+                stream.flush().await.ok()?;
+                tokio::time::sleep(pause).await;
+            }
+            None
         }
         Reply::Silent => std::future::pending().await,
     }

@@ -6,7 +6,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -66,9 +66,21 @@ enum Rule {
     Observe,
 }
 
+/// The leaf that was believed last. The HTTP client tells it too, but not through a proxy.
+#[derive(Debug, Clone, Default)]
+pub(super) struct BelievedLeaf(Arc<Mutex<Option<Thumbprints>>>);
+
+impl BelievedLeaf {
+    /// Its thumbprints; nothing if the system's authorities were asked, without us.
+    pub(super) fn thumbprints(&self) -> Option<Thumbprints> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[derive(Debug)]
 struct Verifier {
     rule: Rule,
+    believed: BelievedLeaf,
     provider: Arc<CryptoProvider>,
 }
 
@@ -100,6 +112,8 @@ impl ServerCertVerifier for Verifier {
                 return Err(Refusal::Untrusted { reason, observed }.into());
             }
         }
+        let believed = &self.believed.0;
+        *believed.lock().unwrap_or_else(PoisonError::into_inner) = Some(observed);
         Ok(ServerCertVerified::assertion())
     }
 
@@ -135,26 +149,30 @@ impl ServerCertVerifier for Verifier {
 /// # Errors
 ///
 /// [`Error::CaFile`] if the file can't be used, [`Error::Tls`] if rustls refuses.
-pub(super) fn client_config(trust: &Trust) -> Result<Option<ClientConfig>, Error> {
+pub(super) fn client_config(
+    trust: &Trust,
+    believed: &BelievedLeaf,
+) -> Result<Option<ClientConfig>, Error> {
     install_provider();
     let rule = match trust {
         Trust::SystemRoots => return Ok(None),
         Trust::CaFile(path) => Rule::Authorities(authorities(path)?),
         Trust::Thumbprint(pin) => Rule::Pinned(*pin),
     };
-    with_rule(rule).map(Some)
+    with_rule(rule, believed.clone()).map(Some)
 }
 
 /// A TLS set-up that refuses every server and reports what it showed.
 pub(super) fn observing_config() -> Result<ClientConfig, Error> {
     install_provider();
-    with_rule(Rule::Observe)
+    with_rule(Rule::Observe, BelievedLeaf::default())
 }
 
-fn with_rule(rule: Rule) -> Result<ClientConfig, Error> {
+fn with_rule(rule: Rule, believed: BelievedLeaf) -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(Verifier {
         rule,
+        believed,
         provider: Arc::clone(&provider),
     });
     let config = ClientConfig::builder_with_provider(provider)
@@ -272,7 +290,7 @@ fn from_rustls(error: &rustls::Error) -> Error {
 mod tests {
     use std::io::Write as _;
 
-    use super::{Trust, client_config, is_version_1};
+    use super::{BelievedLeaf, Trust, client_config, is_version_1};
     use crate::vsphere::error::Error;
 
     #[test]
@@ -303,7 +321,8 @@ mod tests {
         file.write_all(b"no certificate here\n").unwrap();
         let missing = file.path().with_extension("missing");
         for path in [file.path().to_owned(), missing] {
-            let error = client_config(&Trust::CaFile(path.clone())).unwrap_err();
+            let trust = Trust::CaFile(path.clone());
+            let error = client_config(&trust, &BelievedLeaf::default()).unwrap_err();
             assert!(matches!(error, Error::CaFile { .. }), "{error}");
             assert!(error.to_string().contains(path.to_str().unwrap()));
         }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use super::test_server::{PASSWORD, Reply, Seen, TestServer, usual};
 use super::{Client, Error, Moref, TaskRef};
 
+mod hostile;
 mod pages;
+mod proxy;
+mod session;
 mod trust;
 mod watch;
 

@@ -89,6 +89,44 @@ async fn authorities_vouch_or_do_not() {
     assert!(stranger.seen().is_empty());
 }
 
+/// Set for a process of its own, whose system trusts what stands there.
+const CHILD: &str = "CBT_BACKUP_TEST_SERVER";
+
+/// The system's authorities are read from the environment, once a process.
+#[tokio::test]
+async fn the_systems_authorities_vouch_for_a_server() {
+    let server = usual_server().await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(pem(&server.certificate).as_bytes()).unwrap();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let name = "vsphere::wire_tests::trust::a_process_whose_system_trusts_the_server";
+    child
+        .args(["--exact", name, "--ignored"])
+        .env("SSL_CERT_FILE", file.path())
+        .env_remove("SSL_CERT_DIR")
+        .env(CHILD, server.address());
+    let output = tokio::task::spawn_blocking(move || child.output()).await;
+    let output = output.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("1 passed"), "{said}");
+    assert_eq!(server.count("Logout"), 1);
+}
+
+#[tokio::test]
+#[ignore = "the other half of the test above, which starts it"]
+async fn a_process_whose_system_trusts_the_server() {
+    let address = std::env::var(CHILD).expect("the other half sets it");
+    let options = crate::vsphere::ConnectOptions::new(
+        address.parse().unwrap(),
+        "u".to_owned(),
+        crate::secret::Secret::new("p".to_owned()),
+        Trust::SystemRoots,
+    );
+    let client = Client::connect(options).await.unwrap();
+    client.logout().await.unwrap();
+}
+
 fn pem(der: &[u8]) -> String {
     use std::fmt::Write as _;
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -1,0 +1,173 @@
+//! Answers that no good server sends: each is a clear error in bounded time and memory.
+
+use std::time::{Duration, Instant};
+
+use super::server;
+use crate::vsphere::test_server::{Reply, envelope};
+use crate::vsphere::{Client, Error, XmlError};
+
+/// What the client says to this answer of `CurrentTime`.
+async fn refused(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Error {
+    let server = server("CurrentTime", move |_, _| reply()).await;
+    let mut options = server.options();
+    options.retry.attempts = 1;
+    options.timeouts.total = Duration::from_secs(3);
+    options.max_body_bytes = 8 << 20;
+    let client = Client::connect(options).await.unwrap();
+    client.current_time().await.unwrap_err()
+}
+
+async fn refused_xml(body: String) -> XmlError {
+    match refused(move || Reply::xml(200, &body)).await {
+        Error::Xml { source, .. } => source,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn answer(inside: &str) -> String {
+    envelope(&format!(
+        "<CurrentTimeResponse xmlns=\"urn:vim25\">{inside}</CurrentTimeResponse>"
+    ))
+}
+
+#[tokio::test]
+async fn xml_that_is_no_answer() {
+    let whole = answer("<returnval>2026-01-15T09:00:00Z</returnval>");
+    let cut = whole[..whole.len() / 2].to_owned();
+    assert!(matches!(refused_xml(cut).await, XmlError::Truncated { .. }));
+    let deep = answer(&format!(
+        "{}{}",
+        "<a>".repeat(100_000),
+        "</a>".repeat(100_000)
+    ));
+    assert!(matches!(refused_xml(deep).await, XmlError::TooDeep { .. }));
+    let bomb = format!(
+        "<!DOCTYPE l [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;&a;\">]>{}",
+        answer("<returnval>&b;</returnval>")
+            .split_once("?>")
+            .unwrap()
+            .1
+    );
+    assert_eq!(refused_xml(bomb).await, XmlError::DocType);
+    let unknown = answer("<returnval>&lol;</returnval>");
+    assert!(matches!(
+        refused_xml(unknown).await,
+        XmlError::Entity { .. }
+    ));
+    let many = answer(&"<a/>".repeat(1_900_000));
+    // Many elements alone are no crime, a missing result is.
+    assert!(matches!(refused_xml(many).await, XmlError::Missing { .. }));
+    let latin = whole.replace("UTF-8", "ISO-8859-1");
+    assert!(matches!(
+        refused_xml(latin).await,
+        XmlError::Encoding { .. }
+    ));
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text() {
+    let error = refused(|| Reply::Full {
+        status: 200,
+        headers: vec!["Content-Type: text/xml".to_owned()],
+        body: answer("<returnval>\u{fc}</returnval>")
+            .chars()
+            .map(|c| c as u8)
+            .collect(),
+    })
+    .await;
+    let Error::Xml { source, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(source, XmlError::NotUtf8);
+}
+
+#[tokio::test]
+async fn a_soap_1_2_envelope_and_a_strange_answer() {
+    let whole = answer("<returnval>2026-01-15T09:00:00Z</returnval>");
+    let newer = whole.replace(
+        "http://schemas.xmlsoap.org/soap/envelope/",
+        "http://www.w3.org/2003/05/soap-envelope",
+    );
+    let strange = whole.replace("CurrentTime", "Login");
+    for body in [newer, strange, "<html/>".to_owned()] {
+        let error = refused(move || Reply::xml(200, &body)).await;
+        assert!(matches!(error, Error::BadAnswer { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_proxies_and_wrong_content_types() {
+    let page = "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><hr></html>";
+    for status in [502, 503, 504, 404, 403] {
+        let error = refused(move || Reply::typed(status, "text/html", page)).await;
+        assert!(matches!(error, Error::HttpStatus { status: s, .. } if s == status));
+        assert_eq!(error.is_retryable(), status > 500);
+    }
+    for content_type in ["text/html", "application/json", "text/plain; charset=utf-8"] {
+        let error = refused(move || Reply::typed(200, content_type, page)).await;
+        let Error::NotXml {
+            content_type: named,
+            beginning,
+            ..
+        } = error
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!(named, content_type);
+        assert!(beginning.starts_with("<!DOCTYPE html>"));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_drips_runs_out_of_time() {
+    let drip = |start: &str| {
+        let start = start.as_bytes().to_vec();
+        move || Reply::Drip {
+            start: start.clone(),
+            pause: Duration::from_millis(30),
+        }
+    };
+    let body = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 1000000\r\n\r\n<a";
+    for start in ["HTTP/1.1 200 OK\r\nX-Slow: ", body] {
+        let begun = Instant::now();
+        let error = refused(drip(start)).await;
+        assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
+}
+
+#[tokio::test]
+async fn heads_without_end_are_cut_off() {
+    let error = refused(|| Reply::Full {
+        status: 200,
+        headers: (0..200_000).map(|n| format!("X-{n}: y")).collect(),
+        body: Vec::new(),
+    })
+    .await;
+    assert!(matches!(error, Error::Transport { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_gzip_bomb_is_cut_off_where_it_is_unpacked() {
+    // 64 MiB of blanks in 64 kB.
+    let error = refused(|| Reply::Full {
+        status: 200,
+        headers: vec![
+            "Content-Type: text/xml".to_owned(),
+            "Content-Encoding: gzip".to_owned(),
+        ],
+        body: include_bytes!("../testdata/answers/blanks.gz").to_vec(),
+    })
+    .await;
+    assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
+    let error = refused(|| Reply::Full {
+        status: 200,
+        headers: vec![
+            "Content-Type: text/xml".to_owned(),
+            "Content-Encoding: gzip".to_owned(),
+        ],
+        body: b"this is not gzip".to_vec(),
+    })
+    .await;
+    assert!(matches!(error, Error::Transport { .. }), "{error:?}");
+}
