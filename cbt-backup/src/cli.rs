@@ -75,6 +75,10 @@ pub enum Command {
     Verify(commands::verify::Verify),
     /// List the virtual machines of a server
     Vms(commands::vms::Vms),
+    /// Show and switch changed block tracking
+    Cbt(Box<commands::cbt::Cbt>),
+    /// Print the smallest role that will do, or test whether the account has it
+    Privileges(Box<commands::privileges::Privileges>),
     /// Show which VDDK is found and what it can do
     Info(commands::info::Info),
     /// Print the manual page
@@ -85,7 +89,10 @@ pub enum Command {
 impl Command {
     /// True for commands that end in order after a signal; any other just ends.
     pub fn ends_by_itself(&self) -> bool {
-        matches!(self, Self::Backup(_) | Self::Restore(_) | Self::Verify(_))
+        matches!(
+            self,
+            Self::Backup(_) | Self::Restore(_) | Self::Verify(_) | Self::Cbt(_)
+        )
     }
 
     /// The options that name VDDK, where the command needs it.

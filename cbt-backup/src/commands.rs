@@ -1,10 +1,12 @@
 //! The commands, one file each.
 
 pub mod backup;
+pub mod cbt;
 pub mod info;
 pub mod init;
 pub mod list;
 pub mod man;
+pub mod privileges;
 pub mod restore;
 pub mod show;
 pub mod verify;

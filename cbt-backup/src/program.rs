@@ -96,6 +96,8 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Restore(command) => command.run(context),
         Command::Verify(command) => command.run(context),
         Command::Vms(command) => command.run(context),
+        Command::Cbt(command) => command.run(context),
+        Command::Privileges(command) => command.run(context),
         Command::Info(command) => command.run(context),
         Command::Man(command) => command.run(context),
     }

@@ -20,6 +20,7 @@
 //! All calls are async and want a tokio runtime with I/O and time enabled.
 
 mod address;
+mod authorization;
 mod changed_areas;
 mod client;
 mod connect;
@@ -39,6 +40,7 @@ mod inventory;
 mod moref;
 mod near;
 mod operation;
+mod privilege;
 mod property;
 mod proxy;
 mod selector;
@@ -48,10 +50,13 @@ mod task;
 mod task_watch;
 mod thumbprint;
 mod tls;
+mod tracking;
 mod version;
 mod vm;
 mod xml;
 
+#[cfg(test)]
+mod action_tests;
 #[cfg(test)]
 mod sample_tests;
 #[cfg(test)]
@@ -60,6 +65,7 @@ mod test_server;
 mod wire_tests;
 
 pub use address::ServerAddress;
+pub use authorization::EntityPrivileges;
 pub use changed_areas::{ChangedArea, DiskChangeInfo};
 pub use client::{About, Client};
 pub use connect::{ConnectOptions, PollDelays, RetryPolicy, Timeouts, observe, observe_through};
@@ -71,6 +77,7 @@ pub use fault::Fault;
 pub use host::{Host, HostVersion};
 pub use inventory::{VmPages, VmSummary};
 pub use moref::Moref;
+pub use privilege::{Privilege, PrivilegePurpose, PrivilegeScope};
 pub use property::{
     ChangeOp, ItemKey, ObjectChange, ObjectContent, ObjectPages, ObjectSpec, ObjectUpdate,
     PathStep, PropertyChange, PropertyFilterSpec, PropertyMap, PropertyPath, PropertySpec,
@@ -80,11 +87,19 @@ pub use property::{
 pub use proxy::{Proxy, ProxyAddress};
 pub use selector::{PlaceKind, Selector, VmSelection};
 pub use session::UserSession;
-pub use snapshot::{SnapshotConfig, SnapshotNode, SnapshotTree};
+pub use snapshot::{
+    Quiesce, SnapshotConfig, SnapshotNode, SnapshotSpec, SnapshotTree, VssBackupType, VssContext,
+    WindowsQuiesce,
+};
 pub use task::{TaskInfo, TaskRef, TaskState};
 pub use task_watch::TaskWatch;
 pub use thumbprint::{Thumbprint, Thumbprints};
 pub use tls::Trust;
+pub use tracking::{
+    DiskReport, Landmark, MANUAL_WAY, MIN_TRACKED_HARDWARE, QueryRefusal, SwitchOptions,
+    TrackingCause, TrackingError, TrackingEvent, TrackingFacts, TrackingReport, TrackingState,
+    browser_path,
+};
 pub use vm::{
     Capability, CryptoKeyId, Guest, ManagedBy, PowerState, TrackingKeys, Vm, VmEncryption,
 };

@@ -20,7 +20,7 @@ use crate::{
         Coverage, DiskIdentity, DiskOutcome, DiskRecord, DiskSlot, DiskSpec, DiskState, ParentDisk,
         Point, PointId, Session,
     },
-    vsphere::{Disk, DiskChangeInfo, Moref},
+    vsphere::{Disk, DiskChangeInfo, Moref, QueryRefusal},
 };
 
 /// What was done with a disk.
@@ -410,12 +410,22 @@ impl DiskRun<'_> {
     }
 
     fn full_after_fault(&self, disk: &Disk, error: &Error) -> DiskPlan {
+        let mut why = chain(error);
+        if let Error::Vsphere(error) = error
+            && let Some(refusal) = QueryRefusal::of_error(error)
+        {
+            why = format!("{refusal} ({why})");
+            self.monitor.event(&Event::info(
+                "changed-areas-remedy",
+                format!("{}: {}", disk.label, refusal.remedy()),
+            ));
+        }
         self.monitor.event(&Event::warning(
             "changed-areas-failed",
-            format!("{}: {}; the disk is read in full", disk.label, chain(error)),
+            format!("{}: {why}; the disk is read in full", disk.label),
         ));
         DiskPlan::Full {
-            reason: format!("vSphere could not tell the changed areas: {}", chain(error)),
+            reason: format!("vSphere could not tell the changed areas: {why}"),
             reuse_parent: true,
         }
     }

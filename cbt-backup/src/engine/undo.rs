@@ -151,7 +151,8 @@ fn wait_for_creations(site: &Site, vm: &Moref) -> Result<(), Error> {
         }
         match site.wait(task) {
             // Its failure is no concern here: what counts is the tree afterwards.
-            Ok(_) | Err(vsphere::Error::TaskFailed { .. }) => {}
+            Ok(_)
+            | Err(vsphere::Error::TaskFailed { .. } | vsphere::Error::TaskVanished { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -56,6 +56,8 @@ pub(super) struct ServiceContent {
     pub(super) session_manager: Moref,
     /// A stand-alone host has none.
     pub(super) custom_fields_manager: Option<Moref>,
+    /// Absent from very plain servers.
+    pub(super) authorization_manager: Option<Moref>,
     pub(super) about: About,
 }
 
@@ -190,6 +192,11 @@ impl Client {
         &self.inner.content.about
     }
 
+    /// The folder above everything, where an account's rights on the whole server hang.
+    pub fn root_folder(&self) -> &Moref {
+        &self.inner.content.root_folder
+    }
+
     /// The API version that was agreed on.
     pub fn api_version(&self) -> &str {
         &self.inner.api_version
@@ -273,6 +280,7 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
     required(r, response, |r, tag| {
         let (mut root, mut collector, mut views, mut sessions) = (None, None, None, None);
         let (mut about, mut custom_fields_manager) = (None, None);
+        let mut authorization = None;
         r.children(tag, |r, tag| {
             match tag.name.as_str() {
                 "rootFolder" => root = Some(r.moref(tag)?),
@@ -281,6 +289,7 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
                 "sessionManager" => sessions = Some(r.moref(tag)?),
                 "customFieldsManager" => custom_fields_manager = Some(r.moref(tag)?),
                 "about" => about = Some(read_about(r, tag)?),
+                "authorizationManager" => authorization = Some(r.moref(tag)?),
                 _ => {}
             }
             Ok(())
@@ -291,6 +300,7 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
             view_manager: views.ok_or_else(|| missing("viewManager"))?,
             session_manager: sessions.ok_or_else(|| missing("sessionManager"))?,
             custom_fields_manager,
+            authorization_manager: authorization,
             about: about.ok_or_else(|| missing("about"))?,
         })
     })

@@ -263,7 +263,9 @@ pub enum Error {
         fault: Box<Fault>,
     },
     /// A task did not end in time. It goes on at the server.
-    #[error("task {name} ({task}) has not ended after {waited_ms} ms, its progress is {progress}%")]
+    #[error(
+        "task {name} ({task}) has not ended after {waited_ms} ms, its progress is {progress}% and has stood still for {still_ms} ms"
+    )]
     TaskTimedOut {
         /// The task.
         task: Moref,
@@ -273,6 +275,17 @@ pub enum Error {
         waited_ms: u64,
         /// How far it has come.
         progress: u8,
+        /// For how long its progress has not changed: little means slow, much means stuck.
+        still_ms: u64,
+    },
+    /// The server has forgotten a task before we saw its end. It has ended; what it did shows on
+    /// the object it worked on.
+    #[error("task {name} ({task}) ended unseen: the server has forgotten it")]
+    TaskVanished {
+        /// The task.
+        task: Moref,
+        /// What it did, if it was seen before.
+        name: String,
     },
     /// The caller gave up waiting. The task goes on at the server.
     #[error("cancelled while waiting for task {task}")]
@@ -320,6 +333,11 @@ impl Error {
             self.fault_type(),
             Some("MethodNotFound" | "NotSupported" | "NotImplemented")
         )
+    }
+
+    /// True for a task that somebody stopped.
+    pub fn is_stopped_task(&self) -> bool {
+        matches!(self, Self::TaskFailed { .. }) && self.fault_type() == Some("RequestCanceled")
     }
 
     /// True for what a second attempt after a moment often mends.

@@ -25,12 +25,21 @@ pub(super) struct Operation {
 impl Operation {
     /// Starts a call of `method` on the object `this`.
     pub(super) fn new(method: &'static str, this: &Moref) -> Self {
+        Self::within("urn:vim25", method, this)
+    }
+
+    /// Starts a call of a method of the internal interface.
+    pub(super) fn internal(method: &'static str, this: &Moref) -> Self {
+        Self::within("urn:internalvim25", method, this)
+    }
+
+    fn within(namespace: &str, method: &'static str, this: &Moref) -> Self {
         let mut operation = Self {
             method,
             xml: Zeroizing::new(String::with_capacity(ROOM_BYTES)),
             unsendable: None,
         };
-        operation.push(&["<", method, " xmlns=\"urn:vim25\">"]);
+        operation.push(&["<", method, " xmlns=\"", namespace, "\">"]);
         operation.moref("_this", this)
     }
 

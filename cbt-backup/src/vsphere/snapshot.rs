@@ -1,10 +1,14 @@
 //! Snapshots: making and removing them, the tree they form, the VM as they froze it.
 
 mod config;
+mod own;
+mod quiesce;
 mod tree;
 
 pub use config::SnapshotConfig;
 pub(super) use config::SnapshotProperties;
+pub use own::SnapshotSpec;
+pub use quiesce::{Quiesce, VssBackupType, VssContext, WindowsQuiesce};
 pub(super) use tree::read_tree;
 pub use tree::{SnapshotNode, SnapshotTree};
 
@@ -33,6 +37,41 @@ impl Client {
         quiesce: bool,
     ) -> Result<TaskRef, Error> {
         let operation = create_operation(vm, name, description, memory, quiesce);
+        self.write(&operation, reference).await.map(TaskRef)
+    }
+
+    /// Starts making a snapshot, and says in detail how the guest is brought to rest.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the call. After one of the transport the snapshot may exist all the same.
+    #[doc(alias = "CreateSnapshotEx_Task")]
+    pub async fn create_snapshot_ex(
+        &self,
+        vm: &Moref,
+        name: &str,
+        description: &str,
+        memory: bool,
+        quiesce: &Quiesce,
+    ) -> Result<TaskRef, Error> {
+        let operation = create_ex_operation(vm, name, description, memory, quiesce);
+        self.write(&operation, reference).await.map(TaskRef)
+    }
+
+    /// Starts taking the VM back to a snapshot. What was written since is lost; landmarks of
+    /// change tracking made since are void. `suppress_power_on` leaves a VM off that was on when
+    /// the snapshot was made.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the call.
+    #[doc(alias = "RevertToSnapshot_Task")]
+    pub async fn revert_to_snapshot(
+        &self,
+        snapshot: &Moref,
+        suppress_power_on: bool,
+    ) -> Result<TaskRef, Error> {
+        let operation = revert_operation(snapshot, suppress_power_on);
         self.write(&operation, reference).await.map(TaskRef)
     }
 
@@ -74,6 +113,27 @@ pub(super) fn create_operation(
         .text("description", description)
         .boolean("memory", memory)
         .boolean("quiesce", quiesce)
+}
+
+/// The call; the order of its parameters is the schema's.
+pub(super) fn create_ex_operation(
+    vm: &Moref,
+    name: &str,
+    description: &str,
+    memory: bool,
+    quiesce: &Quiesce,
+) -> Operation {
+    let operation = Operation::new("CreateSnapshotEx_Task", vm).text("name", name);
+    let operation = match description {
+        "" => operation,
+        description => operation.text("description", description),
+    };
+    quiesce.write(operation.boolean("memory", memory))
+}
+
+/// The call; the order of its parameters is the schema's.
+pub(super) fn revert_operation(snapshot: &Moref, suppress_power_on: bool) -> Operation {
+    Operation::new("RevertToSnapshot_Task", snapshot).boolean("suppressPowerOn", suppress_power_on)
 }
 
 /// The call; the order of its parameters is the schema's.

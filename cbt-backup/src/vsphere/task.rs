@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::client::Client;
+use super::envelope::nothing;
 use super::error::Error;
 use super::fault::Fault;
 use super::moref::Moref;
+use super::operation::Operation;
 use super::property::Properties;
 use super::xml::{Reader, Tag, XmlError};
 
@@ -46,6 +48,10 @@ pub struct TaskInfo {
     pub state: TaskState,
     /// Percent done, known at times and only while running.
     pub progress: Option<u8>,
+    /// It can be cancelled now.
+    pub cancelable: bool,
+    /// It was told to stop.
+    pub cancelled: bool,
     /// Why it failed.
     pub error: Option<Fault>,
     /// What it made, such as the snapshot.
@@ -67,13 +73,37 @@ impl Client {
         })
     }
 
+    /// Asks the server to stop a task, if it can be stopped. The task then ends as failed with
+    /// `RequestCanceled`. False if it has ended, or can't be stopped now.
+    ///
+    /// # Errors
+    ///
+    /// A fault `ManagedObjectNotFound` for a task that ended a while ago; any failure of the
+    /// calls.
+    #[doc(alias = "CancelTask")]
+    pub async fn cancel_task(&self, task: &TaskRef) -> Result<bool, Error> {
+        let info = self.task(task).await?;
+        let has_ended = matches!(info.state, TaskState::Success | TaskState::Error);
+        if has_ended || !info.cancelable {
+            return Ok(false);
+        }
+        match self.write(&cancel_operation(task), nothing).await {
+            Ok(()) => Ok(true),
+            // It ended between our look and our call.
+            Err(error) if error.fault_type() == Some("InvalidState") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Waits until a task has ended well. `on_progress` gets the percentage when it changes;
     /// `cancelled` is asked several times a second. Neither a time-out nor a cancellation
     /// stops the task at the server.
     ///
     /// # Errors
     ///
-    /// [`Error::TaskFailed`] with the task's fault, [`Error::TaskTimedOut`],
+    /// [`Error::TaskFailed`] with the task's fault, `RequestCanceled` if somebody stopped it;
+    /// [`Error::TaskTimedOut`], which tells since when its progress stands still;
+    /// [`Error::TaskVanished`] if it ended unseen: then the object it worked on tells how;
     /// [`Error::Cancelled`]; a failure of looking that lasts.
     pub async fn wait_task(
         &self,
@@ -86,6 +116,7 @@ impl Client {
         let mut delay = self.inner.poll.first;
         let mut last = TaskInfo::default();
         let mut failed_looks = 0;
+        let mut moved = start;
         loop {
             if cancelled() {
                 return Err(Error::Cancelled {
@@ -95,11 +126,21 @@ impl Client {
             match self.task(task).await {
                 Ok(info) => {
                     failed_looks = 0;
+                    if info.progress != last.progress || info.state != last.state {
+                        moved = Instant::now();
+                    }
                     if let Some(progress) = info.progress.filter(|_| info.progress != last.progress)
                     {
                         on_progress(progress);
                     }
                     last = info;
+                }
+                // Servers forget finished tasks after a while.
+                Err(error) if error.fault_type() == Some("ManagedObjectNotFound") => {
+                    return Err(Error::TaskVanished {
+                        task: task.0.clone(),
+                        name: last.name,
+                    });
                 }
                 Err(error) if error.is_retryable() && failed_looks < MAX_FAILED_LOOKS => {
                     failed_looks += 1;
@@ -116,7 +157,8 @@ impl Client {
                 return Err(Error::TaskTimedOut {
                     task: task.0.clone(),
                     name: last.name,
-                    waited_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    waited_ms: millis(start.elapsed()),
+                    still_ms: millis(moved.elapsed()),
                     progress: last.progress.unwrap_or(0),
                 });
             }
@@ -125,6 +167,10 @@ impl Client {
             delay = (delay * 3 / 2).min(self.inner.poll.longest);
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn failed(task: &TaskRef, info: TaskInfo) -> Error {
@@ -147,6 +193,11 @@ async fn sleep_unless(mut time: Duration, cancelled: &dyn Fn() -> bool) {
         tokio::time::sleep(step).await;
         time -= step;
     }
+}
+
+/// The call that stops a task.
+pub(super) fn cancel_operation(task: &TaskRef) -> Operation {
+    Operation::new("CancelTask", &task.0)
 }
 
 /// The property `info` of a task.
@@ -173,6 +224,8 @@ fn read_info(r: &mut Reader<'_>, tag: &Tag) -> Result<TaskInfo, XmlError> {
             "entity" => info.entity = Some(r.moref(tag)?),
             "state" => state = Some(read_state(r.text(tag)?)),
             "progress" => info.progress = Some(percent(r.number(tag)?)),
+            "cancelable" => info.cancelable = r.boolean(tag)?,
+            "cancelled" => info.cancelled = r.boolean(tag)?,
             "error" => info.error = Some(Fault::read_localized(r, tag)?),
             "result" if tag.kind.is_some() => info.result = Some(r.moref(tag)?),
             _ => {}

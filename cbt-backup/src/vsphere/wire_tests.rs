@@ -11,6 +11,8 @@ mod hostile;
 mod pages;
 mod proxy;
 mod session;
+mod tasks;
+mod tracking;
 mod trust;
 mod watch;
 

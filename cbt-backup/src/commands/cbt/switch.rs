@@ -1,0 +1,82 @@
+//! What is done to one virtual machine.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use super::{Action, Limit, show::Row, upgrade};
+use crate::{
+    cli::{
+        exit_code::{ExitCode, Failure},
+        output::{note, printable},
+    },
+    commands::Context,
+    vsphere::{Client, SwitchOptions, TrackingCause, TrackingError, TrackingReport, Vm},
+};
+
+impl Action {
+    /// Does it to one VM. A failure is a row too: the others still get their turn.
+    pub(super) async fn one(&self, client: &Client, selector: &str, context: &Context) -> Row {
+        match self.attempt(client, selector, context).await {
+            Ok((vm, report)) => Row::found(vm, report),
+            Err(failure) => Row::failed(selector, failure),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        client: &Client,
+        selector: &str,
+        context: &Context,
+    ) -> Result<(Vm, TrackingReport), Failure> {
+        let vm = client.find_vm(selector).await?.moref;
+        let name = printable(selector);
+        let on_step = |step: &str| {
+            if !context.quiet && !context.output.json {
+                note(&format!("{name}: {step}"));
+            }
+        };
+        let cancelled = || context.cancel.load(Ordering::SeqCst);
+        let options = |cycle: bool, limit: Limit| SwitchOptions {
+            cycle,
+            task_limit: Duration::from_secs(limit.task_seconds),
+            cancelled: &cancelled,
+            on_step: &on_step,
+        };
+        Ok(match self {
+            Self::Status(_) => client.tracking(&vm).await?,
+            Self::Enable(enable) => {
+                let options = options(enable.cycle, enable.limit);
+                if enable.upgrade_hardware {
+                    upgrade::offer(client, &vm, &name, enable.yes, &options).await?;
+                }
+                client.enable_tracking(&vm, &options).await?
+            }
+            Self::Disable(disable) => {
+                let options = options(disable.cycle, disable.limit);
+                client.disable_tracking(&vm, &options).await?
+            }
+            Self::Reset(reset) => {
+                let options = options(true, reset.limit);
+                client.reset_tracking(&vm, &options).await?
+            }
+        })
+    }
+}
+
+impl From<TrackingError> for Failure {
+    fn from(error: TrackingError) -> Self {
+        match error {
+            TrackingError::Client(error) => (*error).into(),
+            TrackingError::Interrupted { .. } => Self::new(ExitCode::Interrupted, error),
+            TrackingError::CycleLeft { .. } => Self::new(ExitCode::LeftBehind, error)
+                .with_hint("remove that snapshot by hand; its description is no other's"),
+            TrackingError::Refused { ref causes } => {
+                let hint = causes.first().map(TrackingCause::remedy);
+                let failure = Self::new(ExitCode::Vsphere, error);
+                match hint {
+                    Some(hint) => failure.with_hint(hint),
+                    None => failure,
+                }
+            }
+        }
+    }
+}

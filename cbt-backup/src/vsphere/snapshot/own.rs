@@ -1,0 +1,175 @@
+//! Snapshots of ours: made at most once, found again by their description, and removed.
+//!
+//! A call whose answer got lost may have taken effect. It is never repeated blindly: first we
+//! look at the VM's tasks and its tree ("vSphere API reference, 1.14").
+
+use std::time::Duration;
+
+use super::{Quiesce, SnapshotTree};
+use crate::vsphere::client::Client;
+use crate::vsphere::error::Error;
+use crate::vsphere::moref::Moref;
+use crate::vsphere::task::{TaskRef, TaskState};
+
+/// A wait before the next attempt does not grow beyond this.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// A snapshot to be made. Name and description together must be its maker's alone: by them it is
+/// found again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotSpec {
+    /// Its name.
+    pub name: String,
+    /// Its description, with something no other snapshot has.
+    pub description: String,
+    /// How the guest is brought to rest.
+    pub quiesce: Quiesce,
+}
+
+impl SnapshotTree {
+    /// The snapshots that bear this name and this description.
+    pub fn described(&self, name: &str, description: &str) -> Vec<Moref> {
+        self.iter()
+            .filter(|node| node.name == name && node.description == description)
+            .map(|node| node.snapshot.clone())
+            .collect()
+    }
+}
+
+impl Client {
+    /// Makes a snapshot without memory and waits for it. After a failure that leaves open whether
+    /// it came, it is looked for; only where it has not come the call is made again.
+    ///
+    /// # Errors
+    ///
+    /// The task's fault, [`Error::TaskTimedOut`], or any failure of the calls that lasts. The
+    /// snapshot may have come all the same: [`Client::remove_own_snapshots`] belongs on every
+    /// path.
+    pub async fn make_snapshot(
+        &self,
+        vm: &Moref,
+        spec: &SnapshotSpec,
+        limit: Duration,
+    ) -> Result<Moref, Error> {
+        let mut wait = self.inner.retry.first_wait;
+        let mut left = self.inner.retry.attempts.max(1);
+        loop {
+            let error = match self.make_once(vm, spec, limit).await {
+                Ok(made) => return Ok(made),
+                Err(error) => error,
+            };
+            left -= 1;
+            if left == 0 || !error.is_retryable() {
+                return Err(error);
+            }
+            tracing::warn!(%error, vm = %vm, "making a snapshot failed, looking for its effect");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+            self.wait_for_creations(vm, limit).await?;
+            let tree = self.vm(vm).await?.snapshots;
+            if let Some(made) = tree.described(&spec.name, &spec.description).pop() {
+                return Ok(made);
+            }
+        }
+    }
+
+    async fn make_once(
+        &self,
+        vm: &Moref,
+        spec: &SnapshotSpec,
+        limit: Duration,
+    ) -> Result<Moref, Error> {
+        let (name, description) = (spec.name.as_str(), spec.description.as_str());
+        let task = if spec.quiesce.is_plain() {
+            let quiesce = spec.quiesce == Quiesce::Tools;
+            self.create_snapshot(vm, name, description, false, quiesce)
+                .await?
+        } else {
+            self.create_snapshot_ex(vm, name, description, false, &spec.quiesce)
+                .await?
+        };
+        let info = self.finish(&task, limit).await?;
+        info.result.ok_or_else(|| Error::BadAnswer {
+            method: "CreateSnapshot_Task",
+            what: format!("{} made a snapshot without telling which", task.0),
+        })
+    }
+
+    /// Removes every snapshot with this name and description, also one that is still being made,
+    /// and merges what that left unmerged. None is fine. Gives how many were there.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the calls that lasts; then something may be left.
+    pub async fn remove_own_snapshots(
+        &self,
+        vm: &Moref,
+        name: &str,
+        description: &str,
+        limit: Duration,
+    ) -> Result<usize, Error> {
+        self.wait_for_creations(vm, limit).await?;
+        let own = self.vm(vm).await?.snapshots.described(name, description);
+        for snapshot in &own {
+            self.remove_surely(snapshot, limit).await?;
+        }
+        if self.vm(vm).await?.consolidation_needed == Some(true) {
+            let task = self.consolidate(vm).await?;
+            self.finish(&task, limit).await?;
+        }
+        Ok(own.len())
+    }
+
+    /// Removing twice does no harm: the second time the snapshot is not there.
+    async fn remove_surely(&self, snapshot: &Moref, limit: Duration) -> Result<(), Error> {
+        let mut wait = self.inner.retry.first_wait;
+        let mut left = self.inner.retry.attempts.max(1);
+        loop {
+            let removed = match self.remove_snapshot(snapshot).await {
+                Ok(task) => self.finish(&task, limit).await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            left -= 1;
+            match removed {
+                Ok(()) => return Ok(()),
+                Err(error) if error.fault_type() == Some("ManagedObjectNotFound") => return Ok(()),
+                Err(error) if left > 0 && error.is_retryable() => {
+                    tracing::warn!(%error, %snapshot, "removing a snapshot failed, trying again");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for the VM's snapshots that are being made. How they end does not matter here.
+    async fn wait_for_creations(&self, vm: &Moref, limit: Duration) -> Result<(), Error> {
+        for task in self.vm(vm).await?.recent_tasks {
+            let info = match self.task(&task).await {
+                Ok(info) => info,
+                // It ended a while ago, and the server has forgotten it.
+                Err(error) if error.fault_type() == Some("ManagedObjectNotFound") => continue,
+                Err(error) => return Err(error),
+            };
+            let has_ended = matches!(info.state, TaskState::Success | TaskState::Error);
+            if has_ended || !info.name.starts_with("CreateSnapshot") {
+                continue;
+            }
+            match self.finish(&task, limit).await {
+                Ok(_) | Err(Error::TaskFailed { .. } | Error::TaskVanished { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a task without looking at a signal: what it makes must be known.
+    pub(in crate::vsphere) async fn finish(
+        &self,
+        task: &TaskRef,
+        limit: Duration,
+    ) -> Result<crate::vsphere::TaskInfo, Error> {
+        self.wait_task(task, limit, &mut |_| {}, &|| false).await
+    }
+}

@@ -1,0 +1,399 @@
+//! What holds now of a VM's tracking, judged from what the server tells.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{MIN_TRACKED_HARDWARE, TrackingCause};
+use crate::vsphere::disk::DiskTracking;
+use crate::vsphere::moref::Moref;
+use crate::vsphere::vm::Vm;
+
+/// Whether a VM's changes are tracked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrackingState {
+    /// They are.
+    On,
+    /// They will be, once the cause is gone.
+    Pending,
+    /// They are not.
+    Off,
+}
+
+impl TrackingState {
+    /// The word for tables and scripts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Pending => "pending",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl fmt::Display for TrackingState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is known besides the VM itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrackingFacts {
+    /// A reconfiguration of the VM has not ended.
+    pub reconfiguring: bool,
+    /// It was switched on just now, and the task ended well.
+    pub just_switched_on: bool,
+    /// The release of its host, such as `8.0.2`, if it was read.
+    pub host_version: Option<String>,
+    /// The change ids that a snapshot has, by device key: the proof that a disk is tracked.
+    pub change_ids: BTreeMap<i32, String>,
+    /// The snapshot they are from, while it exists.
+    pub snapshot: Option<Moref>,
+}
+
+/// One disk of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskReport {
+    /// Its device key.
+    pub device_key: i32,
+    /// Such as `Hard disk 1`.
+    pub label: String,
+    /// Such as `scsi0:1`, where its controller is known.
+    pub address: Option<String>,
+    /// What the configuration says of it.
+    pub tracking: DiskTracking,
+    /// The change id that a snapshot gave, if one was looked at.
+    pub change_id: Option<String>,
+}
+
+/// What holds now of a VM's tracking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackingReport {
+    /// On, pending or off.
+    pub state: TrackingState,
+    /// Why it is pending or off; with a VM that is tracked, disks that are not.
+    pub causes: Vec<TrackingCause>,
+    /// Its disks.
+    pub disks: Vec<DiskReport>,
+    /// The snapshot that the change ids are from, while it exists.
+    pub snapshot: Option<Moref>,
+}
+
+impl TrackingReport {
+    /// Judges by "vSphere API reference, 5.1, 5.2 and 3.3".
+    pub fn judge(vm: &Vm, facts: TrackingFacts) -> Self {
+        let disks: Vec<DiskReport> = vm
+            .disks
+            .iter()
+            .map(|d| disk_report(vm, d, &facts))
+            .collect();
+        let mut causes = blockers(vm, &facts);
+        let state = match vm.change_tracking_enabled {
+            _ if !causes.is_empty() => TrackingState::Off,
+            Some(true) => state_of_enabled(&disks, &facts, &mut causes),
+            _ => state_of_disabled(vm, &facts, &mut causes),
+        };
+        causes.extend(disks.iter().filter_map(switched_off));
+        Self {
+            state,
+            causes,
+            disks,
+            snapshot: facts.snapshot,
+        }
+    }
+
+    /// The causes for which switching on must not be tried.
+    pub fn obstacles(&self) -> Vec<TrackingCause> {
+        let causes = self.causes.iter();
+        causes
+            .filter(|cause| cause.forbids_switching_on())
+            .cloned()
+            .collect()
+    }
+}
+
+fn disk_report(vm: &Vm, disk: &crate::vsphere::Disk, facts: &TrackingFacts) -> DiskReport {
+    DiskReport {
+        device_key: disk.device_key,
+        label: disk.label.clone(),
+        address: disk.address(),
+        tracking: disk.tracking(vm.change_tracking_enabled, &vm.tracking_keys),
+        change_id: facts.change_ids.get(&disk.device_key).cloned(),
+    }
+}
+
+/// What makes tracking impossible, whatever is switched on.
+fn blockers(vm: &Vm, facts: &TrackingFacts) -> Vec<TrackingCause> {
+    let mut causes = Vec::new();
+    if vm.is_template {
+        causes.push(TrackingCause::Template);
+    }
+    if !vm.is_connected() {
+        let state = vm.connection_state.clone();
+        causes.push(TrackingCause::NotConnected { state });
+    }
+    if let Some(version) = &facts.host_version
+        && is_before_4(version)
+    {
+        let version = version.clone();
+        causes.push(TrackingCause::HostTooOld { version });
+    }
+    let too_old = vm.hardware_version.filter(|v| *v < MIN_TRACKED_HARDWARE);
+    if let Some(version) = too_old {
+        causes.push(TrackingCause::HardwareTooOld { version });
+    } else if vm.change_tracking_supported == Some(false) {
+        let hardware_version = vm.hardware_version;
+        causes.push(TrackingCause::NotSupported { hardware_version });
+    }
+    causes
+}
+
+/// True for a release before 4.0. One that can't be read is not held against the host.
+fn is_before_4(version: &str) -> bool {
+    let major = version.split('.').next().unwrap_or_default();
+    major.parse::<u32>().is_ok_and(|major| major < 4)
+}
+
+fn state_of_enabled(
+    disks: &[DiskReport],
+    facts: &TrackingFacts,
+    causes: &mut Vec<TrackingCause>,
+) -> TrackingState {
+    let is_waiting = |disk: &DiskReport| {
+        disk.change_id.is_none() && matches!(disk.tracking, DiskTracking::Pending)
+    };
+    if disks.iter().any(is_waiting) {
+        causes.push(if facts.reconfiguring {
+            TrackingCause::ReadTooEarly
+        } else {
+            TrackingCause::NoCycleYet
+        });
+        return TrackingState::Pending;
+    }
+    let all_off = !disks.is_empty() && disks.iter().all(|disk| switched_off(disk).is_some());
+    if all_off {
+        TrackingState::Off
+    } else {
+        TrackingState::On
+    }
+}
+
+fn state_of_disabled(
+    vm: &Vm,
+    facts: &TrackingFacts,
+    causes: &mut Vec<TrackingCause>,
+) -> TrackingState {
+    if facts.reconfiguring {
+        causes.push(TrackingCause::ReadTooEarly);
+        return TrackingState::Pending;
+    }
+    if facts.just_switched_on {
+        causes.push(TrackingCause::NoCycleYet);
+        return TrackingState::Pending;
+    }
+    causes.push(TrackingCause::NotSwitchedOn);
+    let count = vm.snapshots.iter().count();
+    if count > 0 {
+        causes.push(TrackingCause::SnapshotsExist { count });
+    }
+    TrackingState::Off
+}
+
+fn switched_off(disk: &DiskReport) -> Option<TrackingCause> {
+    match &disk.tracking {
+        DiskTracking::SwitchedOff { key } => Some(TrackingCause::DiskSwitchedOff {
+            disk: disk.label.clone(),
+            key: key.clone(),
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TrackingFacts, TrackingReport, TrackingState};
+    use crate::vsphere::device::{Controller, ControllerKind, SharedBus};
+    use crate::vsphere::{Backing, BackingKind, Disk, Moref, SnapshotNode, Vm};
+
+    fn disk(unit: i32) -> Disk {
+        Disk {
+            device_key: 2000 + unit,
+            label: format!("Hard disk {}", unit + 1),
+            controller: Some(Controller {
+                key: 1000,
+                kind: ControllerKind::ParaVirtualScsi,
+                bus_number: 0,
+                shared_bus: SharedBus::No,
+            }),
+            unit: Some(unit),
+            capacity_bytes: 1 << 30,
+            backing: Backing {
+                kind: BackingKind::FlatVer2,
+                file_name: "[ds] vm/vm.vmdk".to_owned(),
+                base_file_name: "[ds] vm/vm.vmdk".to_owned(),
+                chain_links: 1,
+                datastore: None,
+                disk_uuid: None,
+                change_id: None,
+                disk_mode: "persistent".to_owned(),
+                sharing: None,
+                thin: None,
+                eager_zeroed: None,
+                is_encrypted: false,
+                encryption_key: None,
+                delta_format: None,
+            },
+        }
+    }
+
+    fn vm(enabled: bool, keys: &[(&str, &str)]) -> Vm {
+        let mut vm = Vm {
+            id: "vm-1".to_owned(),
+            connection_state: "connected".to_owned(),
+            hardware_version: Some(19),
+            change_tracking_enabled: Some(enabled),
+            change_tracking_supported: Some(true),
+            disks: vec![disk(0), disk(1)],
+            ..Vm::default()
+        };
+        for (key, value) in keys {
+            vm.tracking_keys.note(key, value);
+        }
+        vm
+    }
+
+    fn judged(vm: &Vm, facts: TrackingFacts) -> (TrackingState, Vec<&'static str>) {
+        let report = TrackingReport::judge(vm, facts);
+        let ids = report.causes.iter().map(super::TrackingCause::id).collect();
+        (report.state, ids)
+    }
+
+    const BOTH: &[(&str, &str)] = &[
+        ("ctkEnabled", "TRUE"),
+        ("scsi0:0.ctkEnabled", "TRUE"),
+        ("scsi0:1.ctkEnabled", "TRUE"),
+    ];
+
+    #[test]
+    fn each_state_has_its_causes() {
+        use TrackingState::{Off, On, Pending};
+        let usual = TrackingFacts::default;
+        assert_eq!(judged(&vm(true, BOTH), usual()), (On, vec![]));
+        assert_eq!(
+            judged(&vm(true, &BOTH[..2]), usual()),
+            (Pending, vec!["no-cycle-yet"])
+        );
+        assert_eq!(
+            judged(&vm(false, &[]), usual()),
+            (Off, vec!["not-switched-on"])
+        );
+        let early = || TrackingFacts {
+            reconfiguring: true,
+            ..TrackingFacts::default()
+        };
+        for enabled in [true, false] {
+            assert_eq!(
+                judged(&vm(enabled, &[]), early()),
+                (Pending, vec!["read-too-early"])
+            );
+        }
+        let just = TrackingFacts {
+            just_switched_on: true,
+            ..TrackingFacts::default()
+        };
+        assert_eq!(
+            judged(&vm(false, &[]), just),
+            (Pending, vec!["no-cycle-yet"])
+        );
+    }
+
+    #[test]
+    fn a_change_id_of_a_snapshot_is_proof_enough() {
+        let mut facts = TrackingFacts::default();
+        facts.change_ids.insert(2000, "52/1".to_owned());
+        assert_eq!(
+            judged(&vm(true, &[]), facts.clone()).0,
+            TrackingState::Pending
+        );
+        facts.change_ids.insert(2001, "53/1".to_owned());
+        assert_eq!(judged(&vm(true, &[]), facts).0, TrackingState::On);
+    }
+
+    #[test]
+    fn a_disk_that_is_switched_off_is_named_though_the_vm_is_tracked() {
+        let keys = [
+            ("scsi0:0.ctkEnabled", "TRUE"),
+            ("scsi0:1.ctkEnabled", "FALSE"),
+        ];
+        let report = TrackingReport::judge(&vm(true, &keys), TrackingFacts::default());
+        assert_eq!(report.state, TrackingState::On);
+        assert_eq!(
+            report.causes[0].to_string(),
+            "Hard disk 2 is switched off by scsi0:1.ctkEnabled, it has no change id"
+        );
+        let none = [
+            ("scsi0:0.ctkEnabled", "FALSE"),
+            ("scsi0:1.ctkEnabled", "FALSE"),
+        ];
+        let report = TrackingReport::judge(&vm(true, &none), TrackingFacts::default());
+        assert_eq!((report.state, report.causes.len()), (TrackingState::Off, 2));
+    }
+
+    #[test]
+    fn what_makes_it_impossible_is_off_and_told_with_its_version() {
+        let causes = |vm: &Vm, host: Option<&str>| {
+            let facts = TrackingFacts {
+                host_version: host.map(str::to_owned),
+                ..TrackingFacts::default()
+            };
+            let report = TrackingReport::judge(vm, facts);
+            assert_eq!(report.state, TrackingState::Off);
+            assert_eq!(report.obstacles().len(), 1, "{report:?}");
+            report.causes[0].to_string()
+        };
+        let mut old = vm(true, BOTH);
+        old.hardware_version = Some(4);
+        old.change_tracking_supported = Some(false);
+        assert_eq!(
+            causes(&old, None),
+            "the hardware is vmx-04, tracking needs vmx-07"
+        );
+        let mut unsupported = vm(false, &[]);
+        unsupported.change_tracking_supported = Some(false);
+        assert!(causes(&unsupported, None).contains("vmx-19"));
+        let mut template = vm(false, &[]);
+        template.is_template = true;
+        assert_eq!(causes(&template, None), "it is a template");
+        let mut orphan = vm(false, &[]);
+        orphan.connection_state = "orphaned".to_owned();
+        assert!(causes(&orphan, None).contains("orphaned"));
+        assert_eq!(
+            causes(&vm(false, &[]), Some("3.5.0")),
+            "the host has release 3.5.0, tracking needs 4.0"
+        );
+    }
+
+    #[test]
+    fn snapshots_forbid_switching_on_but_do_not_hide_that_it_is_on() {
+        let mut vm = vm(false, &[]);
+        vm.snapshots.roots.push(SnapshotNode {
+            snapshot: Moref::snapshot("s-1"),
+            name: "mine".to_owned(),
+            description: String::new(),
+            created: None,
+            is_quiesced: false,
+            children: Vec::new(),
+        });
+        let (state, ids) = judged(&vm, TrackingFacts::default());
+        assert_eq!(state, TrackingState::Off);
+        assert_eq!(ids, ["not-switched-on", "snapshots-exist"]);
+        vm.change_tracking_enabled = Some(true);
+        for (key, value) in BOTH {
+            vm.tracking_keys.note(key, value);
+        }
+        assert_eq!(
+            judged(&vm, TrackingFacts::default()),
+            (TrackingState::On, vec![])
+        );
+    }
+}

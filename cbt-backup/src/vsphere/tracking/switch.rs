@@ -1,0 +1,263 @@
+//! Switching tracking on, off, and anew, each in the documented order.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{TrackingCause, TrackingError, TrackingFacts, TrackingReport, TrackingState};
+use crate::vsphere::client::Client;
+use crate::vsphere::error::Error;
+use crate::vsphere::moref::Moref;
+use crate::vsphere::property::Properties;
+use crate::vsphere::task::TaskState;
+use crate::vsphere::vm::{PowerState, Vm};
+use crate::vsphere::xml::{Reader, Tag, XmlError};
+
+/// How tracking is switched.
+pub struct SwitchOptions<'a> {
+    /// Make a stun cycle by a short snapshot where one is needed.
+    pub cycle: bool,
+    /// The longest that one task may take.
+    pub task_limit: Duration,
+    /// Asked between the steps; a step itself is never cut short.
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// Told of each step.
+    pub on_step: &'a (dyn Fn(&str) + Sync),
+}
+
+impl fmt::Debug for SwitchOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SwitchOptions")
+            .field("cycle", &self.cycle)
+            .field("task_limit", &self.task_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SwitchOptions<'_> {
+    fn go_on(&self, wanted: &'static str) -> Result<(), TrackingError> {
+        if (self.cancelled)() {
+            return Err(TrackingError::Interrupted { wanted });
+        }
+        Ok(())
+    }
+}
+
+/// `config.product.version` of a host.
+#[derive(Debug, Default)]
+struct HostRelease {
+    version: Option<String>,
+}
+
+impl Properties for HostRelease {
+    fn take(&mut self, path: &str, r: &mut Reader<'_>, value: &Tag) -> Result<(), XmlError> {
+        if path == "config.product.version" {
+            self.version = Some(r.text(value)?);
+        }
+        Ok(())
+    }
+}
+
+impl Client {
+    /// Looks at a VM and judges how it is tracked. Where it has a snapshot, the current one's
+    /// change ids are the proof.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the calls.
+    pub async fn tracking(&self, vm: &Moref) -> Result<(Vm, TrackingReport), Error> {
+        let vm = self.vm(vm).await?;
+        let mut facts = self.tracking_facts(&vm).await?;
+        if let Some(snapshot) = vm.snapshots.current.clone() {
+            facts.change_ids = self.change_ids(&snapshot).await?;
+            facts.snapshot = Some(snapshot);
+        }
+        let report = TrackingReport::judge(&vm, facts);
+        Ok((vm, report))
+    }
+
+    /// Switches tracking on, in the order of "vSphere API reference, 5.2": look, reconfigure,
+    /// cycle if wanted, look again. A VM that is tracked is left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`TrackingError::Refused`] where it can't or must not be tried, as with snapshots;
+    /// [`TrackingError::CycleLeft`]; any failure of the calls.
+    pub async fn enable_tracking(
+        &self,
+        vm: &Moref,
+        options: &SwitchOptions<'_>,
+    ) -> Result<(Vm, TrackingReport), TrackingError> {
+        let (before, report) = self.tracking(vm).await?;
+        if report.state == TrackingState::On {
+            return Ok((before, report));
+        }
+        refuse(report.obstacles())?;
+        if before.change_tracking_enabled != Some(true) {
+            self.switch_tracking(&before, true, options).await?;
+        }
+        let mut facts = TrackingFacts {
+            just_switched_on: true,
+            ..TrackingFacts::default()
+        };
+        if options.cycle && before.snapshots.is_empty() {
+            options.go_on("cycled")?;
+            (options.on_step)("make a stun cycle");
+            facts.change_ids = self.stun_cycle(vm, options.task_limit).await?;
+        }
+        self.look_again(vm, facts).await
+    }
+
+    /// Switches tracking off. It takes effect with the next stun cycle.
+    ///
+    /// # Errors
+    ///
+    /// [`TrackingError::CycleLeft`]; any failure of the calls.
+    pub async fn disable_tracking(
+        &self,
+        vm: &Moref,
+        options: &SwitchOptions<'_>,
+    ) -> Result<(Vm, TrackingReport), TrackingError> {
+        let before = self.vm(vm).await?;
+        if before.change_tracking_enabled != Some(false) {
+            self.switch_tracking(&before, false, options).await?;
+        }
+        if options.cycle {
+            options.go_on("cycled")?;
+            (options.on_step)("make a stun cycle");
+            self.stun_cycle(vm, options.task_limit).await?;
+        }
+        self.look_again(vm, TrackingFacts::default()).await
+    }
+
+    /// Begins tracking anew, by "vSphere API reference, 5.8": off, cycle, on, cycle; a VM that is
+    /// off needs no cycle in between. Done once: if it does not help, it does not help twice. All
+    /// change ids of before are void afterwards, also those of other products.
+    ///
+    /// # Errors
+    ///
+    /// [`TrackingError::Refused`] while snapshots exist, or where the VM can't be tracked;
+    /// [`TrackingError::CycleLeft`]; any failure of the calls. Tracking may then be off.
+    pub async fn reset_tracking(
+        &self,
+        vm: &Moref,
+        options: &SwitchOptions<'_>,
+    ) -> Result<(Vm, TrackingReport), TrackingError> {
+        let (before, report) = self.tracking(vm).await?;
+        let count = before.snapshots.iter().count();
+        let mut obstacles = report.obstacles();
+        obstacles.retain(|cause| !matches!(cause, TrackingCause::SnapshotsExist { .. }));
+        if count > 0 {
+            obstacles.push(TrackingCause::SnapshotsExist { count });
+        }
+        refuse(obstacles)?;
+        let is_off = before.power_state == PowerState::Off;
+        self.switch_tracking(&before, false, options).await?;
+        let cycle = async || {
+            (options.on_step)("make a stun cycle");
+            self.stun_cycle(vm, options.task_limit).await
+        };
+        // From here on it goes through: stopping would leave the VM untracked.
+        if !is_off {
+            cycle().await?;
+        }
+        let now = self.vm(vm).await?;
+        self.reconfigure_tracking(&now, true, options).await?;
+        let facts = TrackingFacts {
+            just_switched_on: true,
+            change_ids: if is_off {
+                std::collections::BTreeMap::new()
+            } else {
+                cycle().await?
+            },
+            ..TrackingFacts::default()
+        };
+        self.look_again(vm, facts).await
+    }
+
+    async fn switch_tracking(
+        &self,
+        vm: &Vm,
+        on: bool,
+        options: &SwitchOptions<'_>,
+    ) -> Result<(), TrackingError> {
+        options.go_on(if on { "switched on" } else { "switched off" })?;
+        self.reconfigure_tracking(vm, on, options).await
+    }
+
+    /// Setting the same switch twice does no harm: after a lost answer it is set again.
+    async fn reconfigure_tracking(
+        &self,
+        vm: &Vm,
+        on: bool,
+        options: &SwitchOptions<'_>,
+    ) -> Result<(), TrackingError> {
+        (options.on_step)(if on {
+            "switch change tracking on"
+        } else {
+            "switch change tracking off"
+        });
+        let mut wait = self.inner.retry.first_wait;
+        let mut left = self.inner.retry.attempts.max(1);
+        loop {
+            let switched = match self.set_change_tracking(&vm.moref(), on).await {
+                Ok(task) => self.finish(&task, options.task_limit).await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            left -= 1;
+            match switched {
+                Err(error) if left > 0 && error.is_retryable() => {
+                    tracing::warn!(%error, vm = %vm.id, "switching tracking failed, trying again");
+                    tokio::time::sleep(wait).await;
+                    wait *= 2;
+                }
+                switched => return Ok(switched?),
+            }
+        }
+    }
+
+    async fn look_again(
+        &self,
+        vm: &Moref,
+        mut facts: TrackingFacts,
+    ) -> Result<(Vm, TrackingReport), TrackingError> {
+        let vm = self.vm(vm).await?;
+        let seen = self.tracking_facts(&vm).await?;
+        facts.reconfiguring = seen.reconfiguring;
+        facts.host_version = seen.host_version;
+        let report = TrackingReport::judge(&vm, facts);
+        Ok((vm, report))
+    }
+
+    /// Whether the VM is being reconfigured, and how old its host is.
+    async fn tracking_facts(&self, vm: &Vm) -> Result<TrackingFacts, Error> {
+        let mut facts = TrackingFacts::default();
+        for task in &vm.recent_tasks {
+            match self.task(task).await {
+                Ok(info) => {
+                    let runs = matches!(info.state, TaskState::Queued | TaskState::Running);
+                    facts.reconfiguring |= runs && info.name == "ReconfigVM_Task";
+                }
+                // One that is gone, or is not for our eyes, does not reconfigure the VM.
+                Err(error) if error.fault().is_some() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(host) = &vm.host {
+            let paths = ["config.product.version"];
+            match self.properties::<HostRelease>(host, &paths).await {
+                Ok(release) => facts.host_version = release.version,
+                // The account may have no right on hosts.
+                Err(error) if error.fault().is_some() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(facts)
+    }
+}
+
+fn refuse(causes: Vec<TrackingCause>) -> Result<(), TrackingError> {
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(TrackingError::Refused { causes })
+}
