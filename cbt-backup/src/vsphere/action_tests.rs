@@ -3,7 +3,12 @@
 use super::authorization::{
     disable_operation, enable_operation, has_privileges_operation, read_entity_privileges,
 };
+use super::datastore_file::{TicketMethod, read_ticket, ticket_operation};
 use super::envelope::read_answer;
+use super::lifecycle::{
+    Provisioning, answer_operation, create_disk_operation, make_directory_operation, named,
+    register_operation,
+};
 use super::moref::Moref;
 use super::operation::Operation;
 use super::snapshot::{Quiesce, WindowsQuiesce, create_ex_operation, revert_operation};
@@ -109,4 +114,73 @@ fn privileges_and_disabled_methods() {
     assert_eq!(answers[0].privileges.len(), 2);
     let missing: Vec<&str> = answers[0].missing().collect();
     assert_eq!(missing, ["VirtualMachine.Provisioning.DiskRandomRead"]);
+}
+
+#[test]
+fn registering_and_questions() {
+    let folder = Moref::new("Folder", "group-v4");
+    let pool = Moref::new("ResourcePool", "resgroup-9");
+    let host = Moref::new("HostSystem", "host-16");
+    let path = "[datastore1] app01/app01.vmx";
+    same(
+        &register_operation(&folder, path, Some("app01"), &pool, Some(&host)),
+        request!("63-register-vm"),
+    );
+    let vm = Moref::vm("vm-1021");
+    same(
+        &Operation::new("PowerOnVM_Task", &vm),
+        request!("49-power-on"),
+    );
+    same(
+        &Operation::new("PowerOffVM_Task", &vm),
+        request!("50-power-off"),
+    );
+    same(
+        &Operation::new("UnregisterVM", &vm),
+        request!("64-unregister-vm"),
+    );
+    same(&Operation::new("Destroy_Task", &vm), request!("65-destroy"));
+    let answer = answer_operation(&vm, "q-1", "2");
+    let envelope = answer.envelope("id").unwrap();
+    let text = std::str::from_utf8(&envelope).unwrap();
+    assert!(
+        text.contains("<questionId>q-1</questionId><answerChoice>2</answerChoice>"),
+        "{text}"
+    );
+}
+
+#[test]
+fn files_and_disks_of_datastores() {
+    let files = Moref::new("FileManager", "FileManager");
+    let disks = Moref::new("VirtualDiskManager", "virtualDiskManager");
+    let datacenter = Moref::new("Datacenter", "datacenter-3");
+    same(
+        &make_directory_operation(&files, "[datastore1] restore-app01", Some(&datacenter)),
+        request!("54-make-directory"),
+    );
+    let path = "[datastore1] restore-app01/app01.vmdk";
+    same(
+        &create_disk_operation(&disks, path, Some(&datacenter), Provisioning::Thin, 1 << 20),
+        request!("55-create-virtual-disk"),
+    );
+    same(
+        &named("DeleteVirtualDisk_Task", &disks, path, Some(&datacenter)),
+        request!("59-delete-virtual-disk"),
+    );
+}
+
+#[test]
+fn a_ticket_is_asked_for_and_read() {
+    let manager = Moref::new("SessionManager", "SessionManager");
+    let url = "https://vcenter.example.test/folder/app01/app01.nvram?dcPath=DC0&dsName=datastore1";
+    same(
+        &ticket_operation(&manager, TicketMethod::Get, url),
+        request!("51-acquire-generic-service-ticket"),
+    );
+    let body = include_bytes!("testdata/answers/c39-acquire-generic-service-ticket.xml");
+    let (id, host, thumbprint) =
+        read_answer("AcquireGenericServiceTicket", body, read_ticket).unwrap();
+    assert!(id.expose().starts_with("52e4a1c3"));
+    assert_eq!(host.as_deref(), Some("esx07.example.test"));
+    assert!(thumbprint.unwrap().starts_with("2F:9A"));
 }

@@ -58,6 +58,8 @@ pub(super) struct ServiceContent {
     pub(super) custom_fields_manager: Option<Moref>,
     /// Absent from very plain servers.
     pub(super) authorization_manager: Option<Moref>,
+    pub(super) file_manager: Option<Moref>,
+    pub(super) virtual_disk_manager: Option<Moref>,
     pub(super) about: About,
 }
 
@@ -280,7 +282,7 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
     required(r, response, |r, tag| {
         let (mut root, mut collector, mut views, mut sessions) = (None, None, None, None);
         let (mut about, mut custom_fields_manager) = (None, None);
-        let mut authorization = None;
+        let (mut authorization, mut files, mut virtual_disks) = (None, None, None);
         r.children(tag, |r, tag| {
             match tag.name.as_str() {
                 "rootFolder" => root = Some(r.moref(tag)?),
@@ -290,6 +292,8 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
                 "customFieldsManager" => custom_fields_manager = Some(r.moref(tag)?),
                 "about" => about = Some(read_about(r, tag)?),
                 "authorizationManager" => authorization = Some(r.moref(tag)?),
+                "fileManager" => files = Some(r.moref(tag)?),
+                "virtualDiskManager" => virtual_disks = Some(r.moref(tag)?),
                 _ => {}
             }
             Ok(())
@@ -301,6 +305,8 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
             session_manager: sessions.ok_or_else(|| missing("sessionManager"))?,
             custom_fields_manager,
             authorization_manager: authorization,
+            file_manager: files,
+            virtual_disk_manager: virtual_disks,
             about: about.ok_or_else(|| missing("about"))?,
         })
     })

@@ -287,6 +287,42 @@ pub enum Error {
         /// What it did, if it was seen before.
         name: String,
     },
+    /// Text that names no file on a datastore.
+    #[error("{given:?} is no file on a datastore: {why}")]
+    BadDatastorePath {
+        /// The text.
+        given: String,
+        /// The reason.
+        why: &'static str,
+    },
+    /// A saved configuration that no VM can be made from.
+    #[error("no VM can be made from the saved configuration: {what}")]
+    BadConfig {
+        /// What is wrong.
+        what: String,
+    },
+    /// No such file, or no such datastore or datacenter.
+    #[error("{file} is not there, or its datastore or datacenter is another")]
+    FileMissing {
+        /// The file.
+        file: String,
+    },
+    /// The account may not.
+    #[error(
+        "the server refused access to {file}: Datastore.Browse and Datastore.FileManagement are wanted there"
+    )]
+    FileRefused {
+        /// The file.
+        file: String,
+        /// The server knows nobody, so the session is gone.
+        is_session_gone: bool,
+    },
+    /// Somebody has the file open, as a running VM its disks, or its host is in trouble.
+    #[error("{file} can't be had now: it is open elsewhere, or its host is in trouble")]
+    FileBusy {
+        /// The file.
+        file: String,
+    },
     /// The caller gave up waiting. The task goes on at the server.
     #[error("cancelled while waiting for task {task}")]
     Cancelled {
@@ -352,7 +388,15 @@ impl Error {
 
     /// True when the session is gone.
     pub(super) fn is_not_authenticated(&self) -> bool {
-        matches!(self, Self::Fault { .. }) && self.fault_type() == Some("NotAuthenticated")
+        let is_file = matches!(
+            self,
+            Self::FileRefused {
+                is_session_gone: true,
+                ..
+            }
+        );
+        let is_fault = matches!(self, Self::Fault { .. });
+        is_file || is_fault && self.fault_type() == Some("NotAuthenticated")
     }
 
     /// A page that is something else, quoted by its start.

@@ -9,6 +9,10 @@ use reqwest::{Client, RequestBuilder, Response, redirect, retry};
 use rustls::ClientConfig;
 use zeroize::Zeroizing;
 
+mod transfer;
+
+pub(super) use transfer::Span;
+
 use super::address::ServerAddress;
 use super::error::Error;
 use super::proxy::Proxy;
@@ -138,8 +142,17 @@ impl Http {
     }
 
     /// The body, unpacked, up to the bound.
-    async fn body(&self, method: &'static str, mut response: Response) -> Result<Vec<u8>, Error> {
-        let limit_bytes = self.max_body_bytes;
+    async fn body(&self, method: &'static str, response: Response) -> Result<Vec<u8>, Error> {
+        self.bounded_body(method, response, self.max_body_bytes)
+            .await
+    }
+
+    async fn bounded_body(
+        &self,
+        method: &'static str,
+        mut response: Response,
+        limit_bytes: usize,
+    ) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| self.failed(method, e))? {
             if chunk.len() > limit_bytes - body.len() {

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::error::Error;
 use super::moref::Moref;
+use super::xml::Node;
 use crate::secret::Secret;
 
 /// Room for a call with a handful of parameters, so that writing a password never moves the
@@ -14,6 +15,9 @@ use crate::secret::Secret;
 const ROOM_BYTES: usize = 2048;
 /// The longest escape of one byte, `&quot;`.
 const ESCAPE_BYTES: usize = 6;
+
+/// Types of XML Schema itself, which have a prefix where they are sent.
+const SIMPLE_TYPES: [&str; 6] = ["string", "boolean", "int", "long", "short", "dateTime"];
 
 /// One call: the method's name and its element, `_this` first.
 pub(super) struct Operation {
@@ -101,6 +105,42 @@ impl Operation {
         self.escape(name, &value.id);
         self.push(&["</", name, ">"]);
         self
+    }
+
+    /// A structure with these elements in it, in their order.
+    pub(super) fn nodes(mut self, name: &'static str, nodes: &[Node]) -> Self {
+        self.push(&["<", name, ">"]);
+        for node in nodes {
+            self.node(name, node);
+        }
+        self.push(&["</", name, ">"]);
+        self
+    }
+
+    /// Depth and names are those of a document that was read: bounded, and fit to be sent.
+    fn node(&mut self, parameter: &'static str, node: &Node) {
+        self.push(&["<", &node.name]);
+        if let Some(kind) = &node.kind {
+            self.push(&[" type=\""]);
+            self.escape(parameter, kind);
+            self.push(&["\""]);
+        }
+        if let Some(xsi_type) = &node.xsi_type {
+            let prefix = if SIMPLE_TYPES.contains(&xsi_type.as_str()) {
+                "xsd:"
+            } else {
+                ""
+            };
+            self.push(&[" xsi:type=\"", prefix]);
+            self.escape(parameter, xsi_type);
+            self.push(&["\""]);
+        }
+        self.push(&[">"]);
+        self.escape(parameter, &node.text);
+        for child in &node.children {
+            self.node(parameter, child);
+        }
+        self.push(&["</", &node.name, ">"]);
     }
 
     /// The whole request: envelope, `operation_id` for the server's logs, the operation.

@@ -305,7 +305,7 @@ async fn read_request(stream: &mut TlsStream<TcpStream>) -> Option<Seen> {
             return None;
         }
     }
-    seen.body = String::from_utf8(bytes[head_end..].to_vec()).unwrap();
+    seen.body = String::from_utf8_lossy(&bytes[head_end..]).into_owned();
     Some(seen)
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::test_server::{PASSWORD, Reply, Seen, TestServer, usual};
 use super::{Client, Error, Moref, TaskRef};
 
+mod files;
 mod hostile;
 mod pages;
 mod proxy;

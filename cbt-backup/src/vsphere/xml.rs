@@ -8,4 +8,4 @@ mod error;
 mod reader;
 
 pub use error::XmlError;
-pub(crate) use reader::{Reader, Space, Tag};
+pub(crate) use reader::{Node, Reader, Space, Tag};

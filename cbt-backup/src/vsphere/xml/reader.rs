@@ -1,5 +1,7 @@
 //! The pull reader over quick-xml, with bounds on depth and count.
 
+mod node;
+
 use std::str::FromStr;
 
 use quick_xml::XmlVersion;
@@ -8,6 +10,8 @@ use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, PrefixDeclaration, ResolveResult};
 use quick_xml::reader::NsReader;
+
+pub(crate) use node::Node;
 
 use super::error::XmlError;
 use crate::vsphere::moref::Moref;

@@ -1,0 +1,239 @@
+//! A saved configuration made into one to be created ("vSphere API reference, 7.2 to 7.4").
+//!
+//! What identifies the old VM, or belongs to its old place, is left out. What is left out though
+//! a person may miss it is told in [`ConfigSpec::left_out`].
+
+mod device;
+mod disk;
+mod extra;
+mod network;
+
+use std::collections::BTreeMap;
+
+pub use network::Network;
+
+use super::error::Error;
+use super::xml::{Node, Reader};
+use device::Devices;
+
+/// What the new VM is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SpecOptions {
+    /// Its name; else the old one.
+    pub name: Option<String>,
+    /// The datastore of its files, which also gets the disks that lay beside the old VM's.
+    pub datastore: String,
+    /// Datastores by the name of the old one; others get `datastore`.
+    pub datastores: BTreeMap<String, String>,
+    /// Networks by the name of the old one, or by the key of a distributed port group. A
+    /// standard network that is not named here keeps its name.
+    pub networks: BTreeMap<String, Network>,
+    /// Keep the BIOS UUID: for the replacement of a VM that is lost, never for a second copy.
+    pub keep_uuid: bool,
+    /// Keep vCenter's UUID too: for a true replacement only.
+    pub keep_instance_uuid: bool,
+    /// Keep the addresses of network cards.
+    pub keep_mac: bool,
+}
+
+/// A `VirtualMachineConfigSpec`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigSpec {
+    fields: Vec<Node>,
+    /// Changes for afterwards, one call each: disks that lie on other datastores than the VM.
+    pub later: Vec<ConfigSpec>,
+    /// What was left out that somebody may miss, in words.
+    pub left_out: Vec<String>,
+}
+
+/// Where a field of the spec comes from.
+enum Source {
+    /// The field of the same name.
+    Same,
+    /// The field of another name.
+    Field(&'static str),
+    /// A field of `hardware`.
+    Hardware(&'static str),
+    /// Code of ours.
+    Made,
+}
+
+use Source::{Field, Hardware, Made, Same};
+
+/// The fields of the spec that are sent, in the schema's order.
+const FIELDS: &[(&str, Source)] = &[
+    ("name", Made),
+    ("version", Same),
+    ("uuid", Made),
+    ("instanceUuid", Made),
+    ("guestId", Same),
+    ("alternateGuestName", Same),
+    ("annotation", Same),
+    ("files", Made),
+    ("tools", Same),
+    ("flags", Same),
+    ("consolePreferences", Same),
+    ("powerOpInfo", Field("defaultPowerOps")),
+    ("rebootPowerOff", Same),
+    ("numCPUs", Hardware("numCPU")),
+    ("numCoresPerSocket", Hardware("numCoresPerSocket")),
+    ("memoryMB", Hardware("memoryMB")),
+    ("memoryHotAddEnabled", Same),
+    ("cpuHotAddEnabled", Same),
+    ("cpuHotRemoveEnabled", Same),
+    ("virtualICH7MPresent", Hardware("virtualICH7MPresent")),
+    ("virtualSMCPresent", Hardware("virtualSMCPresent")),
+    ("deviceChange", Made),
+    ("cpuAllocation", Same),
+    ("memoryAllocation", Same),
+    ("latencySensitivity", Same),
+    ("extraConfig", Made),
+    ("swapPlacement", Same),
+    ("bootOptions", Made),
+    ("firmware", Same),
+    ("maxMksConnections", Same),
+    ("guestAutoLockEnabled", Same),
+    ("memoryReservationLockedToMax", Same),
+    ("nestedHVEnabled", Same),
+    ("vPMCEnabled", Same),
+    ("messageBusTunnelEnabled", Same),
+    ("sevEnabled", Same),
+];
+
+/// Fields that are left out and may be missed.
+const TOLD: &[(&str, &str)] = &[
+    ("vAppConfig", "the vApp's properties"),
+    ("managedBy", "the product that manages the VM"),
+    ("keyId", "the encryption of the VM's home"),
+    ("cpuAffinity", "the processors it was bound to"),
+    ("npivNodeWorldWideName", "its world-wide names"),
+];
+
+impl ConfigSpec {
+    /// Makes the spec from the saved configuration `raw_xml`, as
+    /// [`SnapshotConfig::raw_xml`](super::SnapshotConfig::raw_xml) has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadConfig`] for what can't be read, or for devices that contradict each other.
+    pub fn from_config(raw_xml: &[u8], options: &SpecOptions) -> Result<Self, Error> {
+        let mut config = None;
+        Reader::from_bytes(raw_xml)
+            .and_then(|mut reader| {
+                reader.document(|r, root| {
+                    config = Some(r.node(root)?);
+                    Ok(())
+                })
+            })
+            .map_err(|source| Error::BadConfig {
+                what: source.to_string(),
+            })?;
+        let config = config.ok_or_else(|| bad("it is empty"))?;
+        Self::from_node(&config, options)
+    }
+
+    /// A spec that changes nothing but what is in `fields`, which are in the schema's order.
+    fn of(fields: Vec<Node>) -> Self {
+        Self {
+            fields,
+            later: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    pub(super) fn fields(&self) -> &[Node] {
+        &self.fields
+    }
+
+    fn from_node(config: &Node, options: &SpecOptions) -> Result<Self, Error> {
+        let hardware = config
+            .child("hardware")
+            .ok_or_else(|| bad("it has no hardware"))?;
+        let devices = Devices::of(hardware, options)?;
+        let mut spec = Self::of(Vec::new());
+        for (name, source) in FIELDS {
+            let field = match source {
+                Same => config.child(name),
+                Field(other) => config.child(other),
+                Hardware(other) => hardware.child(other),
+                Made => {
+                    spec.fields.extend(made(name, config, options, &devices)?);
+                    continue;
+                }
+            };
+            spec.fields
+                .extend(field.filter(|f| !f.is_empty()).map(|f| f.renamed(name)));
+        }
+        spec.later = devices
+            .later
+            .into_iter()
+            .map(|change| Self::of(vec![change]))
+            .collect();
+        spec.left_out = devices.left_out;
+        for (name, words) in TOLD {
+            if config.child(name).is_some_and(|field| !field.is_empty()) {
+                spec.left_out.push((*words).to_owned());
+            }
+        }
+        Ok(spec)
+    }
+}
+
+/// The fields that are not copied.
+fn made(
+    name: &str,
+    config: &Node,
+    options: &SpecOptions,
+    devices: &Devices,
+) -> Result<Vec<Node>, Error> {
+    let kept = |field: &str, keep: bool| {
+        let text = config.child_text(field).filter(|_| keep);
+        text.map(|text| Node::leaf(field, text))
+            .into_iter()
+            .collect()
+    };
+    Ok(match name {
+        "name" => {
+            let old = config.child_text("name").unwrap_or_default();
+            let name = options.name.as_deref().unwrap_or(old);
+            if name.is_empty() {
+                return Err(bad("it has no name"));
+            }
+            vec![Node::leaf("name", name)]
+        }
+        "uuid" => kept("uuid", options.keep_uuid),
+        "instanceUuid" => kept("instanceUuid", options.keep_instance_uuid),
+        "files" => {
+            // The server chooses the folder: an old one may be taken.
+            let path = format!("[{}]", options.datastore);
+            vec![Node::of("files", vec![Node::leaf("vmPathName", path)])]
+        }
+        "deviceChange" => devices.now.clone(),
+        "extraConfig" => extra::kept(config),
+        "bootOptions" => boot_options(config),
+        _ => Vec::new(),
+    })
+}
+
+/// The boot order names devices by keys of the old VM: it is set afterwards, if at all.
+fn boot_options(config: &Node) -> Vec<Node> {
+    let Some(old) = config.child("bootOptions") else {
+        return Vec::new();
+    };
+    let mut new = old.clone();
+    new.children.retain(|child| child.name != "bootOrder");
+    if new.children.is_empty() {
+        Vec::new()
+    } else {
+        vec![new]
+    }
+}
+
+fn bad(what: &str) -> Error {
+    Error::BadConfig {
+        what: what.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
