@@ -411,18 +411,16 @@ impl DiskRun<'_> {
 
     fn full_after_fault(&self, disk: &Disk, error: &Error) -> DiskPlan {
         let mut why = chain(error);
+        let mut then = "the disk is read in full";
         if let Error::Vsphere(error) = error
             && let Some(refusal) = QueryRefusal::of_error(error)
         {
             why = format!("{refusal} ({why})");
-            self.monitor.event(&Event::info(
-                "changed-areas-remedy",
-                format!("{}: {}", disk.label, refusal.remedy()),
-            ));
+            then = refusal.remedy();
         }
         self.monitor.event(&Event::warning(
             "changed-areas-failed",
-            format!("{}: {why}; the disk is read in full", disk.label),
+            format!("{}: {why}; {then}", disk.label),
         ));
         DiskPlan::Full {
             reason: format!("vSphere could not tell the changed areas: {why}"),
