@@ -8,3 +8,4 @@ mod program;
 mod session;
 mod simulator;
 mod tasks;
+mod waits;

@@ -61,12 +61,12 @@ func main() {
 		log.Fatal(err)
 	}
 	defer os.Remove(authority)
-	if err := json.NewEncoder(os.Stdout).Encode(place{server.URL.Host, authority}); err != nil {
-		log.Fatal(err)
-	}
 	// It logs every handshake that a client breaks off, and every fault.
 	if !*verbose {
 		log.SetOutput(io.Discard)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(place{server.URL.Host, authority}); err != nil {
+		return
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use cbt_backup::vsphere::{Client, Error, Moref};
+use cbt_backup::vsphere::{Client, Error, Moref, PropertyFilterSpec, WatchMethod};
 
 use super::simulator::Simulator;
 
@@ -12,7 +12,14 @@ type Call =
     for<'a> fn(&'a Client, &'a Moref) -> Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>>;
 
 /// The method, the fault it is refused with, and a call of it.
-const LACKING: [(&str, &str, Call); 2] = [
+const LACKING: [(&str, &str, Call); 3] = [
+    ("CheckForUpdates", "MethodNotFound", |client, vm| {
+        Box::pin(async {
+            let mut watch = client.watch().by(WatchMethod::Poll);
+            watch.add(PropertyFilterSpec::of_object(vm, &["name"]), false);
+            watch.check().await.map(drop)
+        })
+    }),
     ("QueryChangedDiskAreas", "MethodNotFound", |client, vm| {
         Box::pin(async {
             let snapshot = Moref::snapshot("snapshot-1");
