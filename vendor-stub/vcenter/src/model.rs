@@ -8,6 +8,7 @@ mod entity;
 mod filter;
 mod folder;
 mod hardware;
+mod role;
 mod service;
 mod snapshot;
 mod view;
@@ -18,6 +19,7 @@ use crate::value::DataObject;
 use crate::world::{Wanted, World};
 
 pub(crate) use entity::escape_name;
+pub(crate) use role::permissions;
 pub(crate) use service::{content as service_content, service_versions};
 
 /// The properties of the object of that id, if there is one. The type's name is the

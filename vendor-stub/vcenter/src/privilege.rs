@@ -59,7 +59,7 @@ impl World<'_> {
     }
 
     /// An object and all above it. What is no part of the inventory counts as the root folder.
-    fn path_up(&self, id: &str) -> Result<Vec<String>, Fault> {
+    pub(crate) fn path_up(&self, id: &str) -> Result<Vec<String>, Fault> {
         let mut path = Vec::new();
         let mut next = Some(id.to_owned());
         while let Some(id) = next.take().filter(|_| path.len() < MAX_DEPTH) {

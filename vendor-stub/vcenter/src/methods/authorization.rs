@@ -2,6 +2,7 @@
 //! ("vSphere API reference", 2.10 and 6).
 
 use super::dispatch::Call;
+use crate::model::permissions;
 use crate::soap::{Answer, Fault};
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::lab_fault;
@@ -43,6 +44,19 @@ pub(super) fn has_privilege_on_entities(call: &Call<'_>) -> Result<Answer, Fault
         answers.push(Value::Object(answer));
     }
     Ok(Answer::Many(answers))
+}
+
+pub(super) fn retrieve_entity_permissions(call: &Call<'_>) -> Result<Answer, Fault> {
+    let entity = call
+        .args
+        .get_reference("entity")
+        .ok_or_else(|| Fault::invalid_argument("entity"))?;
+    let entity = call.world.existing(entity)?.reference;
+    let inherited = call.args.get_flag("inherited");
+    let permissions = permissions(call.world, &entity, inherited)?;
+    Ok(Answer::Many(
+        permissions.into_iter().map(Value::Object).collect(),
+    ))
 }
 
 pub(super) fn disable_methods(call: &Call<'_>) -> Result<Answer, Fault> {

@@ -309,6 +309,7 @@ fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "ReconfigVM_Task" => reconfigure::reconfigure(call),
         "QueryChangedDiskAreas" => changed_areas::query(call),
         "HasPrivilegeOnEntities" => authorization::has_privilege_on_entities(call),
+        "RetrieveEntityPermissions" => authorization::retrieve_entity_permissions(call),
         "DisableMethods" => authorization::disable_methods(call),
         "EnableMethods" => authorization::enable_methods(call),
         "CancelTask" => {

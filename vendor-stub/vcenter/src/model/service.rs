@@ -2,6 +2,7 @@
 
 use lab::Site;
 
+use super::role;
 use crate::clock::timestamp;
 use crate::schema::TypeRef;
 use crate::soap::Fault;
@@ -58,7 +59,7 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
             )
             .with("description", Value::Opaque)
             .with("maxCollector", Value::int(32)),
-        "AuthorizationManager" => DataObject::new("AuthorizationManager"),
+        "AuthorizationManager" => role::manager(world.site()?),
         _ => return Ok(None),
     };
     Ok(Some(object))

@@ -167,3 +167,44 @@ fn an_esxi_host_has_no_disabled_methods() {
     let refused = client.internal("EnableMethods", this, args).unwrap_err();
     assert_eq!(refused.type_name, "MethodNotFound");
 }
+
+#[test]
+fn roles_and_permissions_are_told() {
+    let rig = Rig::new();
+    let vm = rig.vm.as_str();
+    let mut client = user(&rig, vm, &[SNAPSHOT]);
+    let roles = client.read(AUTHORIZATION, &["roleList"]).unwrap();
+    assert!(
+        roles.contains("<roleId>-1</roleId><system>true</system><name>Admin</name>"),
+        "{roles}"
+    );
+    assert!(
+        roles.contains(&format!(
+            "<roleId>1</roleId><system>false</system><name>some</name>\
+             <info><label>some</label><summary>some</summary></info><privilege>{SNAPSHOT}</privilege>"
+        )),
+        "{roles}"
+    );
+    let mut permissions = |inherited: bool| {
+        let args = format!(
+            "<entity type=\"VirtualMachine\">{vm}</entity><inherited>{inherited}</inherited>"
+        );
+        client
+            .call("RetrieveEntityPermissions", AUTHORIZATION, &args)
+            .unwrap()
+    };
+    let own = format!(
+        "<returnval><entity type=\"VirtualMachine\">{vm}</entity><principal>some@vsphere.local</principal>\
+         <group>false</group><roleId>1</roleId><propagate>true</propagate></returnval>"
+    );
+    assert_eq!(permissions(false), own);
+    let all = permissions(true);
+    assert!(all.starts_with(&own), "{all}");
+    assert!(
+        all.contains(&format!(
+            "<returnval><entity type=\"Folder\">{}</entity>",
+            Site::ROOT_FOLDER
+        )) && all.contains("<roleId>-1</roleId>"),
+        "{all}"
+    );
+}
