@@ -133,7 +133,9 @@ fn a_task_is_waited_for_in_a_collector_of_its_own() {
     );
     create(&mut client, &own, &spec, false).unwrap();
     let mut from = String::new();
+    let mut answers = 0;
     let last = loop {
+        answers += 1;
         let answer = wait(&mut client, &own, &from, 60, "").unwrap();
         from = version(&answer);
         if answer.contains(">success<") {
@@ -151,8 +153,9 @@ fn a_task_is_waited_for_in_a_collector_of_its_own() {
             "<name>info.result</name><op>assign</op><val type=\"VirtualMachineSnapshot\""
         )
     );
+    // A task that had ended before the first look had no progress to lose.
     assert!(
-        last.contains("<name>info.progress</name><op>assign</op></changeSet>"),
+        answers == 1 || last.contains("<name>info.progress</name><op>assign</op></changeSet>"),
         "{last}"
     );
 
