@@ -6,13 +6,16 @@
 //! Vm, Disk      what a VM is made of           SnapshotConfig        the VM as the snapshot froze it
 //! VmSelection   which VMs are meant            VmPages, VmSummary    those VMs, page by page
 //! TaskInfo      work the server does           DiskChangeInfo        one page of changed areas
+//! ObjectPages   any properties of any objects  Watch, TaskWatch      what changes, as it does
+//! UserSession   who is logged in               Proxy                 the way there
 //! Error, Fault  what went wrong, typed
 //! ```
 //!
 //! What it does: it writes the envelope by hand, in the order the schema demands; it reads
 //! answers with a bounded pull reader; it verifies the server by system roots, by a file of
 //! authorities or by a pinned thumbprint, never not at all; it logs in again when a session
-//! has expired; it repeats reads, and only reads, after a failure of the transport.
+//! has expired, and keeps an idle one alive; it repeats reads, and only reads, after a failure
+//! of the transport.
 //!
 //! What it does not do: judge the changed areas, decide on retries of writes, wait without a
 //! limit, or log out by itself. [`Client::logout`] belongs on every path out.
