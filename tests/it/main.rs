@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod c_clients;
+mod cbt;
 mod cycle;
 mod disk_faults;
 mod interrupted;
