@@ -10,16 +10,12 @@ fn cbt(bench: &Bench, options: &[&str]) -> Result<Outcome> {
 
 /// The one VM of a document.
 fn vm(outcome: &Outcome) -> Value {
-    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
-    document["vms"][0].clone()
+    outcome.result()["vms"][0].clone()
 }
 
 fn causes(vm: &Value) -> Vec<&str> {
-    let causes = vm["causes"].as_array().unwrap();
-    causes
-        .iter()
-        .filter_map(|cause| cause["id"].as_str())
-        .collect()
+    let causes = vm["causes"].as_array().into_iter().flatten();
+    causes.filter_map(|cause| cause["id"].as_str()).collect()
 }
 
 #[test]
