@@ -23,6 +23,8 @@ pub enum Kind {
     Datastore,
     /// A first-class disk, named by its id.
     FirstClassDisk,
+    /// A custom attribute, named by its number or its name.
+    CustomField,
 }
 
 impl fmt::Display for Kind {
@@ -35,6 +37,7 @@ impl fmt::Display for Kind {
             Kind::File => "file",
             Kind::Datastore => "datastore",
             Kind::FirstClassDisk => "first-class disk",
+            Kind::CustomField => "custom attribute",
         })
     }
 }

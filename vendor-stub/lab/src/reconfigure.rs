@@ -187,10 +187,14 @@ impl Lab {
     ///
     /// [`Error::NotFound`] without such a VM, [`Error::InvalidPowerState`] unless it is off.
     pub fn unregister_vm(&self, vm: &str) -> Result<(), Error> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         let vm = self.load_vm(vm)?;
         if vm.power_state != PowerState::PoweredOff {
             return Err(vm.power_error(Some(PowerState::PoweredOff)));
+        }
+        let mut site = self.load_site()?;
+        if site.custom_values.remove(&vm.moref).is_some() {
+            self.store_site(&lock, &site)?;
         }
         remove_if_there(&self.vm_file(&vm.moref))
     }

@@ -1,11 +1,13 @@
 //! The site: what exists besides VMs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Behaviour, Datastore, DatastoreKind, DatastoreSpec, Error, Kind, Machine, Permission, random,
+    Behaviour, CustomField, Datastore, DatastoreKind, DatastoreSpec, Error, Kind, Machine,
+    Permission, custom_field, random,
 };
 
 /// A site to make.
@@ -185,6 +187,14 @@ pub struct Site {
     /// What is not the same on every site.
     #[serde(default)]
     pub behaviour: Behaviour,
+    /// Definitions of custom attributes.
+    #[serde(default)]
+    pub custom_fields: Vec<CustomField>,
+    /// Values of custom attributes, by the moref of their object and the number of the attribute.
+    #[serde(default)]
+    pub custom_values: BTreeMap<String, BTreeMap<i32, String>>,
+    #[serde(default = "first_custom_field")]
+    pub(crate) next_custom_field: i32,
     pub(crate) next_vm: u32,
     pub(crate) next_snapshot: u32,
     pub(crate) next_folder: u32,
@@ -271,6 +281,9 @@ impl Site {
             machine: Machine::Physical,
             nfc_time_scale: spec.nfc_time_scale,
             behaviour: Behaviour::default(),
+            custom_fields: Vec::new(),
+            custom_values: BTreeMap::new(),
+            next_custom_field: custom_field::FIRST_KEY,
             next_vm: 1021,
             next_snapshot: 2044,
             next_folder: 101,
@@ -314,6 +327,11 @@ impl Site {
         }
         Ok(())
     }
+}
+
+/// The number of the first custom attribute, for a site that was made before there were any.
+fn first_custom_field() -> i32 {
+    custom_field::FIRST_KEY
 }
 
 /// The folders every vCenter has.

@@ -3,6 +3,7 @@
 mod authorization;
 mod changed_areas;
 mod config_spec;
+mod custom_field;
 mod dispatch;
 mod filter;
 mod lie;

@@ -2,6 +2,7 @@
 
 mod compute;
 mod config;
+mod custom_field;
 mod datastore;
 mod device;
 mod entity;
@@ -18,6 +19,7 @@ use crate::soap::Fault;
 use crate::value::DataObject;
 use crate::world::{Wanted, World};
 
+pub(crate) use custom_field::definition as custom_field_definition;
 pub(crate) use entity::escape_name;
 pub(crate) use role::permissions;
 pub(crate) use service::{content as service_content, service_versions};
@@ -39,7 +41,8 @@ pub(crate) fn properties(
         | "ViewManager"
         | "SearchIndex"
         | "TaskManager"
-        | "AuthorizationManager" => service::properties(world, id),
+        | "AuthorizationManager"
+        | "CustomFieldsManager" => service::properties(world, id),
         "session" => match filter::properties(world, id) {
             Some(found) => Ok(Some(found)),
             None => view::properties(world, id),

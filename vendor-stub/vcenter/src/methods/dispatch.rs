@@ -6,8 +6,8 @@ use lab::{Fault as Ordered, PowerState};
 use serde_json::{Value as Json, json};
 
 use super::{
-    authorization, changed_areas, filter, life_cycle, power, property, reconfigure, search,
-    service, session, snapshot, update, view,
+    authorization, changed_areas, custom_field, filter, life_cycle, power, property, reconfigure,
+    search, service, session, snapshot, update, view,
 };
 use crate::collector::Wait;
 use crate::journal::arguments;
@@ -310,6 +310,11 @@ fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "QueryChangedDiskAreas" => changed_areas::query(call),
         "HasPrivilegeOnEntities" => authorization::has_privilege_on_entities(call),
         "RetrieveEntityPermissions" => authorization::retrieve_entity_permissions(call),
+        "AddCustomFieldDef" => custom_field::add(call),
+        "RenameCustomFieldDef" => custom_field::rename(call),
+        "RemoveCustomFieldDef" => custom_field::remove(call),
+        "SetField" => custom_field::set(call),
+        "setCustomValue" => custom_field::set_by_name(call),
         "DisableMethods" => authorization::disable_methods(call),
         "EnableMethods" => authorization::enable_methods(call),
         "CancelTask" => {

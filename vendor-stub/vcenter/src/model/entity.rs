@@ -1,5 +1,6 @@
 //! What all inventory objects have in common.
 
+use super::custom_field;
 use crate::schema::TypeRef;
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::World;
@@ -13,7 +14,7 @@ pub(super) fn entity(
     parent: Option<MoRef>,
 ) -> DataObject {
     let tasks = world.state.tasks.recent(&MoRef::new(type_name, id));
-    DataObject::new(type_name)
+    let object = DataObject::new(type_name)
         .with_some("parent", parent.map(Value::Reference))
         .with("overallStatus", status("green"))
         .with("configStatus", status("green"))
@@ -24,7 +25,8 @@ pub(super) fn entity(
         .text("name", escape_name(name))
         .with("disabledMethod", Value::strings(Vec::<String>::new()))
         .with("recentTask", Value::references("Task", tasks))
-        .with("alarmActionsEnabled", Value::boolean(true))
+        .with("alarmActionsEnabled", Value::boolean(true));
+    custom_field::properties(world, object, id)
 }
 
 /// A `ManagedEntityStatus`.

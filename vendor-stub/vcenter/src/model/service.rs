@@ -2,7 +2,7 @@
 
 use lab::Site;
 
-use super::role;
+use super::{custom_field, role};
 use crate::clock::timestamp;
 use crate::schema::TypeRef;
 use crate::soap::Fault;
@@ -17,7 +17,7 @@ const VERSIONS: [&str; 28] = [
 ];
 
 /// The managers a client finds in the service content: member, type, id.
-const MANAGERS: [(&str, &str, &str); 12] = [
+const MANAGERS: [(&str, &str, &str); 13] = [
     ("setting", "OptionManager", "VpxSettings"),
     ("userDirectory", "UserDirectory", "UserDirectory"),
     ("sessionManager", "SessionManager", "SessionManager"),
@@ -29,6 +29,11 @@ const MANAGERS: [(&str, &str, &str); 12] = [
     ("eventManager", "EventManager", "EventManager"),
     ("taskManager", "TaskManager", "TaskManager"),
     ("extensionManager", "ExtensionManager", "ExtensionManager"),
+    (
+        "customFieldsManager",
+        "CustomFieldsManager",
+        "CustomFieldsManager",
+    ),
     ("licenseManager", "LicenseManager", "LicenseManager"),
     ("searchIndex", "SearchIndex", "SearchIndex"),
     ("fileManager", "FileManager", "FileManager"),
@@ -43,6 +48,9 @@ const MANAGERS: [(&str, &str, &str); 12] = [
         "virtualDiskManager",
     ),
 ];
+
+/// Managers that an ESXi host does not have.
+const NOT_ON_A_HOST: [&str; 2] = ["extensionManager", "customFieldsManager"];
 
 pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
     let object = match id {
@@ -60,6 +68,7 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
             .with("description", Value::Opaque)
             .with("maxCollector", Value::int(32)),
         "AuthorizationManager" => role::manager(world.site()?),
+        "CustomFieldsManager" if !world.dialect.bare_host => custom_field::manager(world.site()?),
         _ => return Ok(None),
     };
     Ok(Some(object))
@@ -106,7 +115,7 @@ pub(crate) fn content(site: &Site) -> DataObject {
         .part("about", about(site));
     MANAGERS
         .iter()
-        .filter(|(member, ..)| !(site.bare_host && *member == "extensionManager"))
+        .filter(|(member, ..)| !(site.bare_host && NOT_ON_A_HOST.contains(member)))
         .fold(content, |content, (member, type_name, id)| {
             content.with(member, Value::reference(type_name, *id))
         })

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lab::{PowerState, Site, Vm};
 
 use super::config::{Config, guest_full_name, int};
+use super::custom_field;
 use super::datastore::lies_on;
 use super::entity::{entity, escape_name, status};
 use super::folder::no_networks;
@@ -51,7 +52,7 @@ fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm, wanted: &Wanted) -> 
         )
         .part_if(wanted, "runtime", || runtime(vm))
         .part_if(wanted, "guest", || guest(vm))
-        .part_if(wanted, "summary", || summary(vm))
+        .part_if(wanted, "summary", || summary(site, vm))
         .with("datastore", Value::references("Datastore", datastores))
         .with("network", no_networks())
         .with_some("snapshot", snapshot::tree(vm).map(Value::Object))
@@ -139,7 +140,7 @@ fn ip_address(vm: &Vm) -> Option<String> {
     (vm.power_state == PowerState::PoweredOn).then(|| format!("198.18.{high}.{low}"))
 }
 
-fn summary(vm: &Vm) -> DataObject {
+fn summary(site: &Site, vm: &Vm) -> DataObject {
     let config = DataObject::new("VirtualMachineConfigSummary")
         .text("name", escape_name(&vm.name))
         .with("template", Value::boolean(false))
@@ -166,6 +167,7 @@ fn summary(vm: &Vm) -> DataObject {
         .part("guest", guest_summary(vm))
         .part("config", config)
         .part("quickStats", stats)
+        .with("customValue", custom_field::values(site, &vm.moref))
         .with("overallStatus", status("green"))
 }
 
@@ -178,6 +180,7 @@ fn capability(vm: &Vm) -> DataObject {
                 "multipleSnapshotsSupported",
                 "snapshotConfigSupported",
                 "poweredOffSnapshotsSupported",
+                "revertToSnapshotSupported",
                 "quiescedSnapshotsSupported",
                 "lockSnapshotsSupported",
                 "cpuFeatureMaskSupported",
@@ -193,7 +196,6 @@ fn capability(vm: &Vm) -> DataObject {
             false,
             &[
                 "memorySnapshotsSupported",
-                "revertToSnapshotSupported",
                 "disableSnapshotsSupported",
                 "consolePreferencesSupported",
                 "settingScreenResolutionSupported",

@@ -9,6 +9,7 @@
 mod bad_input;
 mod browser;
 mod client;
+mod custom_fields;
 mod cycle;
 mod devices;
 mod dialects;
