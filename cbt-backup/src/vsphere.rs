@@ -54,7 +54,6 @@ mod selector;
 mod session;
 mod snapshot;
 mod task;
-mod task_watch;
 mod thumbprint;
 mod tls;
 mod tracking;
@@ -102,8 +101,7 @@ pub use snapshot::{
     Quiesce, SnapshotConfig, SnapshotNode, SnapshotSpec, SnapshotTree, VssBackupType, VssContext,
     WindowsQuiesce,
 };
-pub use task::{TaskInfo, TaskRef, TaskState};
-pub use task_watch::TaskWatch;
+pub use task::{TaskInfo, TaskRef, TaskState, TaskWatch};
 pub use thumbprint::{Thumbprint, Thumbprints};
 pub use tls::Trust;
 pub use tracking::{

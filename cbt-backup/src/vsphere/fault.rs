@@ -46,7 +46,8 @@ impl Fault {
         )
     }
 
-    fn empty(type_name: &str) -> Self {
+    /// A fault of this type of which nothing else is known.
+    pub(super) fn empty(type_name: &str) -> Self {
         Self {
             type_name: type_name.to_owned(),
             message: String::new(),

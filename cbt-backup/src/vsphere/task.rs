@@ -1,6 +1,13 @@
 //! Tasks: work the server does after it has answered.
+//!
+//! ```text
+//! watch    a task followed: the server tells of changes      wait    until a task has ended
+//! ```
 
-use std::time::{Duration, Instant};
+mod wait;
+mod watch;
+
+pub use watch::TaskWatch;
 
 use super::client::Client;
 use super::envelope::nothing;
@@ -10,11 +17,6 @@ use super::moref::Moref;
 use super::operation::Operation;
 use super::property::Properties;
 use super::xml::{Reader, Tag, XmlError};
-
-/// The longest sleep between two looks at `cancelled`.
-const CANCEL_STEP: Duration = Duration::from_millis(100);
-/// Waiting outlives a restart of the server, but not its end: failed looks in a row.
-const MAX_FAILED_LOOKS: u32 = 10;
 
 /// A task of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -93,105 +95,6 @@ impl Client {
             Err(error) if error.fault_type() == Some("InvalidState") => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Waits until a task has ended well. `on_progress` gets the percentage when it changes;
-    /// `cancelled` is asked several times a second. Neither a time-out nor a cancellation
-    /// stops the task at the server.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TaskFailed`] with the task's fault, `RequestCanceled` if somebody stopped it;
-    /// [`Error::TaskTimedOut`], which tells since when its progress stands still;
-    /// [`Error::TaskVanished`] if it ended unseen: then the object it worked on tells how;
-    /// [`Error::Cancelled`]; a failure of looking that lasts.
-    pub async fn wait_task(
-        &self,
-        task: &TaskRef,
-        timeout: Duration,
-        on_progress: &mut dyn FnMut(u8),
-        cancelled: &dyn Fn() -> bool,
-    ) -> Result<TaskInfo, Error> {
-        let start = Instant::now();
-        let mut delay = self.inner.poll.first;
-        let mut last = TaskInfo::default();
-        let mut failed_looks = 0;
-        let mut moved = start;
-        loop {
-            if cancelled() {
-                return Err(Error::Cancelled {
-                    task: task.0.clone(),
-                });
-            }
-            match self.task(task).await {
-                Ok(info) => {
-                    failed_looks = 0;
-                    if info.progress != last.progress || info.state != last.state {
-                        moved = Instant::now();
-                    }
-                    if let Some(progress) = info.progress.filter(|_| info.progress != last.progress)
-                    {
-                        on_progress(progress);
-                    }
-                    last = info;
-                }
-                // Servers forget finished tasks after a while.
-                Err(error) if error.fault_type() == Some("ManagedObjectNotFound") => {
-                    return Err(Error::TaskVanished {
-                        task: task.0.clone(),
-                        name: last.name,
-                    });
-                }
-                Err(error) if error.is_retryable() && failed_looks < MAX_FAILED_LOOKS => {
-                    failed_looks += 1;
-                    tracing::warn!(task = %task.0, %error, "failed to look at a task");
-                }
-                Err(error) => return Err(error),
-            }
-            match last.state {
-                TaskState::Success => return Ok(last),
-                TaskState::Error => return Err(failed(task, last)),
-                _ => {}
-            }
-            if start.elapsed() >= timeout {
-                return Err(Error::TaskTimedOut {
-                    task: task.0.clone(),
-                    name: last.name,
-                    waited_ms: millis(start.elapsed()),
-                    still_ms: millis(moved.elapsed()),
-                    progress: last.progress.unwrap_or(0),
-                });
-            }
-            let left = timeout.saturating_sub(start.elapsed());
-            sleep_unless(delay.min(left), cancelled).await;
-            delay = (delay * 3 / 2).min(self.inner.poll.longest);
-        }
-    }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn failed(task: &TaskRef, info: TaskInfo) -> Error {
-    let Some(fault) = info.error else {
-        return Error::BadAnswer {
-            method: "RetrievePropertiesEx",
-            what: format!("{} failed without a fault", task.0),
-        };
-    };
-    Error::TaskFailed {
-        task: task.0.clone(),
-        name: info.name,
-        fault: Box::new(fault),
-    }
-}
-
-async fn sleep_unless(mut time: Duration, cancelled: &dyn Fn() -> bool) {
-    while !time.is_zero() && !cancelled() {
-        let step = time.min(CANCEL_STEP);
-        tokio::time::sleep(step).await;
-        time -= step;
     }
 }
 

@@ -142,6 +142,8 @@ pub(super) fn usual(seen: &Seen, login: usize) -> Reply {
             "CurrentTime",
             "<returnval>2026-01-15T09:00:00.104Z</returnval>",
         ),
+        // Whoever waits for a task must then ask for it.
+        "CreatePropertyCollector" => Reply::fault("MethodNotFound"),
         other => panic!("no script for {other}"),
     }
 }

@@ -12,6 +12,7 @@ mod hostile;
 mod pages;
 mod proxy;
 mod session;
+mod task_waits;
 mod tasks;
 mod tracking;
 mod trust;

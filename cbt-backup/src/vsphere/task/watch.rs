@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::client::Client;
-use super::error::Error;
-use super::fault::Fault;
-use super::property::{PropertyFilterSpec, Watch};
-use super::task::{TaskInfo, TaskProperties, TaskRef};
+use super::{TaskInfo, TaskProperties, TaskRef};
+use crate::vsphere::client::Client;
+use crate::vsphere::error::Error;
+use crate::vsphere::fault::Fault;
+use crate::vsphere::property::{ObjectChange, PropertyFilterSpec, Watch};
 
 /// The changes of one task, by a collector and a filter of its own ("vSphere API reference",
 /// 4.4).
@@ -54,12 +54,24 @@ impl TaskWatch {
                 if let Some((_, fault)) = update.missing.first() {
                     return Err(refused(fault.clone()));
                 }
+                if update.change == ObjectChange::Leave {
+                    return Err(self.gone());
+                }
             }
             if let Some((_, fault)) = seen.missing.into_iter().find(|m| m.0 == self.task.0) {
                 return Err(refused(fault));
             }
         }
         Ok(read.info)
+    }
+
+    /// The task has left the filter: the server has forgotten it.
+    fn gone(&self) -> Error {
+        let mut fault = Fault::empty("ManagedObjectNotFound");
+        fault
+            .fields
+            .push(("obj".to_owned(), self.task.0.to_string()));
+        refused(fault)
     }
 
     /// Ends it at the server too. Dropping does the same in the background.
