@@ -1,37 +1,25 @@
-//! govc, the command line of govmomi.
+//! govc, VMware's command line, built of the pinned module that `tests/go` names.
 
+mod commands;
+
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, bail};
-use lab::SnapshotSpec;
+use commands::{Must, PARTS};
 
-use super::process::{Said, hear};
-use super::{Outcome, VM, certificate, moref};
+use super::process::{Said, foreign, hear, must, need};
+use super::{Outcome, certificate, moref};
 use crate::output::line;
 use crate::stage::Stage;
+use crate::workspace;
 
-const PACKAGE: &str = "github.com/vmware/govmomi/govc@latest";
-const SNAPSHOT: &str = "before the update";
-
-/// The commands in order, and what each must print among other things.
-const COMMANDS: [(&[&str], &str); 15] = [
-    (&["about"], "VMware vCenter Server"),
-    (&["ls"], "/DC0/vm"),
-    (&["ls", "-l", "/DC0/vm"], "app01 (VirtualMachine)"),
-    (&["find", "/", "-type", "m"], "/DC0/vm/app01"),
-    (&["find", "."], "datastore1"),
-    (&["datacenter.info"], "DC0"),
-    (&["datastore.info"], "VMFS"),
-    (&["vm.info", VM], "poweredOn"),
-    (&["vm.info", "-json", VM], "[datastore1] app01/app01.vmdk"),
-    (&["device.info", "-vm", VM], "Hard disk 2"),
-    (&["snapshot.tree", "-vm", VM], SNAPSHOT),
-    (&["snapshot.create", "-vm", VM, "-m=false", "by govc"], ""),
-    (&["snapshot.tree", "-vm", VM], "by govc"),
-    (&["snapshot.remove", "-vm", VM, "by govc"], ""),
-    (&["object.collect", "-s", "vm/app01", "name"], VM),
-];
+/// Where its module is pinned.
+const FOLDER: &str = "tests/go";
+/// What it says when the server does not know a method.
+const NO_METHOD: &str = "MethodNotFound";
 
 /// Runs the commands.
 ///
@@ -39,31 +27,119 @@ const COMMANDS: [(&[&str], &str); 15] = [
 ///
 /// When one does not do what it must.
 pub(super) fn run(stage: &Stage, tools: &Path) -> anyhow::Result<Outcome> {
-    let govc = match program(tools) {
-        Ok(program) => program,
-        Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
-    };
-    let password = std::fs::read_to_string(&stage.password_file)?;
-    let password = password.trim_end();
-    refused(&mut command(&govc, stage, "not the password"))?;
-
-    let snapshot = stage
-        .lab
-        .create_snapshot(&moref(stage)?, &SnapshotSpec::named(SNAPSHOT))?;
-    for (arguments, expected) in COMMANDS {
-        let shown = arguments.join(" ");
-        let mut command = command(&govc, stage, password);
-        let Said { success, text, .. } = hear(command.args(arguments))?;
-        if !success || !text.contains(expected) {
-            bail!("govc {shown} did not print {expected:?} but:\n{text}");
-        }
-        line(&format!("  govc {shown}: ok"));
+    if let Err(error) = fetched() {
+        return Ok(Outcome::Skipped(format!("{error:#}")));
     }
-    stage.lab.remove_snapshot(&snapshot.moref, true)?;
+    let govc = Govc {
+        program: build(tools)?,
+        password: fs::read_to_string(&stage.password_file)?
+            .trim_end()
+            .to_owned(),
+        stage,
+    };
+    refused(&govc)?;
+    let words = govc.words(tools)?;
+    for (command, must) in PARTS.into_iter().flatten() {
+        let said = hear(govc.command().args(words.arguments(command)))?;
+        words.judge(command, *must, &said)?;
+    }
     Ok(Outcome::Passed)
 }
 
-fn refused(command: &mut Command) -> anyhow::Result<()> {
+/// The program and whom it talks to.
+struct Govc<'a> {
+    program: PathBuf,
+    password: String,
+    stage: &'a Stage,
+}
+
+impl Govc<'_> {
+    fn command(&self) -> Command {
+        let mut command = foreign(&self.program);
+        command
+            .env("GOVC_URL", self.stage.vcenter.url())
+            .env("GOVC_USERNAME", &self.stage.user)
+            .env("GOVC_PASSWORD", &self.password)
+            .env("GOVC_TLS_CA_CERTS", certificate(self.stage))
+            .env("GOVC_PERSIST_SESSION", "false")
+            .current_dir(self.stage.lab.root())
+            .env_remove("GOVC_INSECURE");
+        command
+    }
+
+    /// What the words in braces stand for.
+    fn words(&self, tools: &Path) -> anyhow::Result<Words> {
+        let upload = tools.join("govc-upload");
+        let content = "a file of govc\n";
+        fs::write(&upload, content).context("failed to write a file for govc")?;
+        let asked = |path: &str| -> anyhow::Result<String> {
+            let text = must(
+                self.command()
+                    .args(["object.collect", "-s", "vm/app01", path]),
+            )?;
+            Ok(text.trim_end().to_owned())
+        };
+        let thumbprint = self.stage.vcenter.thumbprint_sha256().to_string();
+        let words = [
+            ("thumbprint", thumbprint),
+            ("moref", moref(self.stage)?),
+            ("user", self.stage.user.clone()),
+            ("uuid", asked("config.uuid")?),
+            ("vmx", asked("config.files.vmPathName")?),
+            ("ip", asked("guest.ipAddress")?),
+            ("upload", upload.display().to_string()),
+            ("content", content.to_owned()),
+            ("first", "before the update".to_owned()),
+            ("second", "größer & <kleiner>".to_owned()),
+            ("note", "\"a note\" & 'more' <of it>".to_owned()),
+            ("third-disk", "Hard disk 3".to_owned()),
+        ];
+        Ok(Words(words.into()))
+    }
+}
+
+/// The texts that words in braces stand for.
+struct Words(BTreeMap<&'static str, String>);
+
+impl Words {
+    fn filled(&self, text: &str) -> String {
+        let mut filled = text.to_owned();
+        for (name, value) in &self.0 {
+            filled = filled.replace(&format!("{{{name}}}"), value);
+        }
+        filled
+    }
+
+    fn arguments(&self, command: &str) -> Vec<String> {
+        command.split(' ').map(|word| self.filled(word)).collect()
+    }
+
+    /// Compares what a command did with what it must do.
+    fn judge(&self, command: &str, must: Must, said: &Said) -> anyhow::Result<()> {
+        let Said { success, text, .. } = said;
+        let says = |part: &&str| text.contains(&self.filled(part));
+        match must {
+            Must::WorkOrNoMethod if *success => {
+                line(&format!("  govc {command}: the server has learnt it"));
+            }
+            Must::WorkOrNoMethod if text.contains(NO_METHOD) => {
+                line(&format!("  govc {command}: no such method, and it says so"));
+            }
+            Must::Say(parts) if *success && parts.iter().all(&says) => {
+                line(&format!("  govc {command}: ok"));
+            }
+            Must::NotSay(parts) if *success && !parts.iter().any(says) => {
+                line(&format!("  govc {command}: ok"));
+            }
+            _ => bail!("govc {command} must {must:?}, but said:\n{text}"),
+        }
+        Ok(())
+    }
+}
+
+fn refused(govc: &Govc<'_>) -> anyhow::Result<()> {
+    let mut command = govc.command();
+    command.env("GOVC_PASSWORD", "not the password");
     let Said { success, text, .. } = hear(command.arg("ls"))?;
     if success || !text.contains("incorrect user name or password") {
         bail!("govc with a wrong password was not refused as it must be:\n{text}");
@@ -72,44 +148,53 @@ fn refused(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn command(govc: &Path, stage: &Stage, password: &str) -> Command {
-    let mut command = Command::new(govc);
-    command
-        .env("GOVC_URL", stage.vcenter.url())
-        .env("GOVC_USERNAME", &stage.user)
-        .env("GOVC_PASSWORD", password)
-        .env("GOVC_TLS_CA_CERTS", certificate(stage))
-        .env("GOVC_PERSIST_SESSION", "false")
-        .env_remove("GOVC_INSECURE");
-    command
+/// An error tells what this machine lacks.
+fn fetched() -> anyhow::Result<()> {
+    need("go", "golang-go")?;
+    must(go()?.args(["mod", "download"])).context("its module cannot be had")?;
+    Ok(())
 }
 
-/// The govc of the system, else one of our own.
-fn program(tools: &Path) -> anyhow::Result<PathBuf> {
-    let own = tools.join("bin/govc");
-    for govc in [Path::new("govc"), &own] {
-        let mut command = Command::new(govc);
-        command
-            .arg("version")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        if command.status().is_ok_and(|status| status.success()) {
-            return Ok(govc.to_path_buf());
+fn build(tools: &Path) -> anyhow::Result<PathBuf> {
+    let program = tools.join("bin/govc");
+    let mut build = go()?;
+    build.args(["build", "-mod=readonly", "-o"]);
+    must(build.arg(&program).arg("./govc"))?;
+    Ok(program)
+}
+
+fn go() -> anyhow::Result<Command> {
+    let mut go = foreign("go");
+    go.current_dir(workspace::root()?.join(FOLDER));
+    Ok(go)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(success: bool, text: &str) -> Said {
+        Said {
+            success,
+            code: None,
+            text: text.to_owned(),
         }
     }
-    let mut install = Command::new("go");
-    install
-        .args(["install", PACKAGE])
-        .env("GOBIN", tools.join("bin"))
-        .stdin(Stdio::null());
-    let output = install.output().context("no go")?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "go install failed: {}",
-            text.lines().last().unwrap_or_default()
-        );
+
+    #[test]
+    fn what_it_says_is_compared() {
+        let words = Words([("name", "two words".to_owned())].into());
+        assert_eq!(words.arguments("ls {name}"), ["ls", "two words"]);
+        let judge = |must, success, text| words.judge("ls", must, &said(success, text)).is_ok();
+        let say = Must::Say(&["{name}", "other"]);
+        assert!(judge(say, true, "two words, other"));
+        assert!(!judge(say, true, "two words"));
+        assert!(!judge(say, false, "two words, other"));
+        assert!(judge(Must::NotSay(&["{name}"]), true, "two"));
+        assert!(!judge(Must::NotSay(&["{name}"]), true, "two words"));
+        assert!(!judge(Must::NotSay(&["{name}"]), false, "two"));
+        assert!(judge(Must::WorkOrNoMethod, false, "fault: MethodNotFound"));
+        assert!(!judge(Must::WorkOrNoMethod, false, "fault: SystemError"));
+        assert!(judge(Must::WorkOrNoMethod, true, ""));
     }
-    Ok(own)
 }

@@ -11,6 +11,8 @@ use crate::output::line;
 use crate::stage::Stage;
 use crate::{python, workspace};
 
+/// The package that is tried, which is the newest there was.
+const PACKAGE: &str = "pyvmomi==9.1.1.0";
 const SCRIPT: &str = "tests/clients/pyvmomi_check.py";
 const GRAIN_BYTES: u64 = 64 << 10;
 const SECTOR_BYTES: u64 = 512;
@@ -21,7 +23,7 @@ const SECTOR_BYTES: u64 = 512;
 ///
 /// When the script finds something wrong.
 pub(super) fn run(stage: &Stage, tools: &Path) -> anyhow::Result<Outcome> {
-    let python = match python::with(tools, &["pyvmomi"], "pyVmomi") {
+    let python = match python::with(tools, &[PACKAGE], "pyVmomi") {
         Ok(python) => python,
         Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
     };

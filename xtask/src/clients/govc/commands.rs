@@ -1,0 +1,232 @@
+//! What govc is told to do, and what it must say.
+
+use Must::{NotSay, Say, WorkOrNoMethod};
+
+/// What a command must do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Must {
+    /// Succeed and print all of these.
+    Say(&'static [&'static str]),
+    /// Succeed and print none of these.
+    NotSay(&'static [&'static str]),
+    /// Fail as a server fails that has no such method, and in no other way. It may succeed: then
+    /// the server has learnt it, and that is noted.
+    WorkOrNoMethod,
+}
+
+/// A command: its words, divided by single spaces, and what it must do.
+///
+/// A word in braces stands for a text that is known when the commands run, or that has spaces.
+pub(super) type Step = (&'static str, Must);
+
+/// The parts in order.
+pub(super) const PARTS: [&[Step]; 6] = [INVENTORY, ONE_VM, SNAPSHOTS, CHANGES, FILES, RIGHTS];
+
+const INVENTORY: &[Step] = &[
+    (
+        "about",
+        Say(&["VMware vCenter Server 8.0", "API type:     VirtualCenter"]),
+    ),
+    ("about.cert -thumbprint", Say(&["{thumbprint}"])),
+    (
+        "ls",
+        Say(&["/DC0/vm\n/DC0/host\n/DC0/datastore\n/DC0/network\n"]),
+    ),
+    ("ls -l /DC0/vm", Say(&["/DC0/vm/app01 (VirtualMachine)"])),
+    ("find / -type m", Say(&["/DC0/vm/app01\n"])),
+    (
+        "find / -type m -runtime.powerState poweredOff",
+        NotSay(&["app01"]),
+    ),
+    (
+        "find / -type m -config.version vmx-*",
+        Say(&["/DC0/vm/app01\n"]),
+    ),
+    (
+        "find -l / -type s",
+        Say(&["Datastore  /DC0/datastore/datastore1"]),
+    ),
+    (
+        "find .",
+        Say(&["/DC0/host/esx01.lab.test/Resources", "datastore1"]),
+    ),
+    ("tree", Say(&["├── datastore\n", "app01"])),
+    ("datacenter.info", Say(&["DC0", "Virtual Machines:  1"])),
+    (
+        "datastore.info",
+        Say(&["Type:      VMFS", "ds:///vmfs/volumes/"]),
+    ),
+    ("host.info", Say(&["esx01.lab.test", "Logical CPUs:"])),
+    ("pool.info *", Say(&["Resources", "expandable=true"])),
+    ("folder.info", Say(&["Types:     Folder,Datacenter"])),
+    ("folder.info vm", Say(&["Children:  1"])),
+];
+
+const ONE_VM: &[Step] = &[
+    (
+        "vm.info app01",
+        Say(&[
+            "/DC0/vm/app01",
+            "Power state:  poweredOn",
+            "Host:         esx01.lab.test",
+        ]),
+    ),
+    (
+        "vm.info -json app01",
+        Say(&["[datastore1] app01/app01.vmdk"]),
+    ),
+    ("vm.info -vm.uuid {uuid}", Say(&["/DC0/vm/app01"])),
+    ("vm.info -vm.path {vmx}", Say(&["/DC0/vm/app01"])),
+    ("vm.info -vm.ip {ip}", Say(&["/DC0/vm/app01"])),
+    ("vm.ip -wait 10s app01", Say(&["{ip}"])),
+    (
+        "device.ls -vm app01",
+        Say(&[
+            "pvscsi-1000  ParaVirtualSCSIController",
+            "disk-1000-1  VirtualDisk",
+        ]),
+    ),
+    (
+        "device.info -vm app01 disk-*",
+        Say(&[
+            "Hard disk 2",
+            "Controller:   pvscsi-1000",
+            "File:         [datastore1] app01/app01_1.vmdk",
+        ]),
+    ),
+    ("device.info -vm app01 -json", Say(&["\"key\": 2001"])),
+    ("object.collect -s vm/app01 name", Say(&["app01\n"])),
+    (
+        "object.collect -s vm/app01 runtime.powerState",
+        Say(&["poweredOn\n"]),
+    ),
+    (
+        "object.collect -type m / name",
+        Say(&["VirtualMachine:{moref}", "app01"]),
+    ),
+    ("vm.question -vm app01", Say(&["No pending question"])),
+];
+
+const SNAPSHOTS: &[Step] = &[
+    (
+        "snapshot.create -vm app01 -m=false -d {note} {first}",
+        Say(&[]),
+    ),
+    ("snapshot.create -vm app01 -m=false -q {second}", Say(&[])),
+    // The second below the first, and the running VM below both.
+    ("snapshot.tree -vm app01", Say(&["{first}\n  {second}\n"])),
+    (
+        "snapshot.tree -vm app01 -i -d",
+        Say(&["snapshot-", "{note}"]),
+    ),
+    (
+        "device.info -vm app01 disk-*",
+        Say(&["app01_1-000002.vmdk", "Parent:"]),
+    ),
+    ("snapshot.export -vm app01 {first}", WorkOrNoMethod),
+    ("snapshot.revert -vm app01 {first}", Say(&[])),
+    (
+        "object.collect -s vm/app01 runtime.powerState",
+        Say(&["poweredOff\n"]),
+    ),
+    // The one that the VM left; without a current one govc itself would fall over a null.
+    ("snapshot.remove -vm app01 {second}", Say(&[])),
+    ("snapshot.tree -vm app01", Say(&["{first}\n."])),
+    ("snapshot.tree -vm app01", NotSay(&["{second}"])),
+    ("snapshot.remove -vm app01 *", Say(&[])),
+    ("snapshot.tree -vm app01", NotSay(&["{first}"])),
+    (
+        "tasks",
+        Say(&[
+            "CreateSnapshot",
+            "RevertToSnapshot",
+            "RemoveSnapshot",
+            "success",
+        ]),
+    ),
+    ("tasks vm/app01", Say(&["RemoveAllSnapshots"])),
+];
+
+const CHANGES: &[Step] = &[
+    ("vm.power -on app01", Say(&["OK"])),
+    ("vm.power -suspend app01", Say(&["OK"])),
+    (
+        "object.collect -s vm/app01 runtime.powerState",
+        Say(&["suspended\n"]),
+    ),
+    ("vm.power -on app01", Say(&["OK"])),
+    ("vm.power -reset app01", Say(&["OK"])),
+    ("vm.power -off app01", Say(&["OK"])),
+    ("vm.info app01", Say(&["Power state:  poweredOff"])),
+    ("vm.change -vm app01 -c 4 -m 512 -e cbt.note=govc", Say(&[])),
+    (
+        "vm.info -e app01",
+        Say(&["CPU:          4", "512MB", "cbt.note"]),
+    ),
+    ("vm.change -vm app01 -annotation {note}", Say(&[])),
+    (
+        "object.collect -s vm/app01 config.annotation",
+        Say(&["{note}\n"]),
+    ),
+    ("vm.change -vm app01 -name app01x", Say(&[])),
+    ("vm.change -vm app01x -name app01", Say(&[])),
+    (
+        "vm.disk.create -vm app01 -name app01/more -size 20M",
+        Say(&[]),
+    ),
+    (
+        "device.info -vm app01 disk-1000-2",
+        Say(&["Hard disk 3", "20,480 KB"]),
+    ),
+    (
+        "vm.disk.change -vm app01 -disk.label {third-disk} -size 30M",
+        Say(&[]),
+    ),
+    ("device.info -vm app01 disk-1000-2", Say(&["30,720 KB"])),
+    ("device.remove -vm app01 disk-1000-2", Say(&[])),
+    ("device.ls -vm app01", NotSay(&["disk-1000-2"])),
+    (
+        "device.scsi.add -vm app01 -type pvscsi",
+        Say(&["pvscsi-1001"]),
+    ),
+    ("vm.upgrade -vm app01", Say(&[])),
+    ("vm.power -on app01", Say(&["OK"])),
+    ("vm.migrate -host esx01.lab.test app01", Say(&["OK"])),
+    ("vm.clone -vm app01 -on=false app01c", WorkOrNoMethod),
+    ("object.rename vm/app01 app01", WorkOrNoMethod),
+];
+
+const FILES: &[Step] = &[
+    ("datastore.upload {upload} app01/by-govc.txt", Say(&["OK"])),
+    (
+        "datastore.download app01/by-govc.txt -",
+        Say(&["{content}"]),
+    ),
+    (
+        "datastore.tail app01/app01.vmx",
+        Say(&["displayName = \"app01\""]),
+    ),
+    ("datastore.ls app01", WorkOrNoMethod),
+    ("datastore.mkdir by-govc", WorkOrNoMethod),
+    ("datastore.rm app01/by-govc.txt", WorkOrNoMethod),
+];
+
+const RIGHTS: &[Step] = &[
+    ("role.ls", Say(&["Admin"])),
+    (
+        "permissions.ls",
+        Say(&["Principal", "Admin  /       {user}"]),
+    ),
+    ("session.ls", Say(&["Agent", "govc/", "127.0.0.1"])),
+    ("fields.add cost", Say(&["10"])),
+    ("fields.ls", Say(&["cost"])),
+    ("fields.set cost {note} vm/app01", Say(&[])),
+    (
+        "fields.info vm/app01",
+        Say(&["/DC0/vm/app01  cost  {note}"]),
+    ),
+    ("fields.rename cost price", Say(&[])),
+    ("fields.rm price", Say(&[])),
+    ("fields.ls", NotSay(&["cost", "price"])),
+    ("role.create made System.Read", WorkOrNoMethod),
+];
