@@ -33,7 +33,8 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     })
 }
 
-/// A path on a datastore, checked: two parts, a folder and a file, both plain names.
+/// A path on a datastore, checked: plain names only. The folder may be empty, which is the root of
+/// the datastore, or several names with slashes between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DatastorePath {
     pub(crate) datastore: String,
@@ -58,15 +59,21 @@ impl DatastorePath {
             .strip_prefix('[')
             .and_then(|text| text.split_once("] "))
             .ok_or_else(not_found)?;
-        let (folder, file) = rest.split_once('/').ok_or_else(not_found)?;
-        let plain = |part: &str| {
-            !part.is_empty() && !part.starts_with('.') && !part.contains(['/', '\\', '\0'])
-        };
-        if [datastore, folder, file].into_iter().all(plain) {
+        let (folder, file) = rest.rsplit_once('/').unwrap_or(("", rest));
+        let in_root = folder.is_empty() && !rest.contains('/');
+        let mut folders = folder.split('/');
+        if [datastore, file].into_iter().all(is_plain) && (in_root || folders.all(is_plain)) {
             Ok(Self::new(datastore, folder, file))
         } else {
             Err(not_found())
         }
+    }
+
+    /// The path of a file under the datastores of a lab; `None` for one that is not there.
+    pub(crate) fn of_file(root: &Path, file: &Path) -> Option<Self> {
+        let below = file.strip_prefix(root.join("datastores")).ok()?;
+        let (datastore, rest) = below.to_str()?.split_once('/')?;
+        Self::parse(&format!("[{datastore}] {rest}")).ok()
     }
 
     /// Another file in the same folder.
@@ -93,8 +100,16 @@ impl DatastorePath {
     }
 }
 
+/// Is it a name that stays in its folder?
+pub(crate) fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
+}
+
 impl fmt::Display for DatastorePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.folder.is_empty() {
+            return write!(f, "[{}] {}", self.datastore, self.file);
+        }
         write!(f, "[{}] {}/{}", self.datastore, self.folder, self.file)
     }
 }
@@ -138,16 +153,31 @@ mod tests {
     }
 
     #[test]
+    fn files_lie_in_the_root_and_in_folders_of_folders_too() {
+        for (text, folder) in [("[ds] b", ""), ("[ds] a/b", "a"), ("[ds] a/x/b", "a/x")] {
+            let path = DatastorePath::parse(text).unwrap();
+            assert_eq!((path.folder.as_str(), path.file.as_str()), (folder, "b"));
+            assert_eq!(path.to_string(), text);
+            let file = path.under(Path::new("/l"));
+            assert_eq!(DatastorePath::of_file(Path::new("/l"), &file), Some(path));
+        }
+        let elsewhere = DatastorePath::of_file(Path::new("/l"), Path::new("/x/datastores/a/b"));
+        assert_eq!(elsewhere, None);
+    }
+
+    #[test]
     fn hostile_paths_are_not_found() {
         for text in [
             "",
             "a/b",
             "[ds]a/b",
-            "[ds] b",
+            "[ds] ",
+            "[ds] a//b",
             "[ds] ../b",
             "[..] a/b",
             "[ds] a/../b",
-            "[ds] a/b/c",
+            "[ds] a/./b/c",
+            "[ds] a/b/../c",
             "[ds] /b",
             "[ds] a/",
             "[] a/b",

@@ -62,6 +62,20 @@ pub enum Error {
         /// Its name.
         id: String,
     },
+    /// A VM of that name is in the folder.
+    #[error("a virtual machine {name:?} is in the folder already: {vm}")]
+    DuplicateName {
+        /// The name.
+        name: String,
+        /// Moref of the VM that has it.
+        vm: String,
+    },
+    /// The datastore has no folders in its root for plain files.
+    #[error("{path} cannot be made: the datastore has no folders in its root")]
+    NoTopFolder {
+        /// Datastore path of the folder.
+        path: String,
+    },
     /// A name that could leave its folder or that no datastore path can carry.
     #[error("name {name:?} refused: {reason}")]
     InvalidName {

@@ -8,8 +8,9 @@ use vmdk::OpenOptions;
 
 use crate::datastore_path::{DatastorePath, check_name};
 use crate::guest::check_range;
+use crate::home::home_datastore;
 use crate::made::Made;
-use crate::provision::{home_datastore, make_files};
+use crate::provision::make_files;
 use crate::state::{read_json, write_json};
 use crate::{DiskSpec, Error, Kind, Lab, random};
 

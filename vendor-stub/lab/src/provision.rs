@@ -1,7 +1,6 @@
 //! Making VMs.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use vmdk::{Adapter, CreateOptions};
@@ -12,8 +11,8 @@ use crate::made::Made;
 use crate::slot::{MAX_DISKS, Slot};
 use crate::state::LabLock;
 use crate::{
-    Disk, DiskSpec, Error, Folder, Kind, Lab, Link, PowerState, Site, Tracking, Vm, VmSpec, random,
-    vmx,
+    Disk, DiskSpec, Error, Folder, Kind, Lab, Link, PowerState, Provisioning, Site, Tracking, Vm,
+    VmSpec, random, vmx,
 };
 
 /// 62 TiB, the largest disk of a VM.
@@ -36,7 +35,7 @@ impl Lab {
     /// name, [`Error::NotFound`] for an unknown datastore, [`Error::Disk`], [`Error::Io`].
     pub fn add_vm(&self, spec: VmSpec) -> Result<Vm, Error> {
         let lock = self.lock()?;
-        let names = self.load_vms()?.into_iter().map(|vm| vm.name).collect();
+        let names = self.names()?;
         self.add_named(&lock, &names, spec)
     }
 
@@ -48,23 +47,23 @@ impl Lab {
     /// As [`Lab::add_vm`].
     pub fn add_vms(&self, specs: impl IntoIterator<Item = VmSpec>) -> Result<usize, Error> {
         let lock = self.lock()?;
-        let names = self.load_vms()?.into_iter().map(|vm| vm.name);
-        let mut names: HashSet<String> = names.collect();
+        let mut names = self.names()?;
         let mut count = 0;
         for spec in specs {
             let vm = self.add_named(&lock, &names, spec)?;
-            names.insert(vm.name);
+            names.insert((vm.folder, vm.name), vm.moref);
             count += 1;
         }
         Ok(count)
     }
 
-    fn add_named(
-        &self,
-        lock: &LabLock,
-        names: &HashSet<String>,
-        spec: VmSpec,
-    ) -> Result<Vm, Error> {
+    /// The VMs by inventory folder and name.
+    pub(crate) fn names(&self) -> Result<Names, Error> {
+        let vms = self.load_vms()?.into_iter();
+        Ok(vms.map(|vm| ((vm.folder, vm.name), vm.moref)).collect())
+    }
+
+    fn add_named(&self, lock: &LabLock, names: &Names, mut spec: VmSpec) -> Result<Vm, Error> {
         check_name(&spec.name)?;
         if spec.disks.len() > MAX_DISKS {
             return refuse(
@@ -73,29 +72,20 @@ impl Lab {
             );
         }
         let mut site = self.load_site()?;
-        if names.contains(&spec.name) {
-            return Err(Error::AlreadyExists {
-                kind: Kind::Vm,
-                id: spec.name,
-            });
-        }
-        let home = home_datastore(&site)?;
         let moref = format!("vm-{}", site.next_vm);
         site.next_vm += 1;
         let folder = place(&mut site, spec.folder.as_deref())?;
+        refuse_taken(names, &folder, &spec.name)?;
 
         let mut made = Made::default();
-        self.make_vm_folder(&home, &spec.name, &mut made)?;
-        let disks = spec
-            .disks
-            .iter()
-            .zip(slots(&spec)?)
-            .enumerate()
-            .map(|(index, (disk, slot))| {
-                self.make_disk(&site, &spec.name, index, &slot, disk, &mut made)
-            })
-            .collect::<Result<_, _>>()?;
-        let vm = describe(spec, moref, folder, &home, &site, disks)?;
+        let vmx = self.make_home(&site, &spec, &mut made)?;
+        let slots = slots(&spec)?;
+        let disks = std::mem::take(&mut spec.disks);
+        let mut vm = describe(spec, moref, folder, &vmx, &site)?;
+        for (disk, slot) in disks.iter().zip(slots) {
+            let disk = self.make_disk(&site, &vm, &slot, disk, &mut made)?;
+            vm.disks.push(disk);
+        }
         self.write_companions(&vm)?;
         self.store_site(lock, &site)?;
         self.store_vm(lock, &vm)?;
@@ -103,60 +93,50 @@ impl Lab {
         Ok(vm)
     }
 
-    /// Makes the folder of a VM on a datastore, unless this VM has it already.
-    fn make_vm_folder(&self, datastore: &str, name: &str, made: &mut Made) -> Result<(), Error> {
-        let path = self.root().join("datastores").join(datastore).join(name);
-        if path.exists() {
-            return Err(Error::AlreadyExists {
-                kind: Kind::Vm,
-                id: name.into(),
-            });
-        }
-        made.add(&path);
-        fs::create_dir(&path).map_err(Error::io("make folder", path))
-    }
-
-    fn make_disk(
+    /// Makes a disk of a VM, where its specification says, or under the next free name.
+    pub(crate) fn make_disk(
         &self,
         site: &Site,
-        vm: &str,
-        index: usize,
+        vm: &Vm,
         slot: &Slot,
         spec: &DiskSpec,
         made: &mut Made,
     ) -> Result<Disk, Error> {
-        let home = home_datastore(site)?;
-        let datastore = spec.datastore.as_deref().unwrap_or(&home);
-        if site.datastore(datastore).is_none() {
-            return Err(Error::not_found(Kind::Datastore, datastore));
+        check_mode(&spec.mode)?;
+        let home = DatastorePath::parse(&vm.vmx_path)?;
+        let file = if let Some(file) = &spec.file {
+            DatastorePath::parse(file)?
+        } else {
+            let datastore = spec.datastore.as_deref().unwrap_or(&home.datastore);
+            self.free_disk_file(&home.on(datastore), vm.disks.len())?
+        };
+        if site.datastore(&file.datastore).is_none() {
+            return Err(Error::not_found(Kind::Datastore, &file.datastore));
         }
-        if !DISK_MODES.contains(&spec.mode.as_str()) {
-            return refuse(
-                "disk mode",
-                format!("{:?} is none of {}", spec.mode, DISK_MODES.join(", ")),
-            );
+        let path = file.under(self.root());
+        if path.exists() {
+            return Err(Error::AlreadyExists {
+                kind: Kind::File,
+                id: file.to_string(),
+            });
         }
-        if !self
-            .root()
-            .join("datastores")
-            .join(datastore)
-            .join(vm)
-            .exists()
-        {
-            self.make_vm_folder(datastore, vm, made)?;
-        }
-        let file = DatastorePath::new(datastore, vm, disk_file(vm, index));
+        self.make_folder_of(&file, made)?;
+        made.add(&path);
+        made.add(
+            file.sibling(format!("{}-flat.vmdk", file.stem()))
+                .under(self.root()),
+        );
         let disk_uuid = random::disk_uuid()?;
-        let capacity_bytes = make_files(&file.under(self.root()), spec, &disk_uuid)?;
+        let capacity_bytes = make_files(&path, spec, &disk_uuid)?;
         Ok(Disk {
             device_key: slot.device_key,
-            label: format!("Hard disk {}", index + 1),
+            label: vm.next_label(),
             controller_key: slot.controller_key,
             unit_number: slot.unit_number,
             capacity_bytes,
             disk_uuid,
             mode: spec.mode.clone(),
-            datastore: datastore.into(),
+            datastore: file.datastore.clone(),
             chain: vec![Link {
                 file: file.to_string(),
                 content_id: random::content_id()?,
@@ -172,68 +152,37 @@ impl Lab {
         })
     }
 
-    /// Makes one more disk of a VM, under the next free name.
-    pub(crate) fn make_next_disk(
-        &self,
-        site: &Site,
-        vm: &Vm,
-        slot: &Slot,
-        spec: &DiskSpec,
-        made: &mut Made,
-    ) -> Result<Disk, Error> {
-        let home = DatastorePath::parse(&vm.vmx_path)?;
-        let spec = DiskSpec {
-            datastore: spec
-                .datastore
-                .clone()
-                .or_else(|| Some(home.datastore.clone())),
-            ..spec.clone()
-        };
-        let folder = home.on(spec.datastore.as_deref().unwrap_or(&home.datastore));
-        let free = (0..=MAX_DISKS * 2).find(|index| {
-            let file = folder.sibling(disk_file(&home.folder, *index));
-            !file.under(self.root()).exists()
-        });
-        let Some(index) = free else {
-            return refuse("disks", "no free file name".into());
-        };
-        let mut disk = self.make_disk(site, &home.folder, index, slot, &spec, made)?;
-        made.add(
-            folder
-                .sibling(disk_file(&home.folder, index))
-                .under(self.root()),
-        );
-        disk.label = format!("Hard disk {}", vm.disks.len() + 1);
-        Ok(disk)
+    /// The next free name for a disk beside a .vmx file.
+    fn free_disk_file(&self, home: &DatastorePath, first: usize) -> Result<DatastorePath, Error> {
+        let stem = home.file.strip_suffix(".vmx").unwrap_or(&home.file);
+        let mut files =
+            (first..=first + MAX_DISKS * 2).map(|index| home.sibling(disk_file(stem, index)));
+        let free = files.find(|file| !file.under(self.root()).exists());
+        free.map_or_else(|| refuse("disks", "no free file name".into()), Ok)
     }
+}
 
-    /// Writes the small files that lie beside the disks of a VM.
-    fn write_companions(&self, vm: &Vm) -> Result<(), Error> {
-        let vmx = DatastorePath::parse(&vm.vmx_path)?;
-        let stem = vmx.file.strip_suffix(".vmx").unwrap_or(&vmx.file);
-        let mut files = vec![
-            (vmx.clone(), vmx::text(vm).into_bytes()),
-            (
-                vmx.sibling(format!("{stem}.vmsd")),
-                b".encoding = \"UTF-8\"\n".to_vec(),
-            ),
-        ];
-        // A VM that was never on has no NVRAM ("vSphere Web Services API" section 3.5).
-        if vm.power_state == PowerState::PoweredOn {
-            let nvram = [
-                b"MRVN\x01\0\0\0".as_slice(),
-                vm.bios_uuid.as_bytes(),
-                &[0; 8640],
-            ]
-            .concat();
-            files.push((vmx.sibling(format!("{stem}.nvram")), nvram));
-        }
-        for (path, content) in files {
-            let path = path.under(self.root());
-            fs::write(&path, content).map_err(Error::io("write", path))?;
-        }
-        Ok(())
+/// The VMs by inventory folder and name.
+pub(crate) type Names = HashMap<(String, String), String>;
+
+/// Refuses a name that another VM of the inventory folder has.
+pub(crate) fn refuse_taken(names: &Names, folder: &str, name: &str) -> Result<(), Error> {
+    match names.get(&(folder.to_owned(), name.to_owned())) {
+        None => Ok(()),
+        Some(vm) => Err(Error::DuplicateName {
+            name: name.into(),
+            vm: vm.clone(),
+        }),
     }
+}
+
+/// Refuses a disk mode that there is not.
+pub(crate) fn check_mode(mode: &str) -> Result<(), Error> {
+    if DISK_MODES.contains(&mode) {
+        return Ok(());
+    }
+    let known = DISK_MODES.join(", ");
+    refuse("disk mode", format!("{mode:?} is none of {known}"))
 }
 
 /// Name of the descriptor of a disk.
@@ -269,15 +218,6 @@ fn slots(spec: &VmSpec) -> Result<Vec<Slot>, Error> {
         }
     }
     Ok(taken)
-}
-
-/// The datastore VMs go to.
-pub(crate) fn home_datastore(site: &Site) -> Result<String, Error> {
-    let first = site
-        .datastores
-        .first()
-        .map(|datastore| datastore.name.clone());
-    first.ok_or_else(|| Error::not_found(Kind::Datastore, ""))
 }
 
 /// Finds the inventory folder of a name under the VM folder, or makes it. Returns its moref.
@@ -333,7 +273,7 @@ pub(crate) fn make_files(path: &Path, spec: &DiskSpec, disk_uuid: &str) -> Resul
     let options = CreateOptions {
         adapter: Adapter::LsiLogic,
         uuid: Some(vmx::ddb_uuid(disk_uuid)),
-        thin: true,
+        thin: spec.provisioning == Provisioning::Thin,
         ..CreateOptions::new(capacity_bytes / vmdk::SECTOR_BYTES)
     };
     let mut disk = vmdk::create_vmfs_flat(path, &options).map_err(Error::disk("make", path))?;
@@ -343,13 +283,13 @@ pub(crate) fn make_files(path: &Path, spec: &DiskSpec, disk_uuid: &str) -> Resul
     Ok(capacity_bytes)
 }
 
+/// A new VM without disks.
 fn describe(
     spec: VmSpec,
     moref: String,
     folder: String,
-    home: &str,
+    vmx: &DatastorePath,
     site: &Site,
-    disks: Vec<Disk>,
 ) -> Result<Vm, Error> {
     Ok(Vm {
         moref,
@@ -363,7 +303,7 @@ fn describe(
         },
         host: site.host.moref.clone(),
         folder,
-        vmx_path: DatastorePath::new(home, &spec.name, format!("{}.vmx", spec.name)).to_string(),
+        vmx_path: vmx.to_string(),
         name: spec.name,
         guest_id: "otherLinux64Guest".into(),
         memory_mib: 2048,
@@ -372,7 +312,7 @@ fn describe(
         change_version: jiff::Timestamp::now().to_string(),
         change_tracking: Tracking::default(),
         change_tracking_supported: spec.change_tracking_supported,
-        disks,
+        disks: Vec::new(),
         scsi_controllers: spec.scsi_controllers,
         extra_config: BTreeMap::new(),
         controller_types: BTreeMap::new(),

@@ -41,7 +41,7 @@ pub(crate) fn content_id() -> Result<String, Error> {
 }
 
 /// Puts the four dashes of a UUID into 32 digits.
-fn dashed(digits: &str) -> String {
+pub(crate) fn dashed(digits: &str) -> String {
     [
         &digits[..8],
         &digits[8..12],

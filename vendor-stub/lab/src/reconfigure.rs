@@ -1,17 +1,14 @@
-//! Changing the configuration of a VM, and taking a VM away.
+//! Changing the configuration of a VM.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
-use crate::datastore_path::{DatastorePath, check_name};
+use crate::datastore_path::check_name;
 use crate::made::Made;
+use crate::provision::refuse_taken;
 use crate::slot::Slot;
 use crate::state::remove_if_there;
-use crate::tracking::map::Map;
-use crate::{Bus, Disk, DiskSpec, Error, Kind, Lab, PowerState, Vm};
-
-/// Where growing a disk went wrong on ESXi 4 and 5.
-const GROWTH_BORDER_BYTES: u64 = 128 << 30;
+use crate::{Bus, Disk, DiskSpec, Error, Kind, Lab, Site, Vm};
 
 /// A change of a disk.
 #[derive(Clone, Debug)]
@@ -20,6 +17,17 @@ pub enum DiskChange {
     Add {
         /// What to make.
         spec: DiskSpec,
+        /// Key of its controller, which comes with it when there is none.
+        controller_key: i32,
+        /// Unit there; `None` = the first that is free.
+        unit: Option<i32>,
+    },
+    /// A disk that exists on a datastore is attached.
+    Attach {
+        /// Datastore path of its descriptor.
+        file: String,
+        /// One of the modes of `VirtualDiskMode`.
+        mode: String,
         /// Key of its controller, which comes with it when there is none.
         controller_key: i32,
         /// Unit there; `None` = the first that is free.
@@ -62,164 +70,132 @@ pub struct VmChange {
     pub controllers: BTreeMap<i32, String>,
     /// Changes of disks, in order.
     pub disks: Vec<DiskChange>,
+    /// Is change tracking asked for? It takes effect at the next stun cycle.
+    pub change_tracking: Option<bool>,
 }
 
 impl Lab {
-    /// Changes a VM. When a part fails, the parts before it stay undone in the configuration.
+    /// Changes a VM, in all parts or in none.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] without such a VM, disk or datastore, [`Error::AlreadyExists`] for a name
-    /// or a unit that is taken, [`Error::InvalidName`], [`Error::InvalidSpec`], [`Error::InUse`] for
-    /// a disk that somebody has open, [`Error::Disk`], [`Error::Io`].
-    pub fn reconfigure(&self, vm: &str, change: VmChange) -> Result<(), Error> {
+    /// [`Error::NotFound`] without such a VM, disk, file or datastore, [`Error::DuplicateName`],
+    /// [`Error::AlreadyExists`] for a file that is there, [`Error::InvalidName`],
+    /// [`Error::InvalidSpec`], [`Error::InUse`] for a disk that somebody has open,
+    /// [`Error::Locked`] for one that a running VM has,
+    /// [`Error::ChangeTrackingNotSupported`], [`Error::Disk`], [`Error::Io`].
+    pub fn reconfigure(&self, vm: &str, mut change: VmChange) -> Result<(), Error> {
         let lock = self.lock()?;
         let mut vm = self.load_vm(vm)?;
         let site = self.load_site()?;
-        if let Some(name) = change.name {
+        if let Some(name) = change.name.take()
+            && name != vm.name
+        {
             check_name(&name)?;
-            let all = self.load_vms()?;
-            if all
-                .iter()
-                .any(|other| other.name == name && other.moref != vm.moref)
-            {
-                return Err(Error::AlreadyExists {
-                    kind: Kind::Vm,
-                    id: name,
-                });
-            }
+            refuse_taken(&self.names()?, &vm.folder, &name)?;
             vm.name = name;
         }
-        vm.annotation = change.annotation.unwrap_or(vm.annotation);
-        vm.guest_id = change.guest_id.unwrap_or(vm.guest_id);
-        vm.bios_uuid = change.bios_uuid.unwrap_or(vm.bios_uuid);
-        vm.memory_mib = change.memory_mib.unwrap_or(vm.memory_mib);
-        vm.cpus = change.cpus.unwrap_or(vm.cpus);
-        for (key, value) in change.extra_config {
-            if value.is_empty() {
-                vm.extra_config.remove(&key);
-            } else {
-                vm.extra_config.insert(key, value);
-            }
+        if let Some(enabled) = change.change_tracking {
+            vm.ask_for_tracking(enabled)?;
         }
-        vm.controller_types.extend(change.controllers);
+        let disks = std::mem::take(&mut change.disks);
+        vm.take_settings(change);
         let (mut made, mut dropped) = (Made::default(), Vec::new());
-        for disk in change.disks {
-            match disk {
-                DiskChange::Add {
-                    spec,
-                    controller_key,
-                    unit,
-                } => {
-                    let slot = free_slot(&vm, controller_key, unit)?;
-                    let disk = self.make_next_disk(&site, &vm, &slot, &spec, &mut made)?;
-                    vm.disks.push(disk);
-                }
-                DiskChange::Grow {
-                    device_key,
-                    capacity_bytes,
-                } => self.grow_disk(&mut vm, device_key, capacity_bytes)?,
-                DiskChange::Remove {
-                    device_key,
-                    destroy,
-                } => {
-                    self.refuse_held(&vm)?;
-                    let disk = take_disk(&mut vm, device_key)?;
-                    if destroy {
-                        for link in &disk.chain {
-                            dropped.extend(self.files_of_link(&link.file)?);
-                        }
-                    }
-                }
-            }
+        for disk in disks {
+            dropped.extend(self.apply(&site, &mut vm, disk, &mut made)?);
         }
         vm.change_version = jiff::Timestamp::now().to_string();
         self.store_vm(&lock, &vm)?;
         made.keep();
+        self.write_vmx(&vm)?;
         dropped.iter().try_for_each(|path| remove_if_there(path))
     }
 
-    fn grow_disk(&self, vm: &mut Vm, key: i32, capacity_bytes: u64) -> Result<(), Error> {
-        let has_snapshots = !vm.snapshots.is_empty();
-        let is_on = vm.power_state == PowerState::PoweredOn;
-        let behaviour = self.load_site()?.behaviour;
-        let disk = vm.disks.iter_mut().find(|disk| disk.device_key == key);
-        let disk = disk.ok_or_else(|| Error::not_found(Kind::Disk, key.to_string()))?;
-        let before = disk.capacity_bytes;
-        let refuse = |reason: &str| {
-            Err(Error::InvalidSpec {
-                what: "capacityInBytes",
-                reason: reason.into(),
-            })
-        };
-        if capacity_bytes < before || !capacity_bytes.is_multiple_of(vmdk::SECTOR_BYTES) {
-            return refuse("a disk only grows, by whole sectors");
-        }
-        if has_snapshots {
-            return refuse("the VM has snapshots");
-        }
-        let Some(link) = disk.chain.last_mut() else {
-            return Ok(());
-        };
-        let path = self.path_of(&link.file)?;
-        let sectors = capacity_bytes / vmdk::SECTOR_BYTES;
-        vmdk::grow(&path, sectors, true, &mut |_, _| {}).map_err(Error::disk("grow", path))?;
-        disk.capacity_bytes = capacity_bytes;
-        if let Some(tracking) = &mut link.tracking {
-            let map = self.path_of(&tracking.ctk_file)?;
-            let forget = is_on && behaviour.hot_growth_is_not_tracked;
-            if map.exists() {
-                let new = (!forget).then_some(tracking.sequence);
-                Map::resize(&map, (before, capacity_bytes), &tracking.uuid, new)?;
+    /// Changes one disk. Returns the files to remove once the VM is stored.
+    fn apply(
+        &self,
+        site: &Site,
+        vm: &mut Vm,
+        change: DiskChange,
+        made: &mut Made,
+    ) -> Result<Vec<PathBuf>, Error> {
+        match change {
+            DiskChange::Add {
+                spec,
+                controller_key,
+                unit,
+            } => {
+                let slot = free_slot(vm, controller_key, unit)?;
+                let disk = self.make_disk(site, vm, &slot, &spec, made)?;
+                vm.disks.push(disk);
             }
-            if forget {
-                tracking.untracked_from_bytes.get_or_insert(before);
+            DiskChange::Attach {
+                file,
+                mode,
+                controller_key,
+                unit,
+            } => {
+                let slot = free_slot(vm, controller_key, unit)?;
+                let disk = self.existing_disk(site, vm, &slot, (&file, &mode))?;
+                vm.disks.push(disk);
             }
-            tracking.shifted |= behaviour.growth_over_128_gib_shifts_areas
-                && before / GROWTH_BORDER_BYTES != capacity_bytes / GROWTH_BORDER_BYTES;
-        }
-        Ok(())
-    }
-
-    /// Takes a VM out of the inventory; its files stay.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotFound`] without such a VM, [`Error::InvalidPowerState`] unless it is off.
-    pub fn unregister_vm(&self, vm: &str) -> Result<(), Error> {
-        let lock = self.lock()?;
-        let vm = self.load_vm(vm)?;
-        if vm.power_state != PowerState::PoweredOff {
-            return Err(vm.power_error(Some(PowerState::PoweredOff)));
-        }
-        let mut site = self.load_site()?;
-        if site.custom_values.remove(&vm.moref).is_some() {
-            self.store_site(&lock, &site)?;
-        }
-        remove_if_there(&self.vm_file(&vm.moref))
-    }
-
-    /// Deletes a VM with its folder and all its disks.
-    ///
-    /// # Errors
-    ///
-    /// As [`Lab::unregister_vm`]; [`Error::InUse`] while somebody has a disk open.
-    pub fn destroy_vm(&self, vm: &str) -> Result<(), Error> {
-        let found = self.vm(vm)?;
-        self.refuse_held(&found)?;
-        self.unregister_vm(vm)?;
-        for disk in found.disks.iter().filter(|disk| disk.attached.is_none()) {
-            for link in &disk.chain {
-                for file in self.files_of_link(&link.file)? {
-                    remove_if_there(&file)?;
+            DiskChange::Grow {
+                device_key,
+                capacity_bytes,
+            } => self.grow_disk(&site.behaviour, vm, device_key, capacity_bytes, made)?,
+            DiskChange::Remove {
+                device_key,
+                destroy,
+            } => {
+                self.refuse_held(vm)?;
+                let disk = take_disk(vm, device_key)?;
+                if destroy {
+                    return self.files_of_disk(vm, &disk);
                 }
             }
         }
-        let vmx = DatastorePath::parse(&found.vmx_path)?.under(self.root());
-        let Some(folder) = vmx.parent().filter(|folder| folder.is_dir()) else {
-            return Ok(());
-        };
-        fs::remove_dir_all(folder).map_err(Error::io("remove", folder))
+        Ok(Vec::new())
+    }
+
+    /// The files of a disk that was taken away, without those that a snapshot needs.
+    fn files_of_disk(&self, vm: &Vm, disk: &Disk) -> Result<Vec<PathBuf>, Error> {
+        let frozen = vm.snapshots.iter().flat_map(|snapshot| &snapshot.disks);
+        let needed: BTreeSet<&str> = frozen
+            .flat_map(|disk| &disk.chain)
+            .map(|link| link.file.as_str())
+            .collect();
+        let mut files = Vec::new();
+        for link in &disk.chain {
+            if !needed.contains(link.file.as_str()) {
+                files.extend(self.files_of_link(&link.file)?);
+            }
+        }
+        Ok(files)
+    }
+}
+
+impl Vm {
+    /// Takes over what has nothing to do with files.
+    fn take_settings(&mut self, change: VmChange) {
+        if let Some(annotation) = change.annotation {
+            self.annotation = annotation;
+        }
+        if let Some(guest_id) = change.guest_id {
+            self.guest_id = guest_id;
+        }
+        if let Some(bios_uuid) = change.bios_uuid {
+            self.bios_uuid = bios_uuid;
+        }
+        self.memory_mib = change.memory_mib.unwrap_or(self.memory_mib);
+        self.cpus = change.cpus.unwrap_or(self.cpus);
+        for (key, value) in change.extra_config {
+            if value.is_empty() {
+                self.extra_config.remove(&key);
+            } else {
+                self.extra_config.insert(key, value);
+            }
+        }
+        self.controller_types.extend(change.controllers);
     }
 }
 

@@ -44,6 +44,21 @@ fn can_be_tracked(disk: &Disk) -> bool {
     disk.mode == "persistent" && !disk.raw_physical && !disk.shared_bus
 }
 
+impl Vm {
+    /// Asks for change tracking on or off, at the next stun cycle.
+    pub(crate) fn ask_for_tracking(&mut self, enabled: bool) -> Result<(), Error> {
+        let possible =
+            self.change_tracking_supported && self.hardware_version >= LOWEST_HARDWARE_VERSION;
+        if enabled && !possible {
+            return Err(Error::ChangeTrackingNotSupported {
+                vm: self.moref.clone(),
+            });
+        }
+        self.change_tracking.pending = (enabled != self.change_tracking.enabled).then_some(enabled);
+        Ok(())
+    }
+}
+
 impl Lab {
     /// Asks for change tracking on or off. It takes effect at the next stun cycle: a snapshot
     /// made or removed, or a power-on.
@@ -53,17 +68,7 @@ impl Lab {
     /// [`Error::NotFound`] without such a VM, [`Error::ChangeTrackingNotSupported`] when it is
     /// asked to track and cannot.
     pub fn set_change_tracking(&self, vm: &str, enabled: bool) -> Result<(), Error> {
-        self.update_vm(vm, |vm| {
-            let possible =
-                vm.change_tracking_supported && vm.hardware_version >= LOWEST_HARDWARE_VERSION;
-            if enabled && !possible {
-                return Err(Error::ChangeTrackingNotSupported {
-                    vm: vm.moref.clone(),
-                });
-            }
-            vm.change_tracking.pending = (enabled != vm.change_tracking.enabled).then_some(enabled);
-            Ok(())
-        })
+        self.update_vm(vm, |vm| vm.ask_for_tracking(enabled))
     }
 
     /// Sets the power state. Powering on is a stun cycle, and tracking whose map was lost starts
@@ -86,6 +91,9 @@ impl Lab {
         vm.power_state = state;
         self.store_vm(&lock, &vm)?;
         made.keep();
+        if state == PowerState::PoweredOn {
+            self.write_first_nvram(&vm)?;
+        }
         dropped.iter().try_for_each(|path| remove_if_there(path))
     }
 
@@ -138,11 +146,15 @@ impl Lab {
         Ok(())
     }
 
-    /// Lets a pending switch take effect. Returns the maps to remove once the VM is stored.
+    /// Lets a pending switch take effect; disks that came since are tracked from now on. Returns the
+    /// maps to remove once the VM is stored.
     pub(crate) fn stun_cycle(&self, vm: &mut Vm, made: &mut Made) -> Result<Vec<PathBuf>, Error> {
         let mut dropped = Vec::new();
-        let Some(enabled) = vm.change_tracking.pending.take() else {
-            return Ok(dropped);
+        let pending = vm.change_tracking.pending.take();
+        let enabled = match pending {
+            Some(enabled) => enabled,
+            None if vm.change_tracking.enabled => true,
+            None => return Ok(dropped),
         };
         for disk in &mut vm.disks {
             if enabled {

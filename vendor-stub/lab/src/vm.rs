@@ -63,8 +63,10 @@ pub struct DiskSpec {
     pub capacity_bytes: u64,
     /// A raw or VMDK image to copy in. It may be smaller than the capacity.
     pub image: Option<PathBuf>,
-    /// Name of the datastore; `None` = the VM's own, which is the first of the site.
+    /// Name of the datastore; `None` = the VM's own.
     pub datastore: Option<String>,
+    /// Datastore path of its descriptor, which does not exist; `None` = beside the VM's other files.
+    pub file: Option<String>,
     /// One of the modes of `VirtualDiskMode`, such as `persistent` or `independent_persistent`.
     pub mode: String,
     /// What it is plugged into.
@@ -89,6 +91,7 @@ impl Default for DiskSpec {
             capacity_bytes: 0,
             image: None,
             datastore: None,
+            file: None,
             mode: "persistent".into(),
             bus: Bus::Scsi,
             controller: None,
@@ -104,8 +107,12 @@ impl Default for DiskSpec {
 /// A VM to make.
 #[derive(Clone, Debug)]
 pub struct VmSpec {
-    /// Its name, also the name of its folder on the datastore.
+    /// Its name. None of the same inventory folder has it.
     pub name: String,
+    /// Where its files go: `[datastore]`, `[datastore] folder` or the path of the .vmx file; `None` =
+    /// the first datastore of the site. Where no folder is named it is one of the VM's name, with a
+    /// number behind it if that is taken.
+    pub home: Option<String>,
     /// Its disks, at most 60.
     pub disks: Vec<DiskSpec>,
     /// Numbers of SCSI controllers it has besides those that its disks need, from 0 to 3.
@@ -126,6 +133,7 @@ impl Default for VmSpec {
     fn default() -> Self {
         Self {
             name: String::new(),
+            home: None,
             disks: Vec::new(),
             scsi_controllers: Vec::new(),
             powered_on: true,
@@ -329,6 +337,13 @@ impl Vm {
     /// Is one of its disks encrypted?
     pub fn is_encrypted(&self) -> bool {
         self.disks.iter().any(|disk| disk.encrypted)
+    }
+
+    /// The label of the next disk: the lowest `Hard disk N` that is free.
+    pub(crate) fn next_label(&self) -> String {
+        let mut labels = (1..).map(|number| format!("Hard disk {number}"));
+        let taken = |label: &String| self.disks.iter().any(|disk| disk.label == *label);
+        labels.find(|label| !taken(label)).unwrap_or_default()
     }
 
     /// The snapshot of that moref.

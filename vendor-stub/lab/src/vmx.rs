@@ -36,7 +36,7 @@ pub(crate) fn text(vm: &Vm) -> String {
 }
 
 /// A UUID as the disk database has it: `60 00 C2 9a ... -... `, here in lower case.
-pub(crate) fn ddb_uuid(disk_uuid: &str) -> String {
+pub fn ddb_uuid(disk_uuid: &str) -> String {
     let digits: Vec<u8> = disk_uuid
         .chars()
         .filter_map(|digit| digit.to_digit(16))

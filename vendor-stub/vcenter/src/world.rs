@@ -191,6 +191,7 @@ pub(crate) fn lab_fault(error: &lab::Error) -> Fault {
             Kind::Vm => Fault::not_found(&MoRef::new("VirtualMachine", id.clone())),
             Kind::Snapshot => Fault::not_found(&MoRef::new("VirtualMachineSnapshot", id.clone())),
             Kind::File => Fault::file("FileNotFound", id),
+            Kind::Datastore => Fault::invalid_datastore(id),
             _ => Fault::new("NotFound", error.to_string()),
         },
         lab::Error::Locked { file } => Fault::file("FileLocked", file),
@@ -199,6 +200,17 @@ pub(crate) fn lab_fault(error: &lab::Error) -> Fault {
             requested,
             existing,
         } => power_fault(*requested, *existing),
+        lab::Error::AlreadyExists {
+            kind: Kind::File,
+            id,
+        } => Fault::file("FileAlreadyExists", id),
+        lab::Error::NoTopFolder { path } => Fault::file("CannotCreateFile", path),
+        lab::Error::DuplicateName { name, vm } => Fault::new(
+            "DuplicateName",
+            format!("The name '{name}' already exists."),
+        )
+        .with("name", Value::string(name))
+        .with("object", Value::reference("VirtualMachine", vm)),
         lab::Error::AlreadyExists { id, .. } => {
             Fault::new("AlreadyExists", error.to_string()).with("name", Value::string(id))
         }

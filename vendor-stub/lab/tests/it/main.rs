@@ -4,6 +4,7 @@
 
 mod behaviour;
 mod catalog;
+mod file_tree;
 mod first_class;
 mod holds;
 mod hot_add;

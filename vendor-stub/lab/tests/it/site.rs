@@ -226,7 +226,7 @@ fn bad_disks_are_refused_and_leave_nothing() {
     );
     assert!(matches!(
         fixture.lab.add_vm(named("app01")),
-        Err(Error::AlreadyExists { .. })
+        Err(Error::DuplicateName { .. })
     ));
 }
 

@@ -94,6 +94,15 @@ impl Fault {
         )
     }
 
+    /// There is no such datastore, or not for that.
+    pub(crate) fn invalid_datastore(name: &str) -> Self {
+        Self::new(
+            "InvalidDatastore",
+            format!("Datastore '{name}' is invalid."),
+        )
+        .with("name", Value::string(name))
+    }
+
     /// A file of the storage layer cannot be used.
     pub(crate) fn file(type_name: &'static str, file: &str) -> Self {
         Self::new(type_name, format!("Error caused by file {file}"))

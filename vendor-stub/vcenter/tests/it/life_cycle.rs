@@ -59,7 +59,10 @@ fn a_vm_is_made_as_its_spec_says_and_destroyed() {
         assert!(config_now.contains(part), "{part}");
     }
     let info = client.task("CreateVM_Task", FOLDER, &config);
-    assert!(info.contains("xsi:type=\"AlreadyExists\""), "{info}");
+    let taken = format!(
+        "xsi:type=\"DuplicateName\"><name>restored</name><object type=\"VirtualMachine\">{id}<"
+    );
+    assert!(info.contains(&taken), "{info}");
 
     done(&mut client, "Destroy_Task", vm, "");
     let folder = rig.lab.root().join("datastores/datastore1/restored");
