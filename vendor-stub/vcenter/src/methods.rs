@@ -4,7 +4,10 @@ mod authorization;
 mod changed_areas;
 mod config_spec;
 mod custom_field;
+mod datastore_browser;
+mod datastore_name;
 mod dispatch;
+mod file_manager;
 mod filter;
 mod lie;
 mod life_cycle;
@@ -17,6 +20,7 @@ mod session;
 mod snapshot;
 mod update;
 mod view;
+mod virtual_disk;
 
 pub(crate) use dispatch::{Caller, Outcome, resume, serve};
 pub(crate) use power::power_fault;

@@ -20,6 +20,7 @@ use crate::value::DataObject;
 use crate::world::{Wanted, World};
 
 pub(crate) use custom_field::definition as custom_field_definition;
+pub(crate) use datastore::{browser_datastore, volume_path};
 pub(crate) use entity::escape_name;
 pub(crate) use role::permissions;
 pub(crate) use service::{content as service_content, service_versions};
@@ -42,7 +43,10 @@ pub(crate) fn properties(
         | "SearchIndex"
         | "TaskManager"
         | "AuthorizationManager"
-        | "CustomFieldsManager" => service::properties(world, id),
+        | "CustomFieldsManager"
+        | "FileManager"
+        | "virtualDiskManager"
+        | "DatastoreNamespaceManager" => service::properties(world, id),
         "session" => match filter::properties(world, id) {
             Some(found) => Ok(Some(found)),
             None => view::properties(world, id),
@@ -55,6 +59,7 @@ pub(crate) fn properties(
         "vm" => vm::properties(world, id, wanted),
         "snapshot" => snapshot::properties(world, id),
         "datastore" => datastore::properties(world, id),
+        "datastoreBrowser" => datastore::browser(world, id),
         "host" | "domain" | "resgroup" => compute::properties(world, id),
         "datacenter" | "group" => folder::properties(world, id),
         _ => Ok(None),

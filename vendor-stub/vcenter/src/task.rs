@@ -145,7 +145,7 @@ impl Tasks {
     }
 
     /// Starts a task and returns its id. `TaskInProgress` while another one works on the
-    /// same entity.
+    /// same VM.
     pub(crate) fn start(&self, spec: TaskSpec, work: Work) -> Result<String, Fault> {
         let key = self.enter(spec)?;
         let tasks = self.clone();
@@ -160,7 +160,8 @@ impl Tasks {
         let (next, tasks) = &mut *all;
         let busy = tasks
             .iter()
-            .find(|task| !task.is_done() && task.spec.entity == spec.entity);
+            .find(|task| !task.is_done() && task.spec.entity == spec.entity)
+            .filter(|task| task.spec.entity.type_name == "VirtualMachine");
         if let Some(task) = busy {
             return Err(Fault::task_in_progress(&task.key));
         }

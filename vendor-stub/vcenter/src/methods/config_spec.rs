@@ -71,6 +71,9 @@ pub(super) fn change(world: &World<'_>, spec: &DataObject) -> Result<VmChange, F
         bios_uuid: text("uuid"),
         memory_mib: number("memoryMB")?,
         cpus: number("numCPUs")?,
+        change_tracking: spec
+            .get("changeTrackingEnabled")
+            .map(|_| spec.get_flag("changeTrackingEnabled")),
         ..VmChange::default()
     };
     for option in spec
@@ -135,35 +138,69 @@ fn disk_change(
             device_key: integer(device, "key", index)?,
             capacity_bytes: capacity_bytes(device, index)?,
         }),
+        ("add", None) => {
+            let backing = backing(device, index)?;
+            let (controller_key, _, unit) = slot(device, keys, index)?;
+            datastore(world, backing, index)?;
+            Ok(DiskChange::Attach {
+                file: backing.get_text("fileName").unwrap_or_default().to_owned(),
+                mode: disk_mode(backing),
+                controller_key,
+                unit,
+            })
+        }
         ("add", Some("create")) => {
-            let backing = device.get("backing").and_then(Value::object);
-            let backing = backing.ok_or_else(|| invalid_device("backing", index))?;
-            let controller = integer(device, "controllerKey", index)?;
-            let controller_key = keys.get(&controller).copied().unwrap_or(controller);
-            let bus = Bus::of_controller(controller_key)
-                .ok_or_else(|| invalid_device("controllerKey", index))?;
-            let unit = device.get_text("unitNumber").map(str::parse::<i32>);
-            let unit = unit
-                .transpose()
-                .map_err(|_| invalid_device("unitNumber", index))?;
+            let backing = backing(device, index)?;
+            let (controller_key, bus, unit) = slot(device, keys, index)?;
             Ok(DiskChange::Add {
                 spec: DiskSpec {
                     capacity_bytes: capacity_bytes(device, index)?,
                     datastore: datastore(world, backing, index)?,
-                    mode: backing
-                        .get_text("diskMode")
-                        .unwrap_or("persistent")
-                        .to_owned(),
+                    file: named_file(backing),
+                    mode: disk_mode(backing),
                     bus,
                     provisioning: provisioning(backing),
                     ..DiskSpec::default()
                 },
                 controller_key,
-                unit: unit.filter(|unit| *unit >= 0),
+                unit,
             })
         }
         _ => Err(Fault::not_supported("deviceChange.fileOperation")),
     }
+}
+
+fn backing(device: &DataObject, index: usize) -> Result<&DataObject, Fault> {
+    let backing = device.get("backing").and_then(Value::object);
+    backing.ok_or_else(|| invalid_device("backing", index))
+}
+
+/// Where a new disk goes: the key of the controller, its bus, and the unit where one is given.
+fn slot(
+    device: &DataObject,
+    keys: &BTreeMap<i32, i32>,
+    index: usize,
+) -> Result<(i32, Bus, Option<i32>), Fault> {
+    let controller = integer(device, "controllerKey", index)?;
+    let controller_key = keys.get(&controller).copied().unwrap_or(controller);
+    let bus =
+        Bus::of_controller(controller_key).ok_or_else(|| invalid_device("controllerKey", index))?;
+    let unit = device.get_text("unitNumber").map(str::parse::<i32>);
+    let unit = unit
+        .transpose()
+        .map_err(|_| invalid_device("unitNumber", index))?;
+    Ok((controller_key, bus, unit.filter(|unit| *unit >= 0)))
+}
+
+fn disk_mode(backing: &DataObject) -> String {
+    let mode = backing.get_text("diskMode");
+    mode.unwrap_or("persistent").to_owned()
+}
+
+/// The whole datastore path in a backing; `None` where the server chooses the file.
+fn named_file(backing: &DataObject) -> Option<String> {
+    let file = backing.get_text("fileName")?;
+    file.strip_suffix(".vmdk").map(|_| file.to_owned())
 }
 
 fn provisioning(backing: &DataObject) -> Provisioning {

@@ -6,8 +6,9 @@ use lab::{Fault as Ordered, PowerState};
 use serde_json::{Value as Json, json};
 
 use super::{
-    authorization, changed_areas, custom_field, filter, life_cycle, power, property, reconfigure,
-    search, service, session, snapshot, update, view,
+    authorization, changed_areas, custom_field, datastore_browser, file_manager, filter,
+    life_cycle, power, property, reconfigure, search, service, session, snapshot, update, view,
+    virtual_disk,
 };
 use crate::collector::Wait;
 use crate::journal::arguments;
@@ -320,6 +321,28 @@ fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "CancelTask" => {
             call.world.state.tasks.cancel(call.this)?;
             Ok(Answer::Nothing)
+        }
+        _ => of_datastores(call, method),
+    }
+}
+
+/// What is done to files and disks on datastores.
+fn of_datastores(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
+    match method {
+        "MakeDirectory" => file_manager::make_directory(call),
+        "DeleteDatastoreFile_Task" => file_manager::delete(call),
+        "MoveDatastoreFile_Task" => file_manager::relocate(call),
+        "CopyDatastoreFile_Task" => file_manager::copy(call),
+        "CreateDirectory" => file_manager::create_top_directory(call),
+        "CreateVirtualDisk_Task" => virtual_disk::create(call),
+        "DeleteVirtualDisk_Task" => virtual_disk::delete(call),
+        "ExtendVirtualDisk_Task" => virtual_disk::extend(call),
+        "MoveVirtualDisk_Task" => virtual_disk::relocate(call),
+        "CopyVirtualDisk_Task" => virtual_disk::copy(call),
+        "QueryVirtualDiskUuid" => virtual_disk::uuid(call),
+        "SetVirtualDiskUuid" => virtual_disk::set_uuid(call),
+        "SearchDatastore_Task" | "SearchDatastoreSubFolders_Task" => {
+            datastore_browser::search(call, method)
         }
         _ => of_vm(call, method),
     }

@@ -3,11 +3,12 @@
 use lab::{PowerState, Site, VmSpec};
 
 use super::config_spec;
+use super::datastore_name::datastore_of;
 use super::dispatch::Call;
 use super::power::hardware_version;
 use super::snapshot::{refuse_disabled, start, start_on};
 use crate::soap::{Answer, Fault};
-use crate::value::Value;
+use crate::value::{DataObject, Value};
 
 /// CreateVM_Task. Members of the spec that the lab has no place for are taken and not kept.
 pub(super) fn create(call: &Call<'_>) -> Result<Answer, Fault> {
@@ -31,27 +32,33 @@ pub(super) fn create(call: &Call<'_>) -> Result<Answer, Fault> {
     let version = spec.get_text("version").map(hardware_version).transpose()?;
     let mut wanted = VmSpec {
         name: name.to_owned(),
+        home: home(call, spec)?,
         powered_on: false,
         folder: (folder.moref != Site::VM_FOLDER).then(|| folder.name.clone()),
         ..VmSpec::default()
     };
     wanted.hardware_version = version.unwrap_or(wanted.hardware_version);
-    let tracking = spec.get_flag("changeTrackingEnabled");
     let names = ("CreateVM_Task", "Folder.createVm");
     start_on(call, call.this.clone(), &folder.name, names, move |lab| {
         let vm = lab.add_vm(wanted)?.moref;
-        let made = lab.reconfigure(&vm, change).and_then(|()| {
-            if tracking {
-                lab.set_change_tracking(&vm, true)?;
-            }
-            Ok(())
-        });
-        if let Err(error) = made {
+        if let Err(error) = lab.reconfigure(&vm, change) {
             lab.destroy_vm(&vm)?;
             return Err(error);
         }
         Ok(Some(Value::reference("VirtualMachine", vm)))
     })
+}
+
+/// Where the files of a new VM go: `files.vmPathName`.
+fn home(call: &Call<'_>, spec: &DataObject) -> Result<Option<String>, Fault> {
+    let files = spec.get("files").and_then(Value::object);
+    let path = files.and_then(|files| files.get_text("vmPathName"));
+    let Some(path) = path.filter(|path| !path.is_empty()) else {
+        return Ok(None);
+    };
+    let datastore = datastore_of(call.world, path)?;
+    call.world.demand(&datastore, "Datastore.AllocateSpace")?;
+    Ok(Some(path.to_owned()))
 }
 
 pub(super) fn unregister(call: &Call<'_>) -> Result<Answer, Fault> {

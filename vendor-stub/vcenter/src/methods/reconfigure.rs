@@ -44,9 +44,6 @@ pub(super) fn reconfigure(call: &Call<'_>) -> Result<Answer, Fault> {
             "The object was changed by somebody else in the meantime.",
         ));
     }
-    let tracking = spec
-        .get("changeTrackingEnabled")
-        .map(|_| spec.get_flag("changeTrackingEnabled"));
     let moref = vm.moref.clone();
     start(
         call,
@@ -54,9 +51,6 @@ pub(super) fn reconfigure(call: &Call<'_>) -> Result<Answer, Fault> {
         ("ReconfigVM_Task", "VirtualMachine.reconfigure"),
         move |lab| {
             lab.reconfigure(&moref, change)?;
-            if let Some(enabled) = tracking {
-                lab.set_change_tracking(&moref, enabled)?;
-            }
             Ok(None)
         },
     )

@@ -2,6 +2,7 @@
 
 use lab::Site;
 
+use super::datastore_name::datastore_of;
 use super::dispatch::Call;
 use crate::soap::{Answer, Fault};
 use crate::value::{MoRef, Value};
@@ -35,9 +36,10 @@ fn child(call: &Call<'_>, parent: &MoRef, name: &str) -> Result<Option<MoRef>, F
     let Some(object) = call.world.object(parent)? else {
         return Ok(None);
     };
+    let wanted = Wanted::only(["name", "parent"].map(str::to_owned));
     let values = BELOW.iter().filter_map(|path| object.properties.get(path));
     for target in values.flat_map(Value::targets) {
-        let Some(found) = call.world.object(target)? else {
+        let Some(found) = call.world.object_with(target, &wanted)? else {
             continue;
         };
         // A datastore lists its VMs, but they are not below it.
@@ -117,16 +119,7 @@ pub(super) fn by_ip(call: &Call<'_>) -> Result<Vec<MoRef>, Fault> {
 pub(super) fn by_datastore_path(call: &Call<'_>) -> Result<Answer, Fault> {
     check_datacenter(call)?;
     let path = call.text("path");
-    let rest = path.strip_prefix('[');
-    let Some((datastore, _)) = rest.and_then(|rest| rest.split_once(']')) else {
-        let text = format!("Invalid datastore path '{path}'.");
-        let fault = Fault::new("InvalidDatastorePath", text);
-        return Err(fault.with("datastorePath", Value::string(path)));
-    };
-    if call.world.site()?.datastore(datastore).is_none() {
-        let text = format!("Datastore '{datastore}' is invalid.");
-        return Err(Fault::new("InvalidDatastore", text).with("name", Value::string(datastore)));
-    }
+    datastore_of(call.world, path)?;
     let found = call.world.vms()?.iter().find(|vm| vm.vmx_path == path);
     Ok(found.map_or(Answer::Nothing, |vm| {
         Answer::One(Value::reference("VirtualMachine", &vm.moref))

@@ -2,6 +2,7 @@
 
 use lab::Site;
 
+use super::datastore::browser_id;
 use super::entity::{entity, status};
 use super::folder::no_networks;
 use super::hardware;
@@ -95,7 +96,11 @@ fn host(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
     .part("hardware", hardware::host_hardware(site))
     .with("vm", vms(world)?)
     .with("datastore", datastores(site))
-    .with("network", no_networks()))
+    .with("network", no_networks())
+    .with(
+        "datastoreBrowser",
+        Value::reference("HostDatastoreBrowser", browser_id(&found.moref)),
+    ))
 }
 
 fn resource_pool(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {

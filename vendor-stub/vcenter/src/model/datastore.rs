@@ -18,6 +18,46 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
     }
 }
 
+/// The id of the browser of a datastore or a host.
+pub(super) fn browser_id(owner: &str) -> String {
+    format!("datastoreBrowser-{owner}")
+}
+
+/// The datastore that a browser is bound to; `None` for the browser of a host, which sees all.
+pub(crate) fn browser_datastore(id: &str) -> Option<&str> {
+    let owner = id.strip_prefix("datastoreBrowser-")?;
+    owner.starts_with("datastore-").then_some(owner)
+}
+
+/// `HostDatastoreBrowser`.
+pub(super) fn browser(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
+    let site = world.site()?;
+    let owner = id.strip_prefix("datastoreBrowser-").unwrap_or_default();
+    let all = site.datastores.iter().map(|found| found.moref.as_str());
+    let seen: Vec<&str> = all
+        .filter(|moref| owner == site.host.moref || owner == *moref)
+        .collect();
+    if seen.is_empty() {
+        return Ok(None);
+    }
+    let types = [
+        "FolderFileQuery",
+        "VmConfigFileQuery",
+        "VmDiskFileQuery",
+        "VmLogFileQuery",
+        "VmNvramFileQuery",
+        "VmSnapshotFileQuery",
+    ];
+    Ok(Some(
+        DataObject::new("HostDatastoreBrowser")
+            .with("datastore", Value::references("Datastore", seen))
+            .with(
+                "supportedType",
+                Value::objects("FileQuery", types.map(DataObject::new)),
+            ),
+    ))
+}
+
 fn datastore(world: &World<'_>, site: &Site, found: &Datastore) -> Result<DataObject, Fault> {
     let vms: Vec<&Vm> = world
         .vms()?
@@ -38,6 +78,10 @@ fn datastore(world: &World<'_>, site: &Site, found: &Datastore) -> Result<DataOb
             .part("summary", summary(site, found, &vms))
             .with("host", Value::objects("DatastoreHostMount", [host]))
             .with("vm", Value::references("VirtualMachine", ids))
+            .with(
+                "browser",
+                Value::reference("HostDatastoreBrowser", browser_id(&found.moref)),
+            )
             .part("capability", capability(found.kind)),
     )
 }
@@ -65,7 +109,7 @@ fn summary(site: &Site, found: &Datastore, vms: &[&Vm]) -> DataObject {
 }
 
 fn capability(kind: DatastoreKind) -> DataObject {
-    let directories = Value::boolean(kind != DatastoreKind::Vsan);
+    let directories = Value::boolean(!kind.has_no_top_folders());
     DataObject::new("DatastoreCapability")
         .flags(
             true,
@@ -99,7 +143,7 @@ pub(super) fn lies_on(vm: &Vm, datastore: &str) -> bool {
 }
 
 /// `/vmfs/volumes/<id>`, with an id in the form of VMFS made from the site's own.
-pub(super) fn volume_path(site: &Site, found: &Datastore) -> String {
+pub(crate) fn volume_path(site: &Site, found: &Datastore) -> String {
     let digits: Vec<char> = site
         .instance_uuid
         .chars()

@@ -59,7 +59,10 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
             .part("content", content(world.site()?)),
         "SessionManager" => session_manager(world),
         "ViewManager" => view_manager(world),
-        "SearchIndex" => DataObject::new("SearchIndex"),
+        "SearchIndex" | "FileManager" | "DatastoreNamespaceManager" => {
+            DataObject::new(id.to_owned())
+        }
+        "virtualDiskManager" => DataObject::new("VirtualDiskManager"),
         "TaskManager" => DataObject::new("TaskManager")
             .with(
                 "recentTask",

@@ -11,6 +11,7 @@ mod browser;
 mod client;
 mod custom_fields;
 mod cycle;
+mod datastores;
 mod devices;
 mod dialects;
 mod faults;
