@@ -236,4 +236,4 @@ fn bad(what: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
