@@ -74,7 +74,7 @@ pub use address::ServerAddress;
 pub use authorization::EntityPrivileges;
 pub use changed_areas::{ChangedArea, DiskChangeInfo};
 pub use client::{About, Client};
-pub use config_spec::{ConfigSpec, Network, SpecOptions};
+pub use config_spec::{ConfigSpec, LaterDisk, Network, SpecEncryption, SpecOptions};
 pub use connect::{ConnectOptions, PollDelays, RetryPolicy, Timeouts, observe, observe_through};
 pub use datastore::Datastore;
 pub use datastore_file::{DatastoreFile, FilePart, FileTicket, TicketMethod};

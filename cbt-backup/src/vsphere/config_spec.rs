@@ -5,11 +5,16 @@
 
 mod device;
 mod disk;
+mod encryption;
 mod extra;
+mod later;
 mod network;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+pub use encryption::SpecEncryption;
+pub use later::LaterDisk;
 pub use network::Network;
 
 use super::error::Error;
@@ -34,16 +39,29 @@ pub struct SpecOptions {
     pub keep_instance_uuid: bool,
     /// Keep the addresses of network cards.
     pub keep_mac: bool,
+    /// What becomes of encryption.
+    pub encryption: SpecEncryption,
 }
 
 /// A `VirtualMachineConfigSpec`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigSpec {
     fields: Vec<Node>,
-    /// Changes for afterwards, one call each: disks that lie on other datastores than the VM.
-    pub later: Vec<ConfigSpec>,
+    /// What is added afterwards, by a call each: disks that lie on other datastores than the VM.
+    pub later: Vec<LaterDisk>,
     /// What was left out that somebody may miss, in words.
     pub left_out: Vec<String>,
+}
+
+impl fmt::Debug for ConfigSpec {
+    /// Without the values: settings may hold what is nobody's business, such as sealed keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigSpec")
+            .field("fields", &self.fields.len())
+            .field("later", &self.later.len())
+            .field("left_out", &self.left_out)
+            .finish()
+    }
 }
 
 /// Where a field of the spec comes from.
@@ -96,7 +114,9 @@ const FIELDS: &[(&str, Source)] = &[
     ("memoryReservationLockedToMax", Same),
     ("nestedHVEnabled", Same),
     ("vPMCEnabled", Same),
+    ("vmProfile", Made),
     ("messageBusTunnelEnabled", Same),
+    ("crypto", Made),
     ("sevEnabled", Same),
 ];
 
@@ -104,7 +124,6 @@ const FIELDS: &[(&str, Source)] = &[
 const TOLD: &[(&str, &str)] = &[
     ("vAppConfig", "the vApp's properties"),
     ("managedBy", "the product that manages the VM"),
-    ("keyId", "the encryption of the VM's home"),
     ("cpuAffinity", "the processors it was bound to"),
     ("npivNodeWorldWideName", "its world-wide names"),
 ];
@@ -164,12 +183,9 @@ impl ConfigSpec {
             spec.fields
                 .extend(field.filter(|f| !f.is_empty()).map(|f| f.renamed(name)));
         }
-        spec.later = devices
-            .later
-            .into_iter()
-            .map(|change| Self::of(vec![change]))
-            .collect();
+        spec.later = devices.later;
         spec.left_out = devices.left_out;
+        spec.left_out.extend(options.encryption.left_out(config));
         for (name, words) in TOLD {
             if config.child(name).is_some_and(|field| !field.is_empty()) {
                 spec.left_out.push((*words).to_owned());
@@ -209,7 +225,9 @@ fn made(
             vec![Node::of("files", vec![Node::leaf("vmPathName", path)])]
         }
         "deviceChange" => devices.now.clone(),
-        "extraConfig" => extra::kept(config),
+        "extraConfig" => extra::kept(config, options.encryption.keeps_bundle()),
+        "vmProfile" => options.encryption.vm_profile(config),
+        "crypto" => options.encryption.vm_crypto(config),
         "bootOptions" => boot_options(config),
         _ => Vec::new(),
     })

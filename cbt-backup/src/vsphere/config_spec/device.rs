@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::disk::{new_disk, reason_to_leave_out};
+use super::later::LaterDisk;
 use super::{SpecOptions, bad, network};
 use crate::vsphere::error::Error;
 use crate::vsphere::xml::Node;
@@ -48,7 +49,7 @@ pub(super) struct Devices {
     /// With the VM.
     pub(super) now: Vec<Node>,
     /// Afterwards, one by one: disks on other datastores.
-    pub(super) later: Vec<Node>,
+    pub(super) later: Vec<LaterDisk>,
     /// What is not added, in words.
     pub(super) left_out: Vec<String>,
 }
@@ -116,7 +117,8 @@ impl Devices {
             if is_scsi && old.unit == SCSI_ITSELF {
                 return Err(bad("a disk has the unit of its controller"));
             }
-            devices.disk(old, &added, options);
+            let controller = controllers.iter().find(|c| c.key == old.controller);
+            devices.disk(old, controller.copied(), &added, options);
         }
         for old in &olds {
             devices.other(old, &added, options);
@@ -124,7 +126,14 @@ impl Devices {
         Ok(devices)
     }
 
-    fn disk(&mut self, old: &Old<'_>, added: &BTreeSet<i64>, options: &SpecOptions) {
+    /// `controller` is the disk's if it is added with the VM.
+    fn disk(
+        &mut self,
+        old: &Old<'_>,
+        controller: Option<&Old<'_>>,
+        added: &BTreeSet<i64>,
+        options: &SpecOptions,
+    ) {
         let new = match reason_to_leave_out(old.node) {
             Some(reason) => Err(reason),
             None => new_disk(old.node, options).ok_or("a disk of unknown kind or size"),
@@ -136,15 +145,21 @@ impl Devices {
                 return;
             }
         };
+        if options.encryption.strips_disk(old.node) {
+            self.left_out
+                .push(format!("{}: its encryption", old.label()));
+        }
         let mut children = vec![temporary_key(old.key), new.backing];
         children.extend(place(old, added));
         children.extend(new.rest);
         let device = Node::of("device", children);
-        let change = add(device, old.kind, Some("create"));
+        let mut change = add(device, old.kind, Some("create"));
+        change.children.extend(options.encryption.of_disk(old.node));
         if new.datastore == options.datastore {
             self.now.push(change);
         } else {
-            self.later.push(change);
+            let controller = controller.map(|c| (c.kind.to_owned(), c.bus));
+            self.later.push(LaterDisk::new(change, controller));
         }
     }
 

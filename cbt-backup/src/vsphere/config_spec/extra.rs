@@ -1,5 +1,6 @@
 //! Extra settings: which describe the VM, and which its old state or place.
 
+use super::encryption::is_bundle;
 use crate::vsphere::xml::Node;
 
 /// Keys, or starts of keys that end in `*`, of state that must not come back.
@@ -23,23 +24,22 @@ const DROPPED: &[&str] = &[
     "guestinfo.*",
     "vmware.tools.*",
     "checkpoint.*",
-    // Of no use without the key, and refused with a VM that is not encrypted.
-    "encryption.bundle",
 ];
 
 /// Ends of keys that belong to single disks.
 const DROPPED_ENDS: &[&str] = &[".ctkenabled", ".redo"];
 
 /// The settings to be sent. Unknown ones are kept, as `*.pciSlotNumber`, by which guests know
-/// their cards.
-pub(super) fn kept(config: &Node) -> Vec<Node> {
+/// their cards. The bundle of keys is of no use without the key's name, and refused with a VM
+/// that is not encrypted.
+pub(super) fn kept(config: &Node, keeps_bundle: bool) -> Vec<Node> {
     let settings = config.children.iter();
     settings
         .filter(|setting| setting.name == "extraConfig")
         .filter(|setting| {
             setting
                 .child_text("key")
-                .is_some_and(|key| !is_dropped(key))
+                .is_some_and(|key| !is_dropped(key) && (keeps_bundle || !is_bundle(key)))
         })
         .filter_map(|setting| {
             let key = setting.child_text("key")?;

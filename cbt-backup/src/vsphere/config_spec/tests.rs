@@ -1,6 +1,7 @@
 //! Specs made from saved configurations, word by word.
 
-use super::{ConfigSpec, Network, SpecOptions};
+use super::{ConfigSpec, Network, SpecEncryption, SpecOptions};
+use crate::vsphere::device::{Controller, ControllerKind, SharedBus};
 use crate::vsphere::envelope::read_answer;
 use crate::vsphere::lifecycle::{create_vm_operation, reconfigure_operation};
 use crate::vsphere::moref::Moref;
@@ -157,11 +158,114 @@ fn disks_of_other_datastores_come_later_one_by_one() {
     datastores.insert("old data".to_owned(), "data".to_owned());
     let spec = made("", &devices, &options);
     assert_eq!(sent(&spec).matches("VirtualDisk\"").count(), 1);
-    let operation = reconfigure_operation(&Moref::vm("vm-1"), &spec.later[0]);
-    let envelope = operation.envelope("id").unwrap();
-    let text = std::str::from_utf8(&envelope).unwrap();
-    assert!(text.contains("<fileName>[data]</fileName>"), "{text}");
     assert_eq!(spec.later.len(), 1);
+    let later = &spec.later[0];
+    // The server gives controllers keys of its own; the temporary ones are good for one call.
+    let mut controllers = [controller(1000, 1), controller(1016, 0)];
+    let sent = body(&reconfigure_operation(
+        &Moref::vm("vm-1"),
+        &later.spec(&controllers).unwrap(),
+    ));
+    assert!(sent.contains("<fileName>[data]</fileName>"), "{sent}");
+    assert!(
+        sent.contains("<controllerKey>1016</controllerKey><unitNumber>1<"),
+        "{sent}"
+    );
+    controllers[1].bus_number = 2;
+    let error = later.spec(&controllers).unwrap_err();
+    assert!(error.to_string().contains("of bus 0"), "{error}");
+}
+
+fn controller(key: i32, bus_number: i32) -> Controller {
+    Controller {
+        key,
+        kind: ControllerKind::ParaVirtualScsi,
+        bus_number,
+        shared_bus: SharedBus::No,
+    }
+}
+
+/// The call of sample 46: a disk on another datastore than the VM.
+pub(in crate::vsphere) fn added_disk() -> Operation {
+    let disk = disk(101, 1000, 5, "datastore1")
+        .replace("<capacityInKB>16<", "<capacityInKB>1048576<")
+        .replace("16384", "1073741824");
+    let mut options = SpecOptions {
+        datastore: "home".to_owned(),
+        ..SpecOptions::default()
+    };
+    let datastores = &mut options.datastores;
+    datastores.insert("datastore1".to_owned(), "datastore1".to_owned());
+    let spec = made("", &[scsi(1000, 0), disk].concat(), &options);
+    let later = spec.later[0].spec(&[controller(1000, 0)]).unwrap();
+    reconfigure_operation(&Moref::vm("vm-1021"), &later)
+}
+
+const KEY: &str = "<keyId><keyId>f1c0a2d4-0b8e-4a6f-9d3b-5e7c1a2b3c4d</keyId><providerId><id>kms-cluster-1</id></providerId></keyId>";
+
+fn encrypted(encryption: SpecEncryption) -> ConfigSpec {
+    let inside = format!(
+        "<guestId>windows2019srv_64Guest</guestId><extraConfig><key>encryption.bundle</key><value xsi:type=\"xsd:string\">vmware:key/list/(pair/(fqid/...))</value></extraConfig><firmware>efi</firmware>{KEY}"
+    );
+    let disk = disk(2000, 1000, 0, "datastore1")
+        .replace("</backing>", &format!("{KEY}</backing>"))
+        .replace("<capacityInKB>16<", "<capacityInKB>16777216<")
+        .replace("16384", "17179869184");
+    let options = SpecOptions {
+        name: Some("app01-enc".to_owned()),
+        encryption,
+        ..options()
+    };
+    made(&inside, &[scsi(1000, 0), disk].concat(), &options)
+}
+
+const POLICY: &str = "4d5f673c-536f-11e6-beb8-9e71128cae77";
+
+/// The call of sample 62: an encrypted VM made again with its old keys.
+pub(in crate::vsphere) fn encrypted_vm() -> Operation {
+    let spec = encrypted(SpecEncryption::OldKeys {
+        policy_id: Some(POLICY.to_owned()),
+    });
+    assert!(spec.left_out.is_empty(), "{spec:?}");
+    let folder = Moref::new("Folder", "group-v4");
+    let pool = Moref::new("ResourcePool", "resgroup-9");
+    create_vm_operation(&folder, &spec, &pool, None)
+}
+
+#[test]
+fn what_becomes_of_encryption_is_told() {
+    let plain = encrypted(SpecEncryption::None);
+    let sent_plain = sent(&plain);
+    for word in ["crypto", "profile", "bundle", "f1c0a2d4"] {
+        assert!(!sent_plain.contains(word), "{word} is in {sent_plain}");
+    }
+    assert_eq!(
+        plain.left_out,
+        [
+            "VirtualDisk: its encryption",
+            "the encryption of the VM's home",
+            "encryption.bundle, without which NVRAM and virtual TPM can't be read"
+        ]
+    );
+    let new_keys = encrypted(SpecEncryption::NewKeys {
+        policy_id: POLICY.to_owned(),
+    });
+    let sent_new = sent(&new_keys);
+    assert!(!sent_new.contains("crypto") && !sent_new.contains("bundle"));
+    assert_eq!(sent_new.matches(POLICY).count(), 2, "{sent_new}");
+    assert_eq!(
+        new_keys.left_out,
+        ["encryption.bundle, without which NVRAM and virtual TPM can't be read"]
+    );
+    assert!(!format!("{new_keys:?}").contains("fqid"));
+    let old_keys = SpecEncryption::OldKeys { policy_id: None };
+    let config = config(KEY, "");
+    let options = SpecOptions {
+        encryption: old_keys,
+        ..options()
+    };
+    let bundle_lost = ConfigSpec::from_config(config.as_bytes(), &options).unwrap();
+    assert!(bundle_lost.left_out[0].contains("not in the configuration"));
 }
 
 #[test]

@@ -45,13 +45,11 @@ const NOT_SENT: &[(&str, &str)] = &[
     ("40", "as 38"),
     ("41", "as 38"),
     ("44", "it removes the snapshots of others"),
-    ("46", "later"),
     ("47", "VDDK attaches disks to its own VM by itself"),
     ("48", "as 47"),
     ("56", "the VM's configuration has the disk's id"),
     ("57", "the VM's configuration names its files"),
     ("58", "a disk is made with its size"),
-    ("62", "later"),
 ];
 
 /// The request of each sample, by its number.

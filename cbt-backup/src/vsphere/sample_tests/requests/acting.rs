@@ -51,7 +51,9 @@ fn of_vms() -> Vec<(&'static str, Operation)> {
     vec![
         ("49", Operation::new("PowerOnVM_Task", &vm())),
         ("50", Operation::new("PowerOffVM_Task", &vm())),
+        ("46", config_spec::tests::added_disk()),
         ("61", config_spec::tests::worked_example()),
+        ("62", config_spec::tests::encrypted_vm()),
         (
             "63",
             register_operation(&folder, path, Some("app01"), &pool, Some(&host)),
