@@ -105,7 +105,7 @@ pub use task::{TaskInfo, TaskRef, TaskState, TaskWatch};
 pub use thumbprint::{Thumbprint, Thumbprints};
 pub use tls::Trust;
 pub use tracking::{
-    DiskReport, Landmark, MANUAL_WAY, MIN_TRACKED_HARDWARE, QueryRefusal, SwitchOptions,
+    DiskReport, Landmark, MIN_TRACKED_HARDWARE, ManualWay, QueryRefusal, SwitchOptions,
     TrackingCause, TrackingError, TrackingEvent, TrackingFacts, TrackingReport, TrackingState,
     browser_path,
 };

@@ -2,8 +2,11 @@
 
 use clap::Args;
 
-use super::exit_code::Failure;
-use crate::vsphere::VmSelection;
+use super::{
+    exit_code::Failure,
+    output::{note, printable},
+};
+use crate::vsphere::{Error, VmSelection, VmSummary};
 
 /// How VMs are selected, for the help of commands.
 pub const SELECTORS: &str = "\
@@ -45,6 +48,28 @@ impl NamedVms {
     /// 2 for a word that is no selector.
     pub fn selection(&self) -> Result<VmSelection, Failure> {
         Ok(VmSelection::parse(&self.vms, &self.exclude)?)
+    }
+
+    /// Of the VMs found for it those that a snapshot can be made of: among several, a template is
+    /// passed over with a word. One that was named alone stays, and fails by its own reason.
+    ///
+    /// # Errors
+    /// 18 if nothing is left.
+    pub fn without_templates(&self, mut vms: Vec<VmSummary>) -> Result<Vec<VmSummary>, Failure> {
+        if vms.len() > 1 {
+            vms.retain(|vm| {
+                if vm.is_template {
+                    let path = printable(&vm.path);
+                    note(&format!("note: {path} is a template and left out"));
+                }
+                !vm.is_template
+            });
+        }
+        if vms.is_empty() {
+            let wanted = self.vms.join(" ");
+            return Err(Error::NothingSelected { wanted }.into());
+        }
+        Ok(vms)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     },
     engine::{self, BackupOptions, BackupReport, DiskReport, Site, pipeline::Pace},
     repo::Repository,
-    vsphere::{Client, Error, VmSelection, VmSummary},
+    vsphere::{Client, VmSelection, VmSummary},
 };
 
 const EXAMPLES: &str = "\
@@ -151,16 +151,10 @@ impl Backup {
         selection: &VmSelection,
         options: &BackupOptions,
     ) -> Result<ExitCode, Failure> {
-        let mut vms = context
+        let vms = context
             .runtime
             .block_on(site.client.select_vms(selection))?;
-        if vms.len() > 1 {
-            vms.retain(is_fit);
-        }
-        if vms.is_empty() {
-            let wanted = self.wanted.vms.join(" ");
-            return Err(Error::NothingSelected { wanted }.into());
-        }
+        let vms = self.wanted.without_templates(vms)?;
         let mut codes = Vec::new();
         let mut failed: Option<Failure> = None;
         for vm in &vms {
@@ -277,17 +271,6 @@ fn default_state_dir() -> Option<PathBuf> {
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|folder| folder.uid() == 0)
-}
-
-/// In a group, what can never be backed up is passed over with a word.
-fn is_fit(vm: &VmSummary) -> bool {
-    if vm.is_template {
-        note(&format!(
-            "note: {} is a template and left out",
-            printable(&vm.path)
-        ));
-    }
-    !vm.is_template
 }
 
 fn code(report: &BackupReport) -> ExitCode {

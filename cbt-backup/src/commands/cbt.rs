@@ -4,23 +4,36 @@ mod show;
 mod switch;
 mod upgrade;
 
+use std::sync::atomic::Ordering;
+
 use clap::{Args, Subcommand};
 
 use super::Context;
-use crate::cli::{
-    exit_code::{ExitCode, Failure},
-    options::ServerOptions,
+use crate::{
+    cli::{
+        exit_code::{ExitCode, Failure},
+        options::ServerOptions,
+        selection::{NamedVms, SELECTORS},
+    },
+    vsphere::{Client, ManualWay, VmSelection},
 };
-use crate::vsphere::MANUAL_WAY;
-use show::Row;
+
+const EXAMPLES: &str = "\
+Examples:
+  cbt-backup cbt status web01 db01
+  cbt-backup cbt status folder:Prod --json
+  cbt-backup cbt enable folder:Prod --exclude glob:*-test --cycle
+  cbt-backup cbt reset --explain
+";
 
 /// Show and switch changed block tracking.
+///
+/// The words are looked up before anything is done: one that means no VM, or several, ends the
+/// command. After a VM that fails the next one has its turn.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  cbt-backup cbt status web01 db01\n  cbt-backup cbt enable web01 --cycle\n  cbt-backup cbt --explain"
-)]
+#[command(after_help = EXAMPLES)]
 pub struct Cbt {
-    /// Print how the same is done by hand, and do nothing
+    /// Print how all of this is done by hand, and do nothing
     #[arg(long)]
     explain: bool,
     #[command(subcommand)]
@@ -41,27 +54,30 @@ enum Action {
 
 /// Which virtual machines, at which server.
 #[derive(Debug, Args)]
+#[command(mut_arg("vms", |vms| vms.required(false).required_unless_present("explain")))]
 struct Target {
-    /// Virtual machines, each by name, path, id or instance UUID
-    #[arg(value_name = "VM", required = true)]
-    vms: Vec<String>,
+    #[command(flatten)]
+    wanted: NamedVms,
+    /// Print how the same is done by hand, and do nothing
+    #[arg(long)]
+    explain: bool,
     #[command(flatten)]
     server: ServerOptions,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SELECTORS)]
 struct Status {
-    #[command(flatten)]
-    target: Target,
     /// Print where the server's object browser shows each disk's changeId
     #[arg(long)]
     mob: bool,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SELECTORS)]
 struct Enable {
-    #[command(flatten)]
-    target: Target,
     /// Make a stun cycle by a short snapshot, so that it takes effect now
     #[arg(long)]
     cycle: bool,
@@ -73,25 +89,29 @@ struct Enable {
     yes: bool,
     #[command(flatten)]
     limit: Limit,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SELECTORS)]
 struct Disable {
-    #[command(flatten)]
-    target: Target,
     /// Make a stun cycle by a short snapshot, so that it takes effect now
     #[arg(long)]
     cycle: bool,
     #[command(flatten)]
     limit: Limit,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SELECTORS)]
 struct Reset {
     #[command(flatten)]
-    target: Target,
-    #[command(flatten)]
     limit: Limit,
+    #[command(flatten)]
+    target: Target,
 }
 
 /// How long is waited.
@@ -109,23 +129,27 @@ impl Cbt {
     /// 2 for a wrong command line, 12 when certificate or login is refused, 13 for a fault, or
     /// where tracking is off that should be on, 18 for a VM that is not found.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
-        if self.explain {
-            context.output.bytes(MANUAL_WAY.as_bytes());
-            return Ok(ExitCode::Done);
-        }
         let Some(action) = &self.action else {
+            if self.explain {
+                let ways = ManualWay::ALL.map(ManualWay::text);
+                context.output.bytes(ways.join("\n").as_bytes());
+                return Ok(ExitCode::Done);
+            }
             let error = anyhow::anyhow!("status, enable, disable, reset or --explain is expected");
             return Err(Failure::new(ExitCode::Usage, error));
         };
+        let target = action.target();
+        if self.explain || target.explain {
+            let text = action.by_hand().text();
+            context.output.bytes(text.as_bytes());
+            return Ok(ExitCode::Done);
+        }
+        let selection = target.wanted.selection()?;
         context.runtime.block_on(async {
-            let target = action.target();
             let client = target.server.connect(&context.config).await?.client;
-            let mut rows = Vec::with_capacity(target.vms.len());
-            for vm in &target.vms {
-                rows.push(action.one(&client, vm, context).await);
-            }
+            let done = action.all(&client, &selection, context).await;
             let _ = client.logout().await;
-            Ok(action.show(&client, &rows, context))
+            done
         })
     }
 }
@@ -140,14 +164,42 @@ impl Action {
         }
     }
 
-    /// Prints what was found, and gives the code of the first VM that failed.
-    fn show(&self, client: &crate::vsphere::Client, rows: &[Row], context: &Context) -> ExitCode {
+    fn by_hand(&self) -> ManualWay {
+        match self {
+            Self::Status(_) => ManualWay::Status,
+            Self::Enable(_) => ManualWay::Enable,
+            Self::Disable(_) => ManualWay::Disable,
+            Self::Reset(_) => ManualWay::Reset,
+        }
+    }
+
+    /// Does it to each VM that is meant and prints what was found; the code is that of the first
+    /// VM that failed. A signal ends it before the next VM.
+    async fn all(
+        &self,
+        client: &Client,
+        selection: &VmSelection,
+        context: &Context,
+    ) -> Result<ExitCode, Failure> {
+        let mut vms = client.select_vms(selection).await?;
+        if !matches!(self, Self::Status(_)) {
+            vms = self.target().wanted.without_templates(vms)?;
+        }
+        let mut rows = Vec::with_capacity(vms.len());
+        for vm in vms {
+            rows.push(self.one(client, vm, context).await);
+            if context.cancel.load(Ordering::SeqCst) {
+                break;
+            }
+        }
         let mob = matches!(self, Self::Status(Status { mob: true, .. }));
+        show::print(client.server(), &rows, mob, context.output);
+        if context.cancel.load(Ordering::SeqCst) {
+            return Ok(ExitCode::Interrupted);
+        }
         let wants_on = matches!(self, Self::Enable(_) | Self::Reset(_));
-        show::print(client.server(), rows, mob, context.output);
         let mut codes = rows.iter().map(|row| row.code(wants_on));
-        codes
-            .find(|code| *code != ExitCode::Done)
-            .unwrap_or(ExitCode::Done)
+        let failed = codes.find(|code| *code != ExitCode::Done);
+        Ok(failed.unwrap_or(ExitCode::Done))
     }
 }

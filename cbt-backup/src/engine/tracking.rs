@@ -35,6 +35,9 @@ pub fn prepare(
             reason: reason.to_owned(),
         })
     };
+    if let Some(cause) = site.ask(site.client.tracking_gate(vm))? {
+        return off(&cause.to_string());
+    }
     if vm.change_tracking_enabled == Some(true) {
         return Ok(Tracking::On);
     }

@@ -5,7 +5,7 @@
 //! Client::enable_tracking, disable_, reset_      the documented order, then a second look
 //! QueryRefusal                                   why a query of changed areas was refused
 //! TrackingEvent, Landmark                        what happened to a disk between two snapshots
-//! browser_path, MANUAL_WAY                       the same by hand
+//! browser_path, ManualWay                        the same by hand
 //! ```
 
 mod browser;
@@ -22,7 +22,7 @@ pub use browser::browser_path;
 pub use cause::TrackingCause;
 pub use error::TrackingError;
 pub use event::{Landmark, TrackingEvent};
-pub use manual::MANUAL_WAY;
+pub use manual::ManualWay;
 pub use refusal::QueryRefusal;
 pub use report::{DiskReport, TrackingFacts, TrackingReport, TrackingState};
 pub use switch::SwitchOptions;

@@ -9,29 +9,23 @@ use crate::{
     },
     vsphere::{
         DiskReport, DiskTracking, Moref, ServerAddress, TrackingReport, TrackingState, Vm,
-        browser_path,
+        VmSummary, browser_path,
     },
 };
 
+/// More names than this in one line help nobody; `--json` has them all.
+const MAX_NAMES: usize = 10;
+
 /// What came of one VM.
 pub(super) struct Row {
-    name: String,
+    vm: VmSummary,
     result: Result<(Box<Vm>, TrackingReport), Failure>,
 }
 
 impl Row {
-    pub(super) fn found(vm: Vm, report: TrackingReport) -> Self {
-        Self {
-            name: vm.name.clone(),
-            result: Ok((Box::new(vm), report)),
-        }
-    }
-
-    pub(super) fn failed(selector: &str, failure: Failure) -> Self {
-        Self {
-            name: selector.to_owned(),
-            result: Err(failure),
-        }
+    pub(super) fn new(vm: VmSummary, result: Result<(Vm, TrackingReport), Failure>) -> Self {
+        let result = result.map(|(read, report)| (Box::new(read), report));
+        Self { vm, result }
     }
 
     /// The exit code. Off is a failure only where on was wanted.
@@ -58,30 +52,26 @@ pub(super) fn print(server: &ServerAddress, rows: &[Row], mob: bool, output: Out
     ];
     for row in rows {
         if let Ok((_, report)) = &row.result {
-            lines.extend(table_rows(&row.name, report));
+            lines.extend(table_rows(&name(row, rows), report));
         }
     }
     if lines.len() > 1 {
         output.line(&table(&lines));
     }
+    for line in causes(rows) {
+        output.line(&line);
+    }
     for row in rows {
         match &row.result {
-            Ok((vm, report)) => {
-                for cause in &report.causes {
-                    let name = printable(&row.name);
-                    let cause_text = printable(&cause.to_string());
-                    output.line(&format!("{name}: {cause_text}; {}", cause.remedy()));
-                }
-                if mob {
-                    for disk in &report.disks {
-                        let path = path(server, vm, report, disk);
-                        output.line(&format!("{}: {path}", printable(&disk.label)));
-                    }
+            Ok((vm, report)) if mob => {
+                for line in pages(server, &name(row, rows), vm, report) {
+                    output.line(&line);
                 }
             }
+            Ok(_) => {}
             Err(failure) => {
                 let text = printable(&failure.to_string());
-                note(&format!("error: {}: {text}", printable(&row.name)));
+                note(&format!("error: {}: {text}", name(row, rows)));
                 if let Some(hint) = &failure.hint {
                     note(&format!("hint: {}", printable(hint)));
                 }
@@ -90,31 +80,83 @@ pub(super) fn print(server: &ServerAddress, rows: &[Row], mob: bool, output: Out
     }
 }
 
+/// The name to show: the path where several have the name.
+fn name(row: &Row, rows: &[Row]) -> String {
+    let same = rows.iter().filter(|other| other.vm.name == row.vm.name);
+    printable(if same.count() > 1 {
+        &row.vm.path
+    } else {
+        &row.vm.name
+    })
+}
+
+/// Each cause once, with the VMs it holds for and what helps.
+fn causes(rows: &[Row]) -> Vec<String> {
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    for row in rows {
+        let Ok((_, report)) = &row.result else {
+            continue;
+        };
+        for cause in &report.causes {
+            let text = format!("{}; {}", printable(&cause.to_string()), cause.remedy());
+            match found.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, names)) => names.push(name(row, rows)),
+                None => found.push((text, vec![name(row, rows)])),
+            }
+        }
+    }
+    let lines = found.into_iter().map(|(text, mut names)| {
+        let left = names.len().saturating_sub(MAX_NAMES);
+        names.truncate(MAX_NAMES);
+        let more = if left > 0 {
+            format!(" and {left} more")
+        } else {
+            String::new()
+        };
+        format!("{}{more}: {text}", names.join(", "))
+    });
+    lines.collect()
+}
+
+/// Where the object browser shows each disk's change id.
+fn pages(server: &ServerAddress, name: &str, vm: &Vm, report: &TrackingReport) -> Vec<String> {
+    let disks = report.disks.iter().map(|disk| {
+        let page = page(server, vm, report, disk);
+        format!("{name}, {}: {page}", printable(&disk.label))
+    });
+    let mut lines: Vec<String> = disks.collect();
+    if report.snapshot.is_none() && !lines.is_empty() {
+        lines.push(format!(
+            "{name}: it has no snapshot, and only the pages of one are sure to show a changeId"
+        ));
+    }
+    lines
+}
+
 /// The snapshot's page, or the VM's where there is no snapshot.
-fn path(server: &ServerAddress, vm: &Vm, report: &TrackingReport, disk: &DiskReport) -> String {
+fn page(server: &ServerAddress, vm: &Vm, report: &TrackingReport, disk: &DiskReport) -> String {
     let object: Moref = report.snapshot.clone().unwrap_or_else(|| vm.moref());
     browser_path(server, &object, disk.device_key)
 }
 
 fn table_rows(name: &str, report: &TrackingReport) -> Vec<Vec<String>> {
     let none = || "-".to_owned();
-    let head = |text: &str| printable(text);
     if report.disks.is_empty() {
         let state = report.state.to_string();
-        return vec![vec![head(name), state, none(), none(), none(), none()]];
+        return vec![vec![name.to_owned(), state, none(), none(), none(), none()]];
     }
     let disks = report.disks.iter().enumerate();
     let rows = disks.map(|(index, disk)| {
         let (name, state) = match index {
-            0 => (head(name), report.state.to_string()),
+            0 => (name.to_owned(), report.state.to_string()),
             _ => (String::new(), String::new()),
         };
         vec![
             name,
             state,
-            head(&disk.label),
+            printable(&disk.label),
             disk.address.clone().unwrap_or_else(none),
-            head(&disk.tracking.to_string()),
+            printable(&disk.tracking.to_string()),
             disk.change_id.as_deref().map_or_else(none, printable),
         ]
     });
@@ -136,7 +178,9 @@ fn document(server: &ServerAddress, row: &Row, mob: bool) -> Value {
         Ok((vm, report)) => (vm, report),
         Err(failure) => {
             return json!({
-                "vm": row.name,
+                "vm": row.vm.name,
+                "moref": row.vm.moref.id,
+                "path": row.vm.path,
                 "error": {"message": failure.to_string(), "hint": failure.hint, "exit_code": failure.code as u8},
             });
         }
@@ -151,7 +195,7 @@ fn document(server: &ServerAddress, row: &Row, mob: bool) -> Value {
             "change_id": disk.change_id,
         });
         if mob {
-            value["mob"] = path(server, vm, report, disk).into();
+            value["mob"] = page(server, vm, report, disk).into();
         }
         value
     });
@@ -159,8 +203,9 @@ fn document(server: &ServerAddress, row: &Row, mob: bool) -> Value {
         |cause| json!({"id": cause.id(), "message": cause.to_string(), "remedy": cause.remedy()}),
     );
     json!({
-        "vm": row.name,
-        "moref": vm.id,
+        "vm": row.vm.name,
+        "moref": row.vm.moref.id,
+        "path": row.vm.path,
         "state": report.state.as_str(),
         "enabled": vm.change_tracking_enabled,
         "supported": vm.change_tracking_supported,

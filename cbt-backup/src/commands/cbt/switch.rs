@@ -9,26 +9,24 @@ use crate::{
         output::{note, printable},
     },
     commands::Context,
-    vsphere::{Client, SwitchOptions, TrackingCause, TrackingError, TrackingReport, Vm},
+    vsphere::{Client, SwitchOptions, TrackingCause, TrackingError, TrackingReport, Vm, VmSummary},
 };
 
 impl Action {
     /// Does it to one VM. A failure is a row too: the others still get their turn.
-    pub(super) async fn one(&self, client: &Client, selector: &str, context: &Context) -> Row {
-        match self.attempt(client, selector, context).await {
-            Ok((vm, report)) => Row::found(vm, report),
-            Err(failure) => Row::failed(selector, failure),
-        }
+    pub(super) async fn one(&self, client: &Client, vm: VmSummary, context: &Context) -> Row {
+        let done = self.attempt(client, &vm, context).await;
+        Row::new(vm, done)
     }
 
     async fn attempt(
         &self,
         client: &Client,
-        selector: &str,
+        vm: &VmSummary,
         context: &Context,
     ) -> Result<(Vm, TrackingReport), Failure> {
-        let vm = client.find_vm(selector).await?.moref;
-        let name = printable(selector);
+        let name = printable(&vm.name);
+        let vm = &vm.moref;
         let on_step = |step: &str| {
             if !context.quiet && !context.output.json {
                 note(&format!("{name}: {step}"));
@@ -42,21 +40,21 @@ impl Action {
             on_step: &on_step,
         };
         Ok(match self {
-            Self::Status(_) => client.tracking(&vm).await?,
+            Self::Status(_) => client.tracking(vm).await?,
             Self::Enable(enable) => {
                 let options = options(enable.cycle, enable.limit);
                 if enable.upgrade_hardware {
-                    upgrade::offer(client, &vm, &name, enable.yes, &options).await?;
+                    upgrade::offer(client, vm, &name, enable.yes, &options).await?;
                 }
-                client.enable_tracking(&vm, &options).await?
+                client.enable_tracking(vm, &options).await?
             }
             Self::Disable(disable) => {
                 let options = options(disable.cycle, disable.limit);
-                client.disable_tracking(&vm, &options).await?
+                client.disable_tracking(vm, &options).await?
             }
             Self::Reset(reset) => {
                 let options = options(true, reset.limit);
-                client.reset_tracking(&vm, &options).await?
+                client.reset_tracking(vm, &options).await?
             }
         })
     }

@@ -12,6 +12,17 @@ pub enum TrackingCause {
     ReadTooEarly,
     /// It is switched on, but no stun cycle has made that take effect.
     NoCycleYet,
+    /// It is switched off, but no stun cycle has made that take effect.
+    StillOn,
+    /// A stun cycle was made, and its snapshot has no change id of a disk that should have one.
+    NoChangeId {
+        /// The disk, as `Hard disk 2`.
+        disk: String,
+    },
+    /// It was switched on and a stun cycle was made, and the server still says that it is off.
+    NotTaken,
+    /// It is switched on, and the VM has no disk that can be tracked.
+    NoTrackableDisk,
     /// The hardware is older than `vmx-07`.
     HardwareTooOld {
         /// The version found.
@@ -55,6 +66,10 @@ impl TrackingCause {
             Self::NotSwitchedOn => "not-switched-on",
             Self::ReadTooEarly => "read-too-early",
             Self::NoCycleYet => "no-cycle-yet",
+            Self::StillOn => "still-on",
+            Self::NoChangeId { .. } => "no-change-id",
+            Self::NotTaken => "not-taken",
+            Self::NoTrackableDisk => "no-trackable-disk",
             Self::HardwareTooOld { .. } => "hardware-too-old",
             Self::HostTooOld { .. } => "host-too-old",
             Self::NotSupported { .. } => "not-supported",
@@ -73,11 +88,20 @@ impl TrackingCause {
             Self::NoCycleYet => {
                 "make a cycle: power on, resume, move or snapshot the VM, or use --cycle; the next backup is one too"
             }
+            Self::StillOn => {
+                "make a cycle: power on, resume, move or snapshot the VM, or use --cycle"
+            }
+            Self::NoChangeId { .. } => {
+                "look at the disk's storage, and for a damaged NAME-ctk.vmdk beside it; a reset may help, once"
+            }
             Self::HardwareTooOld { .. } => {
                 "upgrade the virtual hardware while the VM is off, or use --upgrade-hardware"
             }
             Self::HostTooOld { .. } => "move the VM to a host of release 4.0 or later",
-            Self::NotSupported { .. } => {
+            Self::NoTrackableDisk => {
+                "its disks are read in full each time; the row of each has its reason"
+            }
+            Self::NotTaken | Self::NotSupported { .. } => {
                 "look at the VM's hardware version and at the storage of its disks"
             }
             Self::SnapshotsExist { .. } => "remove or merge the VM's snapshots first",
@@ -111,6 +135,16 @@ impl fmt::Display for TrackingCause {
                 f.write_str("read too early: the task that reconfigures the VM still runs")
             }
             Self::NoCycleYet => f.write_str("no stun cycle since it was switched on"),
+            Self::StillOn => {
+                f.write_str("it is switched off, and stays on until the next stun cycle")
+            }
+            Self::NoChangeId { disk } => {
+                write!(f, "{disk} has no change id after a stun cycle")
+            }
+            Self::NotTaken => f.write_str(
+                "the server says that it is off, although it was switched on and a stun cycle was made",
+            ),
+            Self::NoTrackableDisk => f.write_str("none of its disks can be tracked"),
             Self::HardwareTooOld { version } => {
                 write!(f, "the hardware is vmx-{version:02}, tracking needs vmx-07")
             }

@@ -41,8 +41,10 @@ impl fmt::Display for TrackingState {
 pub struct TrackingFacts {
     /// A reconfiguration of the VM has not ended.
     pub reconfiguring: bool,
-    /// It was switched on just now, and the task ended well.
-    pub just_switched_on: bool,
+    /// It was switched on or off just now, and the task ended well.
+    pub just_switched: Option<bool>,
+    /// A stun cycle was made since; `change_ids` are those of its snapshot.
+    pub just_cycled: bool,
     /// The release of its host, such as `8.0.2`, if it was read.
     pub host_version: Option<String>,
     /// The change ids that a snapshot has, by device key: the proof that a disk is tracked.
@@ -132,12 +134,7 @@ fn blockers(vm: &Vm, facts: &TrackingFacts) -> Vec<TrackingCause> {
         let state = vm.connection_state.clone();
         causes.push(TrackingCause::NotConnected { state });
     }
-    if let Some(version) = &facts.host_version
-        && is_before_4(version)
-    {
-        let version = version.clone();
-        causes.push(TrackingCause::HostTooOld { version });
-    }
+    causes.extend(facts.host_version.clone().and_then(too_old));
     let too_old = vm.hardware_version.filter(|v| *v < MIN_TRACKED_HARDWARE);
     if let Some(version) = too_old {
         causes.push(TrackingCause::HardwareTooOld { version });
@@ -148,10 +145,11 @@ fn blockers(vm: &Vm, facts: &TrackingFacts) -> Vec<TrackingCause> {
     causes
 }
 
-/// True for a release before 4.0. One that can't be read is not held against the host.
-fn is_before_4(version: &str) -> bool {
+/// The cause for a host of a release before 4.0. One that can't be read is not held against it.
+pub(super) fn too_old(version: String) -> Option<TrackingCause> {
     let major = version.split('.').next().unwrap_or_default();
-    major.parse::<u32>().is_ok_and(|major| major < 4)
+    let is_too_old = major.parse::<u32>().is_ok_and(|major| major < 4);
+    is_too_old.then_some(TrackingCause::HostTooOld { version })
 }
 
 fn state_of_enabled(
@@ -159,6 +157,19 @@ fn state_of_enabled(
     facts: &TrackingFacts,
     causes: &mut Vec<TrackingCause>,
 ) -> TrackingState {
+    if facts.just_switched == Some(false) {
+        causes.push(TrackingCause::StillOn);
+        return TrackingState::Pending;
+    }
+    if !disks.is_empty() && !disks.iter().any(is_trackable) {
+        if disks.iter().any(|disk| switched_off(disk).is_none()) {
+            causes.push(TrackingCause::NoTrackableDisk);
+        }
+        return TrackingState::Off;
+    }
+    if facts.just_cycled {
+        return state_after_cycle(disks, causes);
+    }
     let is_waiting = |disk: &DiskReport| {
         disk.change_id.is_none() && matches!(disk.tracking, DiskTracking::Pending)
     };
@@ -170,12 +181,29 @@ fn state_of_enabled(
         });
         return TrackingState::Pending;
     }
-    let all_off = !disks.is_empty() && disks.iter().all(|disk| switched_off(disk).is_some());
-    if all_off {
-        TrackingState::Off
-    } else {
+    TrackingState::On
+}
+
+/// After a cycle a change id is the proof, whatever the settings say.
+fn state_after_cycle(disks: &[DiskReport], causes: &mut Vec<TrackingCause>) -> TrackingState {
+    let trackable = disks.iter().filter(|disk| is_trackable(disk));
+    let lacking: Vec<&DiskReport> = trackable
+        .clone()
+        .filter(|disk| disk.change_id.is_none())
+        .collect();
+    causes.extend(lacking.iter().map(|disk| TrackingCause::NoChangeId {
+        disk: disk.label.clone(),
+    }));
+    if lacking.is_empty() || lacking.len() < trackable.count() {
         TrackingState::On
+    } else {
+        TrackingState::Off
     }
+}
+
+/// True for a disk that should have a change id once its VM is tracked.
+fn is_trackable(disk: &DiskReport) -> bool {
+    matches!(disk.tracking, DiskTracking::Pending | DiskTracking::On)
 }
 
 fn state_of_disabled(
@@ -187,9 +215,16 @@ fn state_of_disabled(
         causes.push(TrackingCause::ReadTooEarly);
         return TrackingState::Pending;
     }
-    if facts.just_switched_on {
-        causes.push(TrackingCause::NoCycleYet);
-        return TrackingState::Pending;
+    match (facts.just_switched, facts.just_cycled) {
+        (Some(true), false) => {
+            causes.push(TrackingCause::NoCycleYet);
+            return TrackingState::Pending;
+        }
+        (Some(true), true) => {
+            causes.push(TrackingCause::NotTaken);
+            return TrackingState::Off;
+        }
+        _ => {}
     }
     causes.push(TrackingCause::NotSwitchedOn);
     let count = vm.snapshots.iter().count();
@@ -297,13 +332,54 @@ mod tests {
                 (Pending, vec!["read-too-early"])
             );
         }
-        let just = TrackingFacts {
-            just_switched_on: true,
+    }
+
+    #[test]
+    fn what_was_done_just_now_is_judged_by_what_it_led_to() {
+        use TrackingState::{Off, On, Pending};
+        let just = |switched, cycled, ids: &[i32]| TrackingFacts {
+            just_switched: Some(switched),
+            just_cycled: cycled,
+            change_ids: ids.iter().map(|key| (*key, "52/1".to_owned())).collect(),
             ..TrackingFacts::default()
         };
+        let (on, off) = (vm(true, BOTH), vm(false, &[]));
+        for (vm, facts, expected) in [
+            (
+                &off,
+                just(true, false, &[]),
+                (Pending, vec!["no-cycle-yet"]),
+            ),
+            (&off, just(true, true, &[]), (Off, vec!["not-taken"])),
+            (&on, just(true, true, &[2000, 2001]), (On, vec![])),
+            (&on, just(true, true, &[2000]), (On, vec!["no-change-id"])),
+            (
+                &on,
+                just(true, true, &[]),
+                (Off, vec!["no-change-id", "no-change-id"]),
+            ),
+            (&on, just(false, false, &[]), (Pending, vec!["still-on"])),
+            (&on, just(false, true, &[]), (Pending, vec!["still-on"])),
+            (&off, just(false, true, &[]), (Off, vec!["not-switched-on"])),
+        ] {
+            assert_eq!(judged(vm, facts.clone()), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_vm_without_a_disk_that_can_be_tracked_is_not() {
+        let mut vm = vm(true, BOTH);
+        for disk in &mut vm.disks {
+            disk.backing.kind = BackingKind::RawPhysical;
+        }
         assert_eq!(
-            judged(&vm(false, &[]), just),
-            (Pending, vec!["no-cycle-yet"])
+            judged(&vm, TrackingFacts::default()),
+            (TrackingState::Off, vec!["no-trackable-disk"])
+        );
+        vm.disks.clear();
+        assert_eq!(
+            judged(&vm, TrackingFacts::default()),
+            (TrackingState::On, vec![])
         );
     }
 

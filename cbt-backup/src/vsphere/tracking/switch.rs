@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::report::too_old;
 use super::{TrackingCause, TrackingError, TrackingFacts, TrackingReport, TrackingState};
 use crate::vsphere::client::Client;
 use crate::vsphere::error::Error;
@@ -96,13 +97,14 @@ impl Client {
             self.switch_tracking(&before, true, options).await?;
         }
         let mut facts = TrackingFacts {
-            just_switched_on: true,
+            just_switched: Some(true),
             ..TrackingFacts::default()
         };
         if options.cycle && before.snapshots.is_empty() {
             options.go_on("cycled")?;
             (options.on_step)("make a stun cycle");
             facts.change_ids = self.stun_cycle(vm, options.task_limit).await?;
+            facts.just_cycled = true;
         }
         self.look_again(vm, facts).await
     }
@@ -126,7 +128,12 @@ impl Client {
             (options.on_step)("make a stun cycle");
             self.stun_cycle(vm, options.task_limit).await?;
         }
-        self.look_again(vm, TrackingFacts::default()).await
+        let facts = TrackingFacts {
+            just_switched: Some(false),
+            just_cycled: options.cycle,
+            ..TrackingFacts::default()
+        };
+        self.look_again(vm, facts).await
     }
 
     /// Begins tracking anew, by "vSphere API reference, 5.8": off, cycle, on, cycle; a VM that is
@@ -163,7 +170,8 @@ impl Client {
         let now = self.vm(vm).await?;
         self.reconfigure_tracking(&now, true, options).await?;
         let facts = TrackingFacts {
-            just_switched_on: true,
+            just_switched: Some(true),
+            just_cycled: !is_off,
             change_ids: if is_off {
                 std::collections::BTreeMap::new()
             } else {
@@ -242,16 +250,34 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
-        if let Some(host) = &vm.host {
-            let paths = ["config.product.version"];
-            match self.properties::<HostRelease>(host, &paths).await {
-                Ok(release) => facts.host_version = release.version,
-                // The account may have no right on hosts.
-                Err(error) if error.fault().is_some() => {}
-                Err(error) => return Err(error),
-            }
-        }
+        facts.host_version = self.host_release(vm).await?;
         Ok(facts)
+    }
+
+    /// Why neither the switch may be set nor changed areas be asked for, whatever the VM says of
+    /// itself: its host is older than 4.0 ("vSphere API reference, 5.1"). A server that speaks no
+    /// later API is refused when the client connects.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the call. A host that may not be looked at is not held against the VM.
+    pub async fn tracking_gate(&self, vm: &Vm) -> Result<Option<TrackingCause>, Error> {
+        let release = self.host_release(vm).await?;
+        Ok(release.and_then(too_old))
+    }
+
+    /// The release of the VM's host, such as `8.0.2`, where the account may look.
+    async fn host_release(&self, vm: &Vm) -> Result<Option<String>, Error> {
+        let Some(host) = &vm.host else {
+            return Ok(None);
+        };
+        let paths = ["config.product.version"];
+        match self.properties::<HostRelease>(host, &paths).await {
+            Ok(release) => Ok(release.version),
+            // The account may have no right on hosts.
+            Err(error) if error.fault().is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -31,6 +31,8 @@ struct Site {
     /// Give disks no change ids in snapshots.
     untracked: bool,
     switches: Vec<&'static str>,
+    /// The release of the host; the usual one if empty.
+    host: &'static str,
 }
 
 impl Site {
@@ -94,7 +96,12 @@ impl Site {
             return object("Task", "task-1", property("info", "TaskInfo", &info));
         }
         if operation.contains("<obj type=\"HostSystem\">") {
-            let version = property("config.product.version", "xsd:string", "8.0.2");
+            let version = if self.host.is_empty() {
+                "8.0.2"
+            } else {
+                self.host
+            };
+            let version = property("config.product.version", "xsd:string", version);
             return object("HostSystem", "host-1", version);
         }
         if let Some((_, rest)) = operation.split_once("<obj type=\"VirtualMachineSnapshot\">") {
@@ -259,6 +266,39 @@ async fn snapshots_and_old_hardware_are_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn a_host_older_than_4_0_gets_no_switch_and_is_named() {
+    for enabled in [false, true] {
+        let (server, client, site) = rig(Site {
+            host: "3.5.0",
+            enabled,
+            ..Site::default()
+        })
+        .await;
+        let (read, report) = client.tracking(&vm()).await.unwrap();
+        assert_eq!(
+            (report.state, ids(&report)),
+            (TrackingState::Off, vec!["host-too-old"])
+        );
+        let gate = client.tracking_gate(&read).await.unwrap();
+        assert_eq!(gate.as_ref(), report.causes.first());
+        for refused in [
+            client.enable_tracking(&vm(), &options(true)).await,
+            client.reset_tracking(&vm(), &options(true)).await,
+        ] {
+            assert_eq!(
+                refused.unwrap_err().to_string(),
+                "change tracking is left as it is: the host has release 3.5.0, tracking needs 4.0"
+            );
+        }
+        assert_eq!(server.count("ReconfigVM_Task"), 0);
+        assert!(site.lock().unwrap().switches.is_empty());
+    }
+    let (_server, client, _) = rig(Site::default()).await;
+    let read = client.vm(&vm()).await.unwrap();
+    assert_eq!(client.tracking_gate(&read).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_reset_is_off_cycle_on_cycle_and_without_cycles_for_a_vm_that_is_off() {
     let (_server, client, site) = rig(Site {
         enabled: true,
@@ -296,7 +336,14 @@ async fn a_reset_that_does_not_help_is_not_repeated() {
     })
     .await;
     let (_, report) = client.reset_tracking(&vm(), &options(true)).await.unwrap();
-    assert_eq!(report.state, TrackingState::Pending);
+    assert_eq!(
+        (report.state, ids(&report)),
+        (TrackingState::Off, vec!["no-change-id"])
+    );
+    assert_eq!(
+        report.causes[0].to_string(),
+        "Hard disk 1 has no change id after a stun cycle"
+    );
     assert_eq!(site.lock().unwrap().made, 2);
 }
 
