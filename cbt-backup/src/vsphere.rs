@@ -53,6 +53,7 @@ mod proxy;
 mod selector;
 mod session;
 mod snapshot;
+mod surroundings;
 mod task;
 mod thumbprint;
 mod tls;
@@ -101,6 +102,7 @@ pub use snapshot::{
     Quiesce, SnapshotConfig, SnapshotNode, SnapshotSpec, SnapshotTree, VssBackupType, VssContext,
     WindowsQuiesce,
 };
+pub use surroundings::Surroundings;
 pub use task::{TaskInfo, TaskRef, TaskState, TaskWatch};
 pub use thumbprint::{Thumbprint, Thumbprints};
 pub use tls::Trust;

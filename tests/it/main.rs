@@ -9,6 +9,7 @@ mod disk_faults;
 mod interrupted;
 mod lies;
 mod output;
+mod privileges;
 mod refused;
 mod repository_faults;
 mod secrets;

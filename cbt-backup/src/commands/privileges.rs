@@ -1,6 +1,7 @@
 //! `privileges`: the smallest role that will do, and whether the account has it.
 
 mod check;
+mod place;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -11,15 +12,29 @@ use crate::{
         exit_code::{ExitCode, Failure},
         options::ServerOptions,
         output::table,
+        selection::{AnyVms, SELECTORS},
     },
     vsphere::{Privilege, PrivilegePurpose},
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  cbt-backup privileges
+  cbt-backup privileges --for restore --as govc
+  cbt-backup privileges --check folder:Prod --for restore --server vcenter.example --user backup@vsphere.local
+";
+
 /// Print the smallest role that will do, or test whether this account has it.
+///
+/// The test asks the server what the account that logs in may do on the root, and on each VM that is
+/// selected, its host and its datastores; for a restore also on the folder, the resource pool and the
+/// networks it is in now. What is missing is named as vCenter's own pages name it.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  cbt-backup privileges\n  cbt-backup privileges --for restore --as govc\n  cbt-backup privileges --check web01 --server vcenter.example --user backup@vsphere.local"
-)]
+#[command(after_help = format!("{SELECTORS}\n\n{EXAMPLES}"))]
+#[command(mut_arg("vms", |vms| vms.requires("check").help(
+    "The virtual machines to test it on: name, inventory path, id, UUID, or a group such as folder:Prod [default: the root only]"
+)))]
+#[command(mut_arg("exclude", |exclude| exclude.requires("vms")))]
 pub struct Privileges {
     /// What the role is for
     #[arg(long = "for", value_enum, default_value_t = Purpose::Backup)]
@@ -30,12 +45,11 @@ pub struct Privileges {
     /// Name of the role in the printed commands
     #[arg(long, value_name = "NAME", default_value = "cbt-backup", value_parser = plain_name)]
     role: String,
-    /// Test it with this account: on the root, each VM named, its host and its datastores
+    /// Test it with this account, and name what is missing
     #[arg(long)]
     check: bool,
-    /// Virtual machines to test it on
-    #[arg(value_name = "VM", requires = "check")]
-    vms: Vec<String>,
+    #[command(flatten)]
+    wanted: AnyVms,
     #[command(flatten)]
     server: ServerOptions,
 }
@@ -65,6 +79,8 @@ enum Form {
     Powercli,
     /// Commands for govc
     Govc,
+    /// The ids alone, one a line
+    Ids,
 }
 
 /// A name that needs no quoting in a shell of any kind.
@@ -80,14 +96,21 @@ impl Privileges {
     /// Runs the command.
     ///
     /// # Errors
-    /// 12 when certificate or login is refused or a privilege is missing, 13 for a fault, 18 for
-    /// a VM that is not found.
+    /// 2 for a word that is no selector, 12 when certificate or login is refused or a privilege is
+    /// missing, 13 for a fault, 18 for a VM or place that is not there, or not alone.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
         let privileges: Vec<&Privilege> = Privilege::of(self.purpose.into()).collect();
         if self.check {
+            let selection = if self.wanted.vms.is_empty() {
+                None
+            } else {
+                Some(self.wanted.selection()?)
+            };
             return context.runtime.block_on(async {
                 let client = self.server.connect(&context.config).await?.client;
-                let checked = check::run(&client, &self.vms, &privileges, context.output).await;
+                let purpose = self.purpose.into();
+                let checked =
+                    check::run(&client, selection.as_ref(), purpose, context.output).await;
                 let _ = client.logout().await;
                 checked
             });
@@ -103,6 +126,7 @@ impl Privileges {
             Form::Table => context.output.line(&rows(&privileges)),
             Form::Powercli => context.output.line(&powercli(&self.role, &privileges)),
             Form::Govc => context.output.line(&govc(&self.role, &privileges)),
+            Form::Ids => context.output.line(&ids(&privileges)),
         }
         Ok(ExitCode::Done)
     }
@@ -129,19 +153,24 @@ fn rows(privileges: &[&Privilege]) -> String {
             .to_vec(),
     ];
     rows.extend(privileges.iter().map(|privilege| {
-        let optional = if privilege.is_optional {
-            " (where wanted)"
-        } else {
-            ""
-        };
         vec![
             privilege.id.to_owned(),
             privilege.ui_name.to_owned(),
             privilege.scope.as_str().to_owned(),
-            format!("{}{optional}", privilege.reason),
+            purpose_words(privilege),
         ]
     }));
     table(&rows)
+}
+
+/// What a privilege is for, in words.
+fn purpose_words(privilege: &Privilege) -> String {
+    let optional = if privilege.is_optional {
+        " (where wanted)"
+    } else {
+        ""
+    };
+    format!("{}{optional}", privilege.reason)
 }
 
 fn powercli(role: &str, privileges: &[&Privilege]) -> String {
@@ -160,9 +189,14 @@ fn govc(role: &str, privileges: &[&Privilege]) -> String {
     )
 }
 
+fn ids(privileges: &[&Privilege]) -> String {
+    let ids: Vec<&str> = privileges.iter().map(|p| p.id).collect();
+    ids.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Privilege, PrivilegePurpose, govc, plain_name, powercli, rows};
+    use super::{Privilege, PrivilegePurpose, govc, ids, plain_name, powercli, rows};
 
     #[test]
     fn every_form_has_every_privilege() {
@@ -171,11 +205,33 @@ mod tests {
             rows(&privileges),
             powercli("r", &privileges),
             govc("r", &privileges),
+            ids(&privileges),
         ] {
             for privilege in &privileges {
                 assert!(text.contains(privilege.id), "{}", privilege.id);
             }
         }
+    }
+
+    #[test]
+    fn the_commands_are_word_for_word_what_the_tools_take() {
+        let privileges: Vec<&Privilege> = Privilege::of(PrivilegePurpose::Backup)
+            .filter(|privilege| privilege.id.starts_with("Global."))
+            .collect();
+        assert_eq!(
+            govc("r", &privileges),
+            "govc role.create r Global.DisableMethods Global.EnableMethods\n\
+             govc permissions.set -principal ACCOUNT@DOMAIN -role r -propagate=true /"
+        );
+        assert_eq!(
+            powercli("r", &privileges),
+            "New-VIRole -Name \"r\" -Privilege (Get-VIPrivilege -Id \"Global.DisableMethods\",\"Global.EnableMethods\")\n\
+             New-VIPermission -Entity (Get-Folder -NoRecursion) -Principal \"DOMAIN\\ACCOUNT\" -Role \"r\" -Propagate:$true"
+        );
+        assert_eq!(
+            ids(&privileges),
+            "Global.DisableMethods\nGlobal.EnableMethods"
+        );
     }
 
     #[test]

@@ -1,30 +1,31 @@
 //! The live test: what the account lacks, object by object.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use anyhow::anyhow;
 use serde_json::json;
 
+use super::place::{Place, VmFound, places};
 use crate::{
     cli::{
         exit_code::{ExitCode, Failure},
-        output::{Output, printable},
+        output::{Output, note, printable, table},
     },
-    vsphere::{Client, Moref, Privilege, PrivilegeScope},
+    vsphere::{Client, Moref, Privilege, PrivilegePurpose, VmSelection},
 };
 
-/// One object to be tested, and what is needed there.
-struct Object {
-    moref: Moref,
-    name: String,
-    scopes: &'static [PrivilegeScope],
-}
+/// Objects in one question.
+const MAX_ASKED: usize = 100;
 
-/// Asks for each object, prints what is missing, and fails if that is needed.
+/// An object, and what is missing there.
+type Answer<'p> = (&'p Place, Vec<&'static Privilege>);
+
+/// Asks for each object, prints what is missing, and fails if that is needed. Without a selection
+/// the root is tested alone.
 pub(super) async fn run(
     client: &Client,
-    vms: &[String],
-    privileges: &[&Privilege],
+    selection: Option<&VmSelection>,
+    purpose: PrivilegePurpose,
     output: Output,
 ) -> Result<ExitCode, Failure> {
     if !client.about().is_vcenter() {
@@ -32,33 +33,24 @@ pub(super) async fn run(
         return Err(Failure::new(ExitCode::Usage, error)
             .with_hint("use an account with the Administrator role there"));
     }
-    let (objects, disabled) = objects(client, vms).await?;
-    let (mut rows, mut lacks) = (Vec::new(), false);
-    for object in &objects {
-        let wanted: Vec<&&Privilege> = privileges
-            .iter()
-            .filter(|privilege| object.scopes.contains(&privilege.scope))
-            .collect();
-        let ids: Vec<&str> = wanted.iter().map(|privilege| privilege.id).collect();
-        if ids.is_empty() {
-            continue;
+    let vms = match selection {
+        Some(selection) => client.select_vms(selection).await?,
+        None => Vec::new(),
+    };
+    let (places, vms) = places(client, &vms, purpose).await?;
+    let answers = ask(client, &places, purpose).await?;
+    let mut missing = answers.iter().flat_map(|(_, missing)| missing);
+    let lacks = missing.any(|privilege| !privilege.is_optional);
+    if output.json {
+        output.document(&document(&answers, &vms, lacks));
+    } else {
+        for line in lines(&answers, &vms, lacks) {
+            output.line(&line);
         }
-        let entity = std::slice::from_ref(&object.moref);
-        let answers = client.has_privileges(entity, &ids).await?;
-        let granted: BTreeMap<&str, bool> = answers
-            .iter()
-            .flat_map(|answer| &answer.privileges)
-            .map(|(id, is_granted)| (id.as_str(), *is_granted))
-            .collect();
-        let missing: Vec<&Privilege> = wanted
-            .into_iter()
-            .filter(|privilege| granted.get(privilege.id) != Some(&true))
-            .copied()
-            .collect();
-        lacks |= missing.iter().any(|privilege| !privilege.is_optional);
-        rows.push((object, missing));
+        if selection.is_none() {
+            note("note: only the root was tested; name VMs to test what is needed on them");
+        }
     }
-    print(&rows, &disabled, lacks, output);
     Ok(if lacks {
         ExitCode::Refused
     } else {
@@ -66,95 +58,101 @@ pub(super) async fn run(
     })
 }
 
-/// The root, and of each VM itself, its folder's and pool's rights as far as they show on it, its
-/// host and its datastores; and the methods of it that are disabled now.
-async fn objects(
+/// Asks once for all objects on which the same is needed.
+async fn ask<'p>(
     client: &Client,
-    vms: &[String],
-) -> Result<(Vec<Object>, Vec<(String, Vec<String>)>), Failure> {
-    use PrivilegeScope::{Datastore, Pool, Root, Vm};
-    let mut objects = vec![Object {
-        moref: client.root_folder().clone(),
-        name: "the root".to_owned(),
-        scopes: &[Root],
-    }];
-    let mut disabled = Vec::new();
-    for selector in vms {
-        let vm = client.vm(&client.find_vm(selector).await?.moref).await?;
-        let mut add = |moref: Moref, name: String, scopes: &'static [PrivilegeScope]| {
-            if !objects.iter().any(|object: &Object| object.moref == moref) {
-                objects.push(Object {
-                    moref,
-                    name,
-                    scopes,
-                });
-            }
-        };
-        add(vm.moref(), format!("VM {}", vm.name), &[Vm]);
-        if let Some(pool) = &vm.resource_pool {
-            add(pool.clone(), format!("resource pool {}", pool.id), &[Pool]);
+    places: &'p [Place],
+    purpose: PrivilegePurpose,
+) -> Result<Vec<Answer<'p>>, Failure> {
+    let mut answers = Vec::with_capacity(places.len());
+    let mut rest: Vec<&Place> = places.iter().collect();
+    while let Some(first) = rest.first() {
+        let wanted = first.wanted(purpose);
+        let alike = first.kind;
+        let (mut group, others): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|place| place.kind == alike);
+        rest = others;
+        rest.extend(group.split_off(group.len().min(MAX_ASKED)));
+        if wanted.is_empty() {
+            continue;
         }
-        if let Some(host) = &vm.host {
-            add(host.clone(), format!("host {}", host.id), &[Root]);
-        }
-        for datastore in &vm.datastores {
-            let name = match client.datastore(datastore).await {
-                Ok(read) => read.name,
-                Err(_) => datastore.id.clone(),
+        let entities: Vec<Moref> = group.iter().map(|place| place.moref.clone()).collect();
+        let ids: Vec<&str> = wanted.iter().map(|privilege| privilege.id).collect();
+        let told = client.has_privileges(&entities, &ids).await?;
+        let granted: BTreeSet<(&Moref, &str)> = told
+            .iter()
+            .flat_map(|answer| answer.privileges.iter().map(|one| (&answer.entity, one)))
+            .filter(|(_, (_, is_granted))| *is_granted)
+            .map(|(entity, (id, _))| (entity, id.as_str()))
+            .collect();
+        answers.extend(group.into_iter().map(|place| {
+            let is_missing = |privilege: &&&Privilege| {
+                // What was not answered is not granted.
+                !granted.contains(&(&place.moref, privilege.id))
             };
-            add(datastore.clone(), format!("datastore {name}"), &[Datastore]);
-        }
-        disabled.push((vm.name, vm.disabled_methods));
+            (place, wanted.iter().filter(is_missing).copied().collect())
+        }));
     }
-    Ok((objects, disabled))
+    Ok(answers)
 }
 
-fn print(
-    rows: &[(&Object, Vec<&Privilege>)],
-    disabled: &[(String, Vec<String>)],
-    lacks: bool,
-    output: Output,
-) {
-    if output.json {
-        let objects: Vec<_> = rows
-            .iter()
-            .map(|(object, missing)| {
-                let missing: Vec<_> = missing.iter().map(|p| super::document(p)).collect();
-                json!({"type": object.moref.kind, "moref": object.moref.id, "name": object.name, "missing": missing})
-            })
-            .collect();
-        let disabled: Vec<_> = disabled
-            .iter()
-            .map(|(vm, methods)| json!({"vm": vm, "disabled_methods": methods}))
-            .collect();
-        output.document(
-            &json!({"version": 1, "sufficient": !lacks, "objects": objects, "vms": disabled}),
-        );
-        return;
+fn document(answers: &[Answer<'_>], vms: &[VmFound], lacks: bool) -> serde_json::Value {
+    let objects = answers.iter().map(|(place, missing)| {
+        let missing: Vec<_> = missing.iter().map(|p| super::document(p)).collect();
+        json!({"type": place.moref.kind, "moref": place.moref.id, "name": place.name, "as": place.kind.as_str(), "missing": missing})
+    });
+    let vms = vms
+        .iter()
+        .map(|vm| json!({"vm": vm.path, "disabled_methods": vm.disabled_methods}));
+    json!({
+        "version": 1,
+        "sufficient": !lacks,
+        "objects": objects.collect::<Vec<_>>(),
+        "vms": vms.collect::<Vec<_>>(),
+    })
+}
+
+fn lines(answers: &[Answer<'_>], vms: &[VmFound], lacks: bool) -> Vec<String> {
+    let mut rows = vec![
+        ["MISSING ON", "PRIVILEGE", "IN VCENTER", "TO"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for (place, missing) in answers {
+        rows.extend(missing.iter().map(|privilege| {
+            vec![
+                printable(&place.to_string()),
+                privilege.id.to_owned(),
+                privilege.ui_name.to_owned(),
+                super::purpose_words(privilege),
+            ]
+        }));
     }
-    for (object, missing) in rows {
-        let name = printable(&object.name);
-        if missing.is_empty() {
-            output.line(&format!("{name}: nothing is missing"));
+    let mut lines = Vec::new();
+    if rows.len() > 1 {
+        lines.push(table(&rows));
+    }
+    let tested = match answers.len() {
+        1 => "1 object was tested".to_owned(),
+        count => format!("{count} objects were tested"),
+    };
+    lines.push(match (lacks, rows.len() > 1) {
+        (false, false) => format!("{tested}: nothing is missing"),
+        (false, true) => format!("{tested}: nothing is missing but what only some VMs want"),
+        (true, _) => format!("{tested}: the account lacks privileges"),
+    });
+    for vm in vms {
+        let path = printable(&vm.path);
+        if vm.is_in_vapp {
+            lines.push(format!(
+                "{path}: it is in a vApp; a restore puts it into a folder, which was not tested"
+            ));
         }
-        for privilege in missing {
-            let word = if privilege.is_optional {
-                "not granted, and wanted only for"
-            } else {
-                "missing, wanted to"
-            };
-            output.line(&format!(
-                "{name}: {} ({}) is {word}: {}",
-                privilege.id, privilege.ui_name, privilege.reason
+        if vm.disabled_methods.iter().any(|m| m == "RelocateVM_Task") {
+            lines.push(format!(
+                "{path}: RelocateVM_Task is disabled now, by a backup that runs or one that died"
             ));
         }
     }
-    for (vm, methods) in disabled {
-        if methods.iter().any(|method| method == "RelocateVM_Task") {
-            output.line(&format!(
-                "VM {}: RelocateVM_Task is disabled now, by a backup that runs or one that died",
-                printable(vm)
-            ));
-        }
-    }
+    lines
 }
