@@ -15,6 +15,7 @@ pub mod engine;
 mod program;
 pub mod repo;
 pub mod secret;
+mod tls;
 pub mod vsphere;
 
 pub use program::run;

@@ -179,6 +179,10 @@ impl From<repo::Error> for Failure {
                     "make room or give rights; earlier points are untouched, and the run can be repeated",
                 ),
             ),
+            E::AccessDenied { .. } => (
+                ExitCode::Refused,
+                Some("check the credentials of the store and their rights"),
+            ),
             E::Stopped => (ExitCode::Interrupted, None),
             E::AlreadyRepository { .. } | E::NotEmpty { .. } => (ExitCode::TargetExists, None),
             E::UnsupportedAddress { .. } => (ExitCode::Usage, None),

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::id::{PointId, SessionId};
+use super::store;
 
 /// An error of the repository.
 ///
@@ -64,6 +65,25 @@ pub enum Error {
     /// The store takes no data: full, read-only, or without rights.
     #[error("failed to write {object}: the repository is not writable")]
     NotWritable {
+        /// Name of the object.
+        object: String,
+        /// What the store said.
+        source: Arc<object_store::Error>,
+    },
+    /// The store refuses what it is asked for: rights or credentials are wanting.
+    #[error("failed to {operation} {object}: the store refuses access")]
+    AccessDenied {
+        /// `read`, `write`, `list` or `delete`.
+        operation: &'static str,
+        /// Name of the object or prefix.
+        object: String,
+        /// What the store said.
+        source: Arc<object_store::Error>,
+    },
+    /// The store does not let go of an object now: it is locked for a time, or without rights
+    /// to delete. A sweep leaves it to a later one.
+    #[error("the store keeps {object} for now")]
+    DeleteRefused {
         /// Name of the object.
         object: String,
         /// What the store said.
@@ -246,6 +266,11 @@ impl Error {
             Self::Folder { source, .. } => refuses_data(source.kind()),
             _ => false,
         }
+    }
+
+    /// True when the store, or the way to it, was out of order: the same may go well later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Store { source, .. } if store::is_passing(source))
     }
 
     /// True when something in the repository is lost or not what it was.

@@ -120,7 +120,9 @@ impl Repository {
                 Ok(point) => list.points.push(point),
                 // Removed between the LIST and the GET.
                 Err(Error::Missing { .. }) => {}
-                Err(error @ Error::Store { .. }) => return Err(error),
+                Err(error @ (Error::Store { .. } | Error::AccessDenied { .. })) => {
+                    return Err(error);
+                }
                 Err(error) => list.findings.push(Finding {
                     point: Some(name.point),
                     vm: Some(name.vm.clone()),

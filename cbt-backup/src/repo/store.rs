@@ -1,30 +1,43 @@
 //! The store under a repository: names to bytes, with bounded reads and our own errors.
 
-use std::error::Error as _;
-use std::io;
+mod address;
+mod failure;
+mod local;
+
+use std::fmt;
 use std::ops::Range;
-use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutPayload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::error::{self, Error};
+use self::address::StoreAddress;
+pub(super) use self::failure::is_passing;
+use super::error::Error;
 use super::key::Keys;
 use super::sealed;
 
 /// Where objects are kept. Cheap to clone.
 ///
 /// The store must show every finished PUT and DELETE to each later GET and LIST.
-#[derive(Clone, Debug)]
+///
+/// Below it stands [`ObjectStore`], whose seven calls are the seam between the repository and
+/// the world: a folder, a cloud, memory, or a test that lets calls fail.
+#[derive(Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     location: String,
+}
+
+/// Without what the store was opened with: there are credentials in it.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.location).finish()
+    }
 }
 
 impl Store {
@@ -33,21 +46,8 @@ impl Store {
     /// # Errors
     /// `UnsupportedAddress`; `NoRepository` when the folder is not there; `Folder`.
     pub fn open(address: &str) -> Result<Self, Error> {
-        let folder = local_folder(address)?;
-        if !folder.is_dir() {
-            return Err(Error::NoRepository {
-                location: address.to_owned(),
-            });
-        }
-        let objects = LocalFileSystem::new_with_prefix(folder).map_err(|source| Error::Store {
-            operation: "open",
-            object: address.to_owned(),
-            source: Arc::new(source),
-        })?;
-        Ok(Self::with_objects(
-            Arc::new(objects.with_fsync(true)),
-            address,
-        ))
+        let StoreAddress::Local(folder) = address.parse()?;
+        Ok(Self::with_objects(local::open(&folder, address)?, address))
     }
 
     /// As [`Store::open`], but makes the folder when it is not there.
@@ -55,11 +55,8 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn create(address: &str) -> Result<Self, Error> {
-        let folder = local_folder(address)?;
-        std::fs::create_dir_all(folder).map_err(|source| Error::Folder {
-            path: folder.display().to_string(),
-            source: Arc::new(source),
-        })?;
+        let StoreAddress::Local(folder) = address.parse()?;
+        local::create(&folder)?;
         Self::open(address)
     }
 
@@ -78,7 +75,7 @@ impl Store {
 
     /// Reads a whole object of at most `limit_bytes`; a larger one is refused unread.
     pub(crate) async fn get(&self, name: &str, limit_bytes: u64) -> Result<Bytes, Error> {
-        let failed = |source| store_error("read", name, source);
+        let failed = |source| failure::of_read("read", name, source);
         let answer = self
             .objects
             .get_opts(&Path::from(name), GetOptions::default())
@@ -101,12 +98,10 @@ impl Store {
         match self.objects.get_range(&path, range.clone()).await {
             Ok(bytes) if bytes.len() as u64 == range.end - range.start => Ok(bytes),
             Ok(_) => Err(too_short(name, &range)),
-            Err(source) => match self.objects.head(&path).await {
-                Ok(meta) if meta.size < range.end => Err(too_short(name, &range)),
-                Err(object_store::Error::NotFound { .. }) => Err(Error::Missing {
-                    object: name.to_owned(),
-                }),
-                _ => Err(store_error("read", name, source)),
+            Err(source) => match self.size(name).await {
+                Ok(size_bytes) if size_bytes < range.end => Err(too_short(name, &range)),
+                Err(missing @ Error::Missing { .. }) => Err(missing),
+                _ => Err(failure::of_read("read", name, source)),
             },
         }
     }
@@ -114,25 +109,28 @@ impl Store {
     /// Writes a whole object; durable when this returns.
     pub(crate) async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Error> {
         let payload = PutPayload::from_bytes(bytes);
-        match self.objects.put(&Path::from(name), payload).await {
-            Ok(_) => Ok(()),
-            Err(source) if refuses_data(&source) => Err(Error::NotWritable {
-                object: name.to_owned(),
-                source: Arc::new(source),
-            }),
-            Err(source) => Err(store_error("write", name, source)),
-        }
+        let put = self.objects.put(&Path::from(name), payload).await;
+        put.map(drop)
+            .map_err(|source| failure::of_write(name, source))
     }
 
+    /// The size of an object in bytes.
+    pub(crate) async fn size(&self, name: &str) -> Result<u64, Error> {
+        let head = self.objects.head(&Path::from(name)).await;
+        head.map(|meta| meta.size)
+            .map_err(|source| failure::of_read("read", name, source))
+    }
+
+    /// Removes an object. `DeleteRefused` means that the store keeps it for now: later, then.
     pub(crate) async fn delete(&self, name: &str) -> Result<(), Error> {
         let deleted = self.objects.delete(&Path::from(name)).await;
-        deleted.map_err(|source| store_error("delete", name, source))
+        deleted.map_err(|source| failure::of_delete(name, source))
     }
 
     /// Names and sizes in bytes of all objects in the folder `prefix`, or of all (`""`).
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, Error> {
         let path = Path::from(prefix);
-        let failed = |source| store_error("list", prefix, source);
+        let failed = |source| failure::of_read("list", prefix, source);
         self.objects
             .list((!prefix.is_empty()).then_some(&path))
             .map_ok(|meta| (meta.location.to_string(), meta.size))
@@ -144,7 +142,7 @@ impl Store {
     /// One object, if there is any.
     pub(crate) async fn any(&self) -> Result<Option<String>, Error> {
         let first = self.objects.list(None).try_next().await;
-        let first = first.map_err(|source| store_error("list", &self.location, source))?;
+        let first = first.map_err(|source| failure::of_read("list", &self.location, source))?;
         Ok(first.map(|meta| meta.location.to_string()))
     }
 
@@ -173,48 +171,8 @@ impl Store {
     }
 }
 
-fn local_folder(address: &str) -> Result<&FilePath, Error> {
-    match address.split_once("://") {
-        None => Ok(FilePath::new(address)),
-        Some(("file", path)) if path.starts_with('/') => Ok(FilePath::new(path)),
-        Some((scheme, _)) => Err(Error::UnsupportedAddress {
-            address: address.to_owned(),
-            scheme: scheme.to_owned(),
-        }),
-    }
-}
-
 fn too_short(name: &str, range: &Range<u64>) -> Error {
     Error::damaged(name, format!("it ends before byte {}", range.end))
-}
-
-fn store_error(operation: &'static str, name: &str, source: object_store::Error) -> Error {
-    if let object_store::Error::NotFound { .. } = source {
-        return Error::Missing {
-            object: name.to_owned(),
-        };
-    }
-    Error::Store {
-        operation,
-        object: name.to_owned(),
-        source: Arc::new(source),
-    }
-}
-
-/// True when the store says that it takes no data, whatever the data is.
-fn refuses_data(error: &object_store::Error) -> bool {
-    if let object_store::Error::PermissionDenied { .. } = error {
-        return true;
-    }
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let kind = next.downcast_ref::<io::Error>().map(io::Error::kind);
-        if kind.is_some_and(error::refuses_data) {
-            return true;
-        }
-        cause = next.source();
-    }
-    false
 }
 
 #[cfg(test)]
@@ -280,20 +238,5 @@ mod tests {
         );
         store.delete("open/x").await.unwrap();
         assert_eq!(store.any().await.unwrap(), None);
-    }
-
-    #[test]
-    fn a_full_disk_is_found_in_the_chain() {
-        let full = io::Error::new(io::ErrorKind::StorageFull, "disk full");
-        let error = object_store::Error::Generic {
-            store: "test",
-            source: Box::new(full),
-        };
-        assert!(refuses_data(&error));
-        let other = object_store::Error::Generic {
-            store: "test",
-            source: "odd".into(),
-        };
-        assert!(!refuses_data(&other));
     }
 }

@@ -20,6 +20,7 @@ use rustls::{
 
 use super::error::Error;
 use super::thumbprint::{Thumbprint, Thumbprints};
+use crate::tls::install_provider;
 
 /// How the server proves itself. There is no way to go without.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,14 +185,6 @@ fn with_rule(rule: Rule, believed: BelievedLeaf) -> Result<ClientConfig, Error> 
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     Ok(config)
-}
-
-/// The HTTP client panics without a default provider; an earlier one is left in place.
-fn install_provider() {
-    if CryptoProvider::get_default().is_none() {
-        // A failure means that another thread was first.
-        drop(rustls::crypto::ring::default_provider().install_default());
-    }
 }
 
 fn authorities(path: &Path) -> Result<Arc<WebPkiServerVerifier>, Error> {

@@ -1,0 +1,12 @@
+//! The one TLS stack of the process: rustls with ring.
+
+use rustls::crypto::CryptoProvider;
+
+/// Makes ring the default of the process: the HTTP client panics without one. An earlier one is
+/// left in place.
+pub(crate) fn install_provider() {
+    if CryptoProvider::get_default().is_none() {
+        // A failure means that another thread was first.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
+}
