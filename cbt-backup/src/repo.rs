@@ -55,6 +55,6 @@ pub use session::{
     Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, RootInfo, Session,
     SessionOptions, SessionSpec,
 };
-pub use store::Store;
+pub use store::{Store, StoreLimits};
 pub use tree::Geometry;
 pub use verify::{Finding, Severity, VerifyCounts, VerifyLevel, VerifyMonitor, VerifyReport};

@@ -185,7 +185,7 @@ impl From<repo::Error> for Failure {
             ),
             E::Stopped => (ExitCode::Interrupted, None),
             E::AlreadyRepository { .. } | E::NotEmpty { .. } => (ExitCode::TargetExists, None),
-            E::UnsupportedAddress { .. } => (ExitCode::Usage, None),
+            E::UnsupportedAddress { .. } | E::BadAddress { .. } => (ExitCode::Usage, None),
             E::PointNotFound { .. } | E::PointAmbiguous { .. } => (
                 ExitCode::NotFound,
                 Some("`cbt-backup list` shows the points"),

@@ -40,6 +40,14 @@ pub enum Error {
         /// The part before `://`.
         scheme: String,
     },
+    /// The address cannot be used as it stands.
+    #[error("{address}: {why}")]
+    BadAddress {
+        /// The address, without its parameters.
+        address: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// No key slot opened.
     #[error("the passphrase opens none of the {slots} key slots")]
     WrongKey {

@@ -1,7 +1,12 @@
 //! The store under a repository: names to bytes, with bounded reads and our own errors.
 
 mod address;
+#[cfg(feature = "cloud")]
+mod aws_profile;
+#[cfg(feature = "cloud")]
+mod cloud;
 mod failure;
+mod limit;
 mod local;
 
 use std::fmt;
@@ -17,6 +22,7 @@ use serde::de::DeserializeOwned;
 
 use self::address::StoreAddress;
 pub(super) use self::failure::is_passing;
+pub use self::limit::StoreLimits;
 use super::error::Error;
 use super::key::Keys;
 use super::sealed;
@@ -41,23 +47,46 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the store at `address`: a folder, or `file://` and an absolute path.
+    /// Opens the store at `address`: a folder, `file://` and an absolute path, or with the feature
+    /// `cloud` an address of the form `s3://bucket/prefix?parameter=value`, `az://` or `gs://`.
+    /// Nothing is sent to a cloud yet.
     ///
     /// # Errors
-    /// `UnsupportedAddress`; `NoRepository` when the folder is not there; `Folder`.
+    /// `UnsupportedAddress`, `BadAddress`; `NoRepository` when the folder is not there; `Folder`.
     pub fn open(address: &str) -> Result<Self, Error> {
-        let StoreAddress::Local(folder) = address.parse()?;
-        Ok(Self::with_objects(local::open(&folder, address)?, address))
+        let objects = match address.parse()? {
+            StoreAddress::Local(folder) => local::open(&folder, address)?,
+            #[cfg(feature = "cloud")]
+            StoreAddress::Cloud(cloud) => cloud::open(&cloud, address)?,
+            #[cfg(not(feature = "cloud"))]
+            StoreAddress::Cloud(_) => {
+                return Err(Error::UnsupportedAddress {
+                    address: address.to_owned(),
+                    scheme: "cloud".to_owned(),
+                });
+            }
+        };
+        Ok(Self::with_objects(objects, address))
     }
 
-    /// As [`Store::open`], but makes the folder when it is not there.
+    /// As [`Store::open`], but makes the folder when it is not there. A bucket is not made.
     ///
     /// # Errors
     /// As [`Store::open`].
     pub fn create(address: &str) -> Result<Self, Error> {
-        let StoreAddress::Local(folder) = address.parse()?;
-        local::create(&folder)?;
+        if let StoreAddress::Local(folder) = address.parse()? {
+            local::create(&folder)?;
+        }
         Self::open(address)
+    }
+
+    /// The same store, with at most so many bytes a second each way.
+    #[must_use]
+    pub fn limited(self, limits: &StoreLimits) -> Self {
+        Self {
+            objects: limit::limited(self.objects, limits),
+            location: self.location,
+        }
     }
 
     /// A store over any implementation; `location` is what messages call it.
@@ -181,8 +210,8 @@ mod tests {
 
     #[test]
     fn addresses_are_folders_or_refused_by_name() {
-        let error = Store::open("s3://bucket/x").unwrap_err();
-        assert!(error.to_string().contains("s3"), "{error}");
+        let error = Store::open("ftp://bucket/x").unwrap_err();
+        assert!(error.to_string().contains("ftp"), "{error}");
         assert!(matches!(error, Error::UnsupportedAddress { .. }));
         assert!(matches!(
             Store::open("/no/such/folder"),

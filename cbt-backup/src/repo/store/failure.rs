@@ -82,7 +82,7 @@ pub(in crate::repo) fn is_passing(error: &StoreError) -> bool {
         }
     }
     #[cfg(feature = "cloud")]
-    if chain(error).any(|cause| cause.is::<object_store::client::HttpError>()) {
+    if chain(error).any(<dyn StdError>::is::<object_store::client::HttpError>) {
         return true;
     }
     io_kinds(error).any(|kind| {
