@@ -12,6 +12,7 @@ mod output;
 mod privileges;
 mod refused;
 mod repository_faults;
+mod reverted;
 mod secrets;
 mod selection;
 mod server_faults;

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
-use lab::{DatastoreKind, DatastoreSpec, DiskSpec, Fault, Lab, SiteSpec, VmSpec};
+use lab::{DatastoreKind, DatastoreSpec, DiskSpec, Fault, Lab, SiteSpec, SnapshotSpec, VmSpec};
 use tempfile::TempDir;
 use vcenter_stub::{Options, VCenter};
 
@@ -67,6 +67,14 @@ pub struct Bench {
     runs: AtomicU32,
     program: &'static Path,
     folder: TempDir,
+}
+
+/// A snapshot that somebody made, with the disks as they were.
+#[derive(Clone, Debug)]
+pub struct UserSnapshot {
+    /// Its id.
+    pub moref: String,
+    frozen: Frozen,
 }
 
 impl Bench {
@@ -173,6 +181,31 @@ impl Bench {
         )?;
         self.touched.mark(device_key, offset_bytes, length_bytes);
         Ok(())
+    }
+
+    /// Somebody makes a snapshot of the VM.
+    ///
+    /// # Errors
+    ///
+    /// When the lab refuses.
+    pub fn take_snapshot(&mut self, name: &str) -> Result<UserSnapshot> {
+        let made = self
+            .lab
+            .create_snapshot(&self.vm, &SnapshotSpec::named(name))?;
+        Ok(UserSnapshot {
+            moref: made.moref,
+            frozen: self.shadow.freeze()?,
+        })
+    }
+
+    /// The VM is taken back to a snapshot, and the shadow follows.
+    ///
+    /// # Errors
+    ///
+    /// When the lab refuses.
+    pub fn revert(&mut self, to: &UserSnapshot) -> Result<()> {
+        self.lab.revert_to_snapshot(&to.moref)?;
+        self.shadow.go_back(&to.frozen)
     }
 
     /// The capacity of a disk in bytes.

@@ -50,7 +50,7 @@ mod shadow;
 mod touched;
 
 pub use backup::Backup;
-pub use bench::{Bench, BenchOptions, PASSPHRASE, PASSWORD, USER, VM};
+pub use bench::{Bench, BenchOptions, PASSPHRASE, PASSWORD, USER, UserSnapshot, VM};
 pub use calls::Calls;
 pub use content::{Noise, mixed};
 pub use outcome::{DiskLine, Outcome};

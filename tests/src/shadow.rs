@@ -68,6 +68,14 @@ impl Shadow {
         Ok(Frozen { files })
     }
 
+    /// Makes the disks again what they were.
+    pub(crate) fn go_back(&self, to: &Frozen) -> Result<()> {
+        for (device_key, path) in &to.files {
+            fs::copy(path, self.live(*device_key))?;
+        }
+        Ok(())
+    }
+
     fn live(&self, device_key: i32) -> PathBuf {
         self.folder.join(format!("{device_key}.raw"))
     }

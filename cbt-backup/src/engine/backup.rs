@@ -291,7 +291,7 @@ impl Run<'_> {
         }
         self.check_cancel()?;
         let snapshot = self.create_snapshot(identity)?;
-        let snapshot_time = self.snapshot_time(&snapshot)?;
+        let (snapshot_time, snapshots_before) = self.look_at(&snapshot)?;
         self.check_cancel()?;
         let config = self.site.ask(self.site.client.snapshot_config(&snapshot))?;
         let vm = self.vm.moref();
@@ -301,6 +301,7 @@ impl Run<'_> {
             snapshot: &snapshot,
             tracking: &tracking,
             only_our_snapshot: self.vm.snapshots.roots.is_empty(),
+            snapshots_before,
             session,
             options: self.options,
             monitor: self.recorder,
@@ -421,18 +422,19 @@ impl Run<'_> {
         })
     }
 
-    /// When the snapshot was made, by vCenter's clock.
-    fn snapshot_time(&self, snapshot: &Moref) -> Result<jiff::Timestamp, Error> {
+    /// When the snapshot was made, by vCenter's clock, and how many others there are. It is looked at
+    /// after ours was made, so that none that is older is missed.
+    fn look_at(&self, snapshot: &Moref) -> Result<(jiff::Timestamp, u32), Error> {
         let vm = self.site.ask(self.site.client.vm(&self.vm.moref()))?;
-        let made = vm
+        let (ours, others): (Vec<_>, Vec<_>) = vm
             .snapshots
             .iter()
-            .find(|node| node.snapshot == *snapshot)
-            .and_then(|node| node.created);
-        match made {
-            Some(made) => Ok(made),
-            None => self.site.ask(self.site.client.current_time()),
-        }
+            .partition(|node| node.snapshot == *snapshot);
+        let made = match ours.first().and_then(|node| node.created) {
+            Some(made) => made,
+            None => self.site.ask(self.site.client.current_time())?,
+        };
+        Ok((made, u32::try_from(others.len()).unwrap_or(u32::MAX)))
     }
 
     /// How disks are reached; the snapshot is still to be named.

@@ -64,6 +64,8 @@ pub struct DiskRun<'a> {
     pub tracking: &'a Tracking,
     /// No other snapshot lies under ours, so that allocation answers can be believed.
     pub only_our_snapshot: bool,
+    /// Number of other snapshots that there are.
+    pub snapshots_before: u32,
     /// The session that stores.
     pub session: &'a Session,
     /// How.
@@ -106,6 +108,7 @@ impl DiskRun<'_> {
         let base = base_of(disk, self.session.parents());
         let mut plan = plan::plan(disk, self.tracking, base.as_ref().map(|base| &base.disk));
         let mut change_id = disk.backing.change_id.clone().filter(|id| !id.is_empty());
+        let mut snapshots_before = Some(self.snapshots_before);
         let mut answer = None;
         match &plan {
             DiskPlan::Skip { reason } => {
@@ -133,6 +136,11 @@ impl DiskRun<'_> {
                 Err(Uncovered::Bad(bad)) => {
                     // The next run asks from the old id again: what this server says is in doubt.
                     change_id = Some(base_change_id.clone());
+                    // A revert to a snapshot of either time would make that id misleading.
+                    snapshots_before = base
+                        .as_ref()
+                        .and_then(|base| base.disk.snapshots_before)
+                        .map(|before| before.max(self.snapshots_before));
                     plan = self.full_after_bad_map(disk, bad);
                 }
                 Err(Uncovered::Query(Error::Interrupted)) => return Err(Error::Interrupted),
@@ -155,8 +163,11 @@ impl DiskRun<'_> {
         );
         let origin = base.as_ref().map(|base| base.origin);
         let parent = base.map(|base| base.parent).filter(|_| reuse);
-        let (slot, parent) =
-            self.add(disk, change_id.as_deref(), parent, &mut plan, &mut answer)?;
+        let landmark = Landmark {
+            change_id,
+            snapshots_before,
+        };
+        let (slot, parent) = self.add(disk, &landmark, parent, &mut plan, &mut answer)?;
         let block_shift = self.session.geometry(slot).block_shift();
         let (wanted, coverage) = match answer {
             Some(answer) => (Some(rebuilt(&answer.changed, block_shift)), proof(&answer)),
@@ -185,7 +196,7 @@ impl DiskRun<'_> {
     fn add(
         &self,
         disk: &Disk,
-        change_id: Option<&str>,
+        landmark: &Landmark,
         parent: Option<ParentDisk>,
         plan: &mut DiskPlan,
         answer: &mut Option<coverage::Coverage>,
@@ -194,7 +205,8 @@ impl DiskRun<'_> {
             identity: identity(disk),
             capacity_bytes: disk.capacity_bytes,
             block_shift: None,
-            change_id: change_id.map(str::to_owned),
+            change_id: landmark.change_id.clone(),
+            snapshots_before: landmark.snapshots_before,
             parent,
         };
         match self.session.add_disk(spec(parent)) {
@@ -463,6 +475,12 @@ fn proof(coverage: &coverage::Coverage) -> Coverage {
     }
 }
 
+/// From where the next run can ask for changes.
+struct Landmark {
+    change_id: Option<String>,
+    snapshots_before: Option<u32>,
+}
+
 /// A disk in an earlier point, and what it can serve for.
 struct Base {
     parent: ParentDisk,
@@ -489,6 +507,7 @@ fn base_of(disk: &Disk, parents: &[Point]) -> Option<Base> {
             },
             disk: BaseDisk {
                 change_id: record.change_id.clone(),
+                snapshots_before: record.snapshots_before,
                 capacity_bytes: record.capacity_bytes,
             },
             origin: match &record.state {

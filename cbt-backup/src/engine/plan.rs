@@ -41,6 +41,8 @@ pub enum Tracking {
 pub struct BaseDisk {
     /// The id to ask for changes since; none when that run found no tracking.
     pub change_id: Option<String>,
+    /// Number of other snapshots that stood when the id was taken; `None` when not known.
+    pub snapshots_before: Option<u32>,
     /// The size then.
     pub capacity_bytes: u64,
 }
@@ -93,10 +95,31 @@ pub fn plan(disk: &Disk, tracking: &Tracking, base: Option<&BaseDisk>) -> DiskPl
             "the change id did not grow ({} after {}), as after a revert",
             new.sequence, old.sequence
         )),
-        (Some(_), Some(_)) => DiskPlan::Incremental {
-            base_change_id: base_change_id.to_owned(),
+        (Some(_), Some(_)) => match may_be_of_a_dead_branch(base) {
+            Some(reason) => full(reason),
+            None => DiskPlan::Incremental {
+                base_change_id: base_change_id.to_owned(),
+            },
         },
         _ => full("a change id has an unknown form".to_owned()),
+    }
+}
+
+/// Why the base's change id may belong to a state that a revert threw away.
+///
+/// A revert makes every id void that was taken after the snapshot it goes back to, and the numbers grow
+/// again from there, so a later id can look as if it followed. vSphere keeps no lasting trace of a
+/// revert. It needs a snapshot that is older than the id: where none stood, none can have happened.
+fn may_be_of_a_dead_branch(base: &BaseDisk) -> Option<String> {
+    match base.snapshots_before {
+        Some(0) => None,
+        Some(_) => Some(
+            "a snapshot stood when the last point was made, and the VM may have been reverted to it since"
+                .to_owned(),
+        ),
+        None => Some(
+            "the last point does not tell whether the VM could be reverted to before it".to_owned(),
+        ),
     }
 }
 
@@ -153,7 +176,23 @@ mod tests {
     fn base(change_id: Option<&str>) -> BaseDisk {
         BaseDisk {
             change_id: change_id.map(str::to_owned),
+            snapshots_before: Some(0),
             capacity_bytes: 1 << 30,
+        }
+    }
+
+    #[test]
+    fn a_base_that_a_revert_can_have_thrown_away_is_a_full() {
+        let (old, new) = (format!("{UUID}/16"), format!("{UUID}/17"));
+        for (snapshots_before, wanted) in [(Some(1), "a snapshot stood"), (None, "does not tell")] {
+            let base = BaseDisk {
+                snapshots_before,
+                ..base(Some(&old))
+            };
+            let plan = plan(&disk(Some(&new)), &Tracking::On, Some(&base));
+            assert!(reason(&plan).contains(wanted), "{plan:?}");
+            let reused = matches!(plan, DiskPlan::Full { reuse_parent, .. } if reuse_parent);
+            assert!(reused, "equal blocks cost nothing");
         }
     }
 

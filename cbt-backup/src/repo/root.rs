@@ -173,6 +173,9 @@ pub struct DiskRecord {
     pub fan_out_bits: u8,
     /// The change id from which the next increment may start.
     pub change_id: Option<String>,
+    /// Number of other snapshots that stood when the change id was taken; `None` when not known.
+    #[serde(default)]
+    pub snapshots_before: Option<u32>,
     /// What became of it.
     pub state: DiskState,
     /// The data; none for zeros only, and for an absent disk.

@@ -70,6 +70,8 @@ pub struct DiskSpec {
     pub block_shift: Option<u8>,
     /// The change id the snapshot has.
     pub change_id: Option<String>,
+    /// Number of other snapshots that stood when the change id was taken; `None` when not known.
+    pub snapshots_before: Option<u32>,
     /// Where blocks that are not put come from. Without a parent they are holes.
     pub parent: Option<ParentDisk>,
 }
