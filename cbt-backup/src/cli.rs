@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub mod config;
 pub mod exit_code;
+pub mod key_file;
 pub mod options;
 pub mod output;
 pub mod progress;
@@ -73,6 +74,8 @@ pub enum Command {
     Restore(commands::restore::Restore),
     /// Check that what the repository holds is whole
     Verify(commands::verify::Verify),
+    /// Show, add, replace and remove the keys of a repository
+    Key(Box<commands::key::Key>),
     /// List the virtual machines of a server
     Vms(commands::vms::Vms),
     /// Show and switch changed block tracking

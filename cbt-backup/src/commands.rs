@@ -4,6 +4,7 @@ pub mod backup;
 pub mod cbt;
 pub mod info;
 pub mod init;
+pub mod key;
 pub mod list;
 pub mod man;
 pub mod privileges;

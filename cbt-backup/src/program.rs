@@ -95,6 +95,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Show(command) => command.run(context),
         Command::Restore(command) => command.run(context),
         Command::Verify(command) => command.run(context),
+        Command::Key(command) => command.run(context),
         Command::Vms(command) => command.run(context),
         Command::Cbt(command) => command.run(context),
         Command::Privileges(command) => command.run(context),

@@ -7,6 +7,7 @@ mod cbt;
 mod cycle;
 mod disk_faults;
 mod interrupted;
+mod keys;
 mod lies;
 mod output;
 mod privileges;

@@ -30,6 +30,14 @@ def ulid(text):
     return number.to_bytes(16, "big")
 
 
+def secret_for(kind, text):
+    """What is tried at a slot of this kind (4): a passphrase, which may be a recovery passphrase."""
+    if kind == "recovery":
+        text = text.upper().replace(b"-", b"").replace(b" ", b"")
+        return text.translate(bytes.maketrans(b"OIL", b"011"))
+    return text if kind == "passphrase" else None
+
+
 def unpack_zstd(data):
     return zstandard.ZstdDecompressor().decompress(data, max_output_size=LIMIT)
 
@@ -53,7 +61,9 @@ class Repository:
         """The master key out of the first slot that the passphrase opens (4)."""
         for path in sorted((self.folder / "key").iterdir()):
             slot = json.loads(path.read_bytes())
-            assert (slot["version"], slot["kdf"]) == (0, "argon2id"), slot
+            secret = secret_for(slot["kind"], passphrase)
+            if (slot["version"], slot["kdf"]) != (0, "argon2id") or secret is None:
+                continue
             assert slot["memory_kib"] <= 1 << 20 and slot["passes"] <= 16, slot
             wrapping = Argon2id(
                 salt=bytes.fromhex(slot["salt"]),
@@ -61,8 +71,8 @@ class Repository:
                 iterations=slot["passes"],
                 lanes=slot["lanes"],
                 memory_cost=slot["memory_kib"],
-            ).derive(passphrase)
-            about = f"cbt-backup key {path.name} {self.config['id']}".encode()
+            ).derive(secret)
+            about = f"cbt-backup key {path.name} {self.config['id']} {slot['kind']}".encode()
             try:
                 return AESGCM(wrapping).decrypt(NO_NONCE, bytes.fromhex(slot["sealed"]), about)
             except Exception:

@@ -23,7 +23,8 @@ pub struct Outcome {
 pub struct DiskLine(Value);
 
 impl Outcome {
-    pub(crate) fn new(output: &Output) -> Self {
+    /// What `output` says.
+    pub fn new(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             signal: output.status.signal(),

@@ -22,6 +22,8 @@ pub struct Config {
     pub passphrase_file: Option<PathBuf>,
     /// As `--passphrase-command`.
     pub passphrase_command: Option<String>,
+    /// As `--key-file`.
+    pub key_file: Option<PathBuf>,
     /// As `--state-dir`.
     pub state_dir: Option<PathBuf>,
     /// As `--vddk`.

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use crate::{engine, repo, vsphere};
+use crate::{
+    engine,
+    repo::{self, SlotKind},
+    vsphere,
+};
 
 /// What the program's exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +176,35 @@ impl From<repo::Error> for Failure {
         use repo::Error as E;
         let (code, hint) = match &error {
             E::NoRepository { .. } => (ExitCode::NoRepository, Some("`cbt-backup init` makes one")),
+            E::WrongKey {
+                what: SlotKind::KeyFile,
+                ..
+            } => (
+                ExitCode::Refused,
+                Some("is it the key file of this repository? A passphrase opens it too"),
+            ),
             E::WrongKey { .. } => (ExitCode::Refused, Some("check the passphrase")),
+            E::KeySlotInUse { .. } => (
+                ExitCode::Refused,
+                Some(
+                    "open the repository with another key to remove this one, or use `cbt-backup key replace`",
+                ),
+            ),
+            E::KeySlotNotFound { .. } => (
+                ExitCode::NotFound,
+                Some("`cbt-backup key list` shows the slots"),
+            ),
+            E::KeySlotKept { .. } => (
+                ExitCode::NotWritable,
+                Some(
+                    "use the new key from now on, and remove the old slot later with `cbt-backup key remove`",
+                ),
+            ),
+            E::TooManyKeySlots { .. } => (
+                ExitCode::Refused,
+                Some("remove one that nobody needs with `cbt-backup key remove`"),
+            ),
+            E::BadKeyFile { .. } | E::BadLabel => (ExitCode::Usage, None),
             full if full.is_not_writable() => (
                 ExitCode::NotWritable,
                 Some(

@@ -9,10 +9,11 @@ use vddk::{ConfigSource, LibraryOptions};
 use super::{
     config::Config,
     exit_code::{ExitCode, Failure},
+    key_file::read_key_file,
     secret_input::{PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, PROXY_PASSWORD_VARIABLE, SecretInput},
 };
 use crate::{
-    repo::{Repository, Store},
+    repo::{Repository, RepositoryKey, Store},
     secret::Secret,
     vsphere::{Client, ConnectOptions, Error, Proxy, ServerAddress, Trust, observe_through},
 };
@@ -30,6 +31,9 @@ pub struct RepositoryOptions {
     /// Command that prints the passphrase
     #[arg(long, env = "CBT_BACKUP_PASSPHRASE_COMMAND", value_name = "COMMAND")]
     pub passphrase_command: Option<String>,
+    /// Key file, used instead of a passphrase; `cbt-backup key add` makes one
+    #[arg(long, env = "CBT_BACKUP_KEY_FILE", value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
 }
 
 impl RepositoryOptions {
@@ -47,37 +51,84 @@ impl RepositoryOptions {
             })
     }
 
-    /// The passphrase.
+    /// The key: of the key file, if one is named, else the passphrase. Where nothing is named, a
+    /// credential of systemd's is taken.
     ///
     /// # Errors
     /// Exit code 2 when there is none.
-    pub fn passphrase(&self, config: &Config) -> Result<Secret, Failure> {
-        let input = SecretInput {
-            what: "passphrase",
-            file: self
-                .passphrase_file
+    pub fn key(&self, config: &Config) -> Result<RepositoryKey, Failure> {
+        let key_file = self.key_file.as_ref().or(config.key_file.as_ref());
+        if let Some(path) = key_file {
+            return read_key_file(path);
+        }
+        if !self.names_passphrase(config) {
+            if let Some(path) = credential("cbt-backup.key") {
+                return read_key_file(&path);
+            }
+            if let Some(path) = credential("cbt-backup.passphrase") {
+                return Ok((&passphrase(Some(&path), None).get().map_err(usage)?).into());
+            }
+        }
+        Ok((&self.passphrase_input(config).get().map_err(usage)?).into())
+    }
+
+    /// The passphrase or key file of a repository that is being made.
+    ///
+    /// # Errors
+    /// Exit code 2 when there is none.
+    pub fn new_key(&self, config: &Config) -> Result<RepositoryKey, Failure> {
+        let input = self.passphrase_input(config);
+        if self.key_file.is_none() && config.key_file.is_none() && input.would_ask() {
+            return Ok((&input.get_new().map_err(usage)?).into());
+        }
+        self.key(config)
+    }
+
+    fn names_passphrase(&self, config: &Config) -> bool {
+        let input = self.passphrase_input(config);
+        input.file.is_some() || input.command.is_some() || input.is_in_environment()
+    }
+
+    fn passphrase_input<'a>(&'a self, config: &'a Config) -> SecretInput<'a> {
+        passphrase(
+            self.passphrase_file
                 .as_ref()
                 .or(config.passphrase_file.as_ref()),
-            command: self
-                .passphrase_command
+            self.passphrase_command
                 .as_ref()
                 .or(config.passphrase_command.as_ref()),
-            variable: PASSPHRASE_VARIABLE,
-            option: "--passphrase-file",
-        };
-        input
-            .get()
-            .map_err(|error| Failure::new(ExitCode::Usage, error))
+        )
     }
 
     /// Opens the repository.
     ///
     /// # Errors
-    /// 10 where there is none, 12 for a wrong passphrase.
+    /// 10 where there is none, 12 for a wrong passphrase or key file.
     pub async fn open(&self, config: &Config) -> Result<Repository, Failure> {
         let store = Store::open(&self.address(config)?)?;
-        Ok(Repository::open(store, &self.passphrase(config)?).await?)
+        Ok(Repository::open(store, self.key(config)?).await?)
     }
+}
+
+fn passphrase<'a>(file: Option<&'a PathBuf>, command: Option<&'a String>) -> SecretInput<'a> {
+    SecretInput {
+        what: "passphrase",
+        file,
+        command,
+        variable: PASSPHRASE_VARIABLE,
+        option: "--passphrase-file, --key-file",
+    }
+}
+
+/// A credential that systemd passed to the service (LoadCredential=, systemd.exec(5)).
+fn credential(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    let path = PathBuf::from(folder).join(name);
+    path.exists().then_some(path)
+}
+
+fn usage(error: anyhow::Error) -> Failure {
+    Failure::new(ExitCode::Usage, error)
 }
 
 /// Which server, and who logs in.

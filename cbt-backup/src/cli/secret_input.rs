@@ -25,6 +25,9 @@ pub const PROXY_PASSWORD_VARIABLE: &str = "CBT_BACKUP_PROXY_PASSWORD";
 /// The variable with the repository's passphrase.
 pub const PASSPHRASE_VARIABLE: &str = "CBT_BACKUP_PASSPHRASE";
 
+/// The variable with a passphrase that is to be set.
+pub const NEW_PASSPHRASE_VARIABLE: &str = "CBT_BACKUP_NEW_PASSPHRASE";
+
 /// Where a secret may come from, in the order in which it is looked for.
 #[derive(Debug)]
 pub struct SecretInput<'a> {
@@ -53,6 +56,34 @@ impl SecretInput<'_> {
         Ok(secret)
     }
 
+    /// Gets a secret that is to be set. Whoever types it, types it twice.
+    ///
+    /// # Errors
+    /// As [`SecretInput::get`], and when the two differ.
+    pub fn get_new(&self) -> anyhow::Result<Secret> {
+        let first = self.get()?;
+        if self.would_ask() {
+            let again = prompt(&format!("{}, again", self.what))?;
+            if again.expose() != first.expose() {
+                bail!("the two are not the same; nothing was changed");
+            }
+        }
+        Ok(first)
+    }
+
+    /// True when only a person at the terminal can tell it.
+    pub fn would_ask(&self) -> bool {
+        self.file.is_none()
+            && self.command.is_none()
+            && !self.is_in_environment()
+            && std::io::stdin().is_terminal()
+    }
+
+    /// True when the environment has it.
+    pub fn is_in_environment(&self) -> bool {
+        std::env::var_os(self.variable).is_some()
+    }
+
     fn find(&self) -> anyhow::Result<Secret> {
         if let Some(path) = self.file {
             return from_file(path).with_context(|| {
@@ -67,10 +98,7 @@ impl SecretInput<'_> {
             return Ok(Secret::new(text));
         }
         if std::io::stdin().is_terminal() {
-            return Ok(Secret::new(rpassword::prompt_password(format!(
-                "{}: ",
-                self.what
-            ))?));
+            return prompt(self.what);
         }
         Err(anyhow!(
             "no {}: use {}, {} or a terminal",
@@ -79,6 +107,12 @@ impl SecretInput<'_> {
             self.variable
         ))
     }
+}
+
+fn prompt(what: &str) -> anyhow::Result<Secret> {
+    Ok(Secret::new(rpassword::prompt_password(format!(
+        "{what}: "
+    ))?))
 }
 
 fn from_file(path: &Path) -> anyhow::Result<Secret> {
@@ -93,11 +127,12 @@ fn from_command(command: &str) -> anyhow::Result<Secret> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     reexec::restore_environment(&mut shell);
-    // A command that fetches one secret has no business with the other.
+    // A command that fetches one secret has no business with the others.
     shell
         .env_remove(PASSWORD_VARIABLE)
         .env_remove(PROXY_PASSWORD_VARIABLE)
-        .env_remove(PASSPHRASE_VARIABLE);
+        .env_remove(PASSPHRASE_VARIABLE)
+        .env_remove(NEW_PASSPHRASE_VARIABLE);
     let mut child = shell.spawn()?;
     let output = child
         .stdout

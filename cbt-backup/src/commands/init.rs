@@ -9,13 +9,15 @@ use crate::{
         exit_code::{ExitCode, Failure},
         options::RepositoryOptions,
     },
-    repo::{InitOptions, Repository, Store},
+    repo::{InitOptions, KdfParams, Repository, RepositoryKey, Store},
+    secret::Secret,
 };
 
 /// Make a repository in an empty or new folder.
 ///
-/// Everything in it is encrypted with a key that the passphrase opens. Without the passphrase
-/// nothing can be restored, and nobody can help: keep it in two places.
+/// Everything in it is encrypted with a key that the passphrase opens, or the key file. A recovery
+/// passphrase is made too, and shown this once: write it down. Without any of them nothing can be
+/// restored, and nobody can help.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  cbt-backup init --repo /backup/vms --passphrase-file /etc/cbt-backup/passphrase"
@@ -23,6 +25,9 @@ use crate::{
 pub struct Init {
     #[command(flatten)]
     repository: RepositoryOptions,
+    /// Make no recovery passphrase; `cbt-backup key add --recovery` makes one later
+    #[arg(long)]
+    no_recovery: bool,
 }
 
 impl Init {
@@ -32,22 +37,47 @@ impl Init {
     /// 16 when the folder cannot be written, 17 when something is there already.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
         let address = self.repository.address(&context.config)?;
-        let passphrase = self.repository.passphrase(&context.config)?;
+        let key = self.repository.new_key(&context.config)?;
         let made = async {
             let store = Store::create(&address)?;
-            Repository::init(store, &passphrase, InitOptions::default()).await
+            let repository = Repository::init(store, key, InitOptions::default()).await?;
+            if self.no_recovery {
+                return Ok((repository, None));
+            }
+            let (recovery, text) = RepositoryKey::new_recovery()?;
+            repository
+                .add_key(&recovery, "recovery", KdfParams::default())
+                .await?;
+            Ok::<_, Failure>((repository, Some(text)))
         };
-        let repository = context.runtime.block_on(made)?;
+        let (repository, recovery) = context.runtime.block_on(made)?;
         let location = repository.location();
         if context.output.json {
-            context.output.document(&json!({"version": 1, "repository": location, "id": repository.config().id.to_string()}));
-        } else {
-            context
+            let recovery = recovery.as_ref().map(Secret::expose);
+            context.output.document(&json!({
+                "version": 1,
+                "repository": location,
+                "id": repository.config().id.to_string(),
+                "recovery_passphrase": recovery,
+            }));
+            return Ok(ExitCode::Done);
+        }
+        context
+            .output
+            .line(&format!("made a repository at {location}"));
+        match recovery {
+            Some(text) => {
+                context.output.line(&format!(
+                    "recovery passphrase, shown only now: {}",
+                    text.expose()
+                ));
+                context.output.line(
+                    "write it down, and keep it where neither fire nor thief finds both it and the repository",
+                );
+            }
+            None => context
                 .output
-                .line(&format!("made a repository at {location}"));
-            context
-                .output
-                .line("keep its passphrase in two places: without it nothing can be restored");
+                .line("keep its key in two places: without it nothing can be restored"),
         }
         Ok(ExitCode::Done)
     }

@@ -3,7 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use super::id::{PointId, SessionId};
+use super::id::{ObjectId, PointId, SessionId};
+use super::key::SlotKind;
 use super::store;
 
 /// An error of the repository.
@@ -49,10 +50,61 @@ pub enum Error {
         why: String,
     },
     /// No key slot opened.
-    #[error("the passphrase opens none of the {slots} key slots")]
+    #[error("the {what} opens none of the {slots} key slots{}", and_damaged(*damaged))]
     WrongKey {
-        /// Number of slots tried.
+        /// What was tried.
+        what: SlotKind,
+        /// Number of slots.
         slots: usize,
+        /// How many of them cannot be read: it may be one of these that the key opens.
+        damaged: usize,
+    },
+    /// A key file is too short to be safe, or too long to be one.
+    #[error("a key file has 32 to 4096 bytes, this one has {found_bytes}")]
+    BadKeyFile {
+        /// Its length.
+        found_bytes: u64,
+    },
+    /// A label is too long or has control characters.
+    #[error("a label has at most 200 bytes and no control characters")]
+    BadLabel,
+    /// No further slot is made.
+    #[error("there are {slots} key slots, and more are not made")]
+    TooManyKeySlots {
+        /// Number of slots.
+        slots: usize,
+    },
+    /// The beginning of an id fits no slot, or several.
+    #[error("{wanted} fits {matches} key slots")]
+    KeySlotNotFound {
+        /// What was asked for.
+        wanted: String,
+        /// Number of slots it fits.
+        matches: usize,
+    },
+    /// The slot that the repository was opened by is not removed.
+    #[error("key slot {slot} is the one that the repository was opened by")]
+    KeySlotInUse {
+        /// The slot.
+        slot: ObjectId,
+    },
+    /// Somebody else removed the slot in use while another was removed.
+    #[error(
+        "key slot {slot} was removed by somebody else at the same time; it was put back, so that the repository can be opened"
+    )]
+    KeySlotPutBack {
+        /// The slot that is there again.
+        slot: ObjectId,
+    },
+    /// The new slot is there, the old one could not be removed.
+    #[error("the new key slot {new} opens the repository, but the old one {old} is still there")]
+    KeySlotKept {
+        /// The new slot.
+        new: ObjectId,
+        /// The old slot.
+        old: ObjectId,
+        /// Why it was not removed.
+        source: Box<Error>,
     },
     /// The repository was written by a later program.
     #[error("repository format {found} is newer than {known}, the newest this program knows")]
@@ -288,6 +340,14 @@ impl Error {
             Self::Unreadable { source, .. } => source.is_damage(),
             _ => false,
         }
+    }
+}
+
+fn and_damaged(slots: usize) -> String {
+    match slots {
+        0 => String::new(),
+        1 => ", one of which is damaged".to_owned(),
+        more => format!(", {more} of which are damaged"),
     }
 }
 

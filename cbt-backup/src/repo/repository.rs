@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
 use super::config::{Config, FORMAT};
 use super::error::Error;
 use super::id::{ObjectId, PackKind, VmKey};
-use super::key::{KdfParams, KeySlot, Keys, Master};
+use super::key::{KdfParams, Keys, Master, OpenedBy, RepositoryKey, first_slot, unlock};
 use super::name::{CONFIG, ObjectName, SMALL_LIMIT_BYTES};
 use super::node::{MAX_NODE_BYTES, Node};
 use super::node_cache::NodeCache;
@@ -17,15 +15,11 @@ use super::root::UsageRecord;
 use super::store::Store;
 use super::tree::Geometry;
 use super::usage::{MAX_USAGE_BYTES, Usage};
-use crate::secret::Secret;
-
-/// Slots that are tried; more are not made.
-const MAX_SLOTS: usize = 16;
 
 /// Choices made once, when a repository is made.
 #[derive(Clone, Copy, Debug)]
 pub struct InitOptions {
-    /// How hard it is to try a passphrase.
+    /// How hard it is to try a passphrase or key file.
     pub kdf: KdfParams,
     /// Block size of new disks as a power of two: 16 to 22, and 12 to 15 for tests. A backup
     /// reads 2 MiB of the source at a time, but never less than a block: with 22 it reads 4 MiB.
@@ -54,6 +48,7 @@ struct Inner {
     store: Store,
     config: Config,
     keys: Keys,
+    opened_by: OpenedBy,
     nodes: NodeCache,
 }
 
@@ -64,7 +59,7 @@ impl Repository {
     /// `AlreadyRepository`, `NotEmpty`, `NotWritable`, `OutOfRange` for an option, `Store`.
     pub async fn init(
         store: Store,
-        passphrase: &Secret,
+        key: impl Into<RepositoryKey>,
         options: InitOptions,
     ) -> Result<Self, Error> {
         refuse_used(&store).await?;
@@ -77,29 +72,21 @@ impl Repository {
             writes_need: Vec::new(),
         };
         config.check()?;
-        let slot = ObjectId::generate();
-        let (id, text) = (config.id, copy(passphrase));
-        let (master, wrapped) = off_the_runtime(move || {
-            let master = Master::generate()?;
-            let wrapped = KeySlot::wrap(&master, id, slot, text.as_bytes(), options.kdf)?;
-            Ok((master, wrapped))
-        })
-        .await?;
+        let keys = Keys::new(Master::generate()?);
+        let (keys, slot) = first_slot(keys, config.id, &key.into(), options.kdf).await?;
+        let name = ObjectName::Key(slot.id).to_string();
+        store.put(&name, slot.bytes.clone()).await?;
         let json = |error: serde_json::Error| Error::machine("JSON", &error);
-        let wrapped = serde_json::to_vec(&wrapped).map_err(json)?;
-        store
-            .put(&ObjectName::Key(slot).to_string(), wrapped.into())
-            .await?;
         let bytes = serde_json::to_vec_pretty(&config).map_err(json)?;
         store.put(CONFIG, bytes.into()).await?;
-        Ok(Self::with(store, config, master))
+        Ok(Self::with(store, config, keys, OpenedBy::new(slot)))
     }
 
     /// Opens a repository.
     ///
     /// # Errors
     /// `NoRepository`, `WrongKey`, `FormatTooNew`, `NeedsFeature`, `Damaged`, `Store`.
-    pub async fn open(store: Store, passphrase: &Secret) -> Result<Self, Error> {
+    pub async fn open(store: Store, key: impl Into<RepositoryKey>) -> Result<Self, Error> {
         let bytes = match store.get(CONFIG, SMALL_LIMIT_BYTES).await {
             Err(Error::Missing { .. }) => {
                 return Err(Error::NoRepository {
@@ -109,43 +96,16 @@ impl Repository {
             other => other?,
         };
         let config = Config::parse(&bytes)?;
-        let mut slots = Vec::new();
-        let mut damaged = Error::Missing {
-            object: "key".to_owned(),
-        };
-        for (name, _) in store.list("key").await?.into_iter().take(MAX_SLOTS) {
-            let Some(ObjectName::Key(slot)) = ObjectName::parse(&name) else {
-                continue;
-            };
-            let read = store.get(&name, SMALL_LIMIT_BYTES).await;
-            match read.and_then(|bytes| KeySlot::parse(&name, &bytes)) {
-                Ok(wrapped) => slots.push((slot, wrapped)),
-                Err(error) if error.is_damage() => damaged = error,
-                Err(error) => return Err(error),
-            }
-        }
-        if slots.is_empty() {
-            return Err(damaged);
-        }
-        let (id, text) = (config.id, copy(passphrase));
-        let master = off_the_runtime(move || {
-            for (slot, wrapped) in &slots {
-                if let Some(master) = wrapped.unwrap_key(id, *slot, text.as_bytes())? {
-                    return Ok(master);
-                }
-            }
-            Err(Error::WrongKey { slots: slots.len() })
-        })
-        .await?;
-        Ok(Self::with(store, config, master))
+        let (keys, opened_by) = unlock(&store, config.id, &key.into()).await?;
+        Ok(Self::with(store, config, keys, opened_by))
     }
 
-    fn with(store: Store, config: Config, master: Master) -> Self {
-        let keys = Keys::new(master);
+    fn with(store: Store, config: Config, keys: Keys, opened_by: OpenedBy) -> Self {
         Self(Arc::new(Inner {
             store,
             config,
             keys,
+            opened_by,
             nodes: NodeCache::default(),
         }))
     }
@@ -171,6 +131,10 @@ impl Repository {
 
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys
+    }
+
+    pub(crate) fn opened_by(&self) -> &OpenedBy {
+        &self.0.opened_by
     }
 
     /// Reads one blob and checks it.
@@ -245,16 +209,4 @@ async fn refuse_used(store: &Store) -> Result<(), Error> {
         None => Ok(()),
         Some(found) => Err(Error::NotEmpty { location, found }),
     }
-}
-
-fn copy(passphrase: &Secret) -> Zeroizing<String> {
-    Zeroizing::new(passphrase.expose().to_owned())
-}
-
-/// Key derivation takes a while on purpose: not on a thread that others wait for.
-async fn off_the_runtime<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.unwrap_or_else(|error| Err(Error::machine("the key derivation", &error)))
 }

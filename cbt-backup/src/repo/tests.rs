@@ -4,6 +4,7 @@ mod damage;
 mod fault_store;
 mod faults;
 mod healing;
+mod keys;
 mod model;
 mod protocol;
 mod site;

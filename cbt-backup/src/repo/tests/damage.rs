@@ -227,7 +227,7 @@ fn the_wrong_passphrase_opens_nothing() {
     let opened = site
         .runtime
         .block_on(Repository::open(store.clone(), &wrong));
-    assert!(matches!(opened, Err(Error::WrongKey { slots: 1 })));
+    assert!(matches!(opened, Err(Error::WrongKey { slots: 1, .. })));
     let empty = Secret::new(String::new());
     assert!(
         site.runtime
