@@ -51,6 +51,8 @@ pub struct Behaviour {
     pub tracking_over_snapshots: TrackingOverSnapshots,
     /// Storage vMotion starts tracking again, as in vSphere 5.
     pub relocation_resets_tracking: bool,
+    /// Changes are told by this many grains at once, as on large disks; 0 and 1 mean by each.
+    pub grains_told_at_once: u64,
     /// Queries answer with this many grains more around each area.
     pub over_reported_grains: u64,
     /// A disk grown over a multiple of 128 GiB tells wrong areas, as ESXi 4 and 5 do.

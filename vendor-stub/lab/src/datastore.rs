@@ -32,6 +32,31 @@ impl DatastoreKind {
     }
 }
 
+/// The VMFS of a datastore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Vmfs {
+    /// Its major version: 3, 5 or 6.
+    pub version: u8,
+    /// Size of its blocks in MiB: 1, and on version 3 also 2, 4 or 8. Blocks are what is allocated.
+    pub block_mib: u8,
+}
+
+impl Vmfs {
+    /// Size of its blocks in bytes.
+    pub fn block_bytes(self) -> u64 {
+        u64::from(self.block_mib) << 20
+    }
+
+    fn is_one(self) -> bool {
+        match self.version {
+            3 => [1, 2, 4, 8].contains(&self.block_mib),
+            5 | 6 => self.block_mib == 1,
+            _ => false,
+        }
+    }
+}
+
 /// A datastore to make.
 #[derive(Clone, Debug)]
 pub struct DatastoreSpec {
@@ -41,6 +66,8 @@ pub struct DatastoreSpec {
     pub kind: DatastoreKind,
     /// The device node through which this machine sees its LUN; `None` = it does not.
     pub lun: Option<String>,
+    /// Its VMFS; `None` = version 6 whose disks are allocated by the grain and not by the block.
+    pub vmfs: Option<Vmfs>,
 }
 
 impl DatastoreSpec {
@@ -50,7 +77,15 @@ impl DatastoreSpec {
             name: name.into(),
             kind,
             lun: None,
+            vmfs: None,
         }
+    }
+
+    /// Formats it with that version of VMFS and that size of blocks.
+    #[must_use]
+    pub fn formatted(mut self, version: u8, block_mib: u8) -> Self {
+        self.vmfs = Some(Vmfs { version, block_mib });
+        self
     }
 
     /// Lets this machine see the LUN of a shared VMFS, as a device node such as `/dev/sdb`.
@@ -62,6 +97,15 @@ impl DatastoreSpec {
 
     /// Checks what the name's own check does not.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        if self
+            .vmfs
+            .is_some_and(|vmfs| !self.kind.is_vmfs() || !vmfs.is_one())
+        {
+            return Err(Error::InvalidSpec {
+                what: "vmfs",
+                reason: "no VMFS-3, 5 or 6 with blocks as it has them".into(),
+            });
+        }
         let Some(device) = &self.lun else {
             return Ok(());
         };
@@ -91,4 +135,7 @@ pub struct Datastore {
     /// The device node through which this machine sees its LUN.
     #[serde(default)]
     pub lun: Option<String>,
+    /// As in [`DatastoreSpec`].
+    #[serde(default)]
+    pub vmfs: Option<Vmfs>,
 }

@@ -76,6 +76,18 @@ pub enum Error {
         /// Datastore path of the folder.
         path: String,
     },
+    /// That cannot be done to a template.
+    #[error("{vm} is a template")]
+    Template {
+        /// Moref of the VM.
+        vm: String,
+    },
+    /// The guest could not be quiesced.
+    #[error("the guest cannot be quiesced: {}", if *application { "an application does not take part" } else { "its file systems cannot be frozen" })]
+    Quiesce {
+        /// Was it an application, and not the file systems?
+        application: bool,
+    },
     /// A name that could leave its folder or that no datastore path can carry.
     #[error("name {name:?} refused: {reason}")]
     InvalidName {

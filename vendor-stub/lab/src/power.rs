@@ -13,10 +13,11 @@ impl Lab {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidPowerState`] when it is in that state, or off and shall be suspended; else
-    /// as [`Lab::set_power_state`].
+    /// [`Error::InvalidPowerState`] when it is in that state, or off and shall be suspended;
+    /// [`Error::Template`]; else as [`Lab::set_power_state`].
     pub fn change_power_state(&self, vm: &str, wanted: PowerState) -> Result<(), Error> {
         let found = self.vm(vm)?;
+        found.refuse_template()?;
         let impossible =
             found.power_state == PowerState::PoweredOff && wanted == PowerState::Suspended;
         if found.power_state == wanted || impossible {
@@ -85,6 +86,15 @@ impl Lab {
 }
 
 impl Vm {
+    /// Fails for a template.
+    pub(crate) fn refuse_template(&self) -> Result<(), Error> {
+        if self.is_template {
+            let vm = self.moref.clone();
+            return Err(Error::Template { vm });
+        }
+        Ok(())
+    }
+
     /// The VM is in the wrong power state for what was asked.
     pub(crate) fn power_error(&self, requested: Option<PowerState>) -> Error {
         Error::InvalidPowerState {

@@ -11,8 +11,8 @@ use crate::made::Made;
 use crate::slot::{MAX_DISKS, Slot};
 use crate::state::LabLock;
 use crate::{
-    Disk, DiskSpec, Error, Folder, Kind, Lab, Link, PowerState, Provisioning, Site, Tracking, Vm,
-    VmSpec, random, vmx,
+    Disk, DiskSpec, Error, Folder, Kind, Lab, Link, PowerState, Provisioning, Quiescing, Site,
+    Tracking, Vm, VmSpec, random, vmx,
 };
 
 /// 62 TiB, the largest disk of a VM.
@@ -284,7 +284,7 @@ pub(crate) fn make_files(path: &Path, spec: &DiskSpec, disk_uuid: &str) -> Resul
 }
 
 /// A new VM without disks.
-fn describe(
+pub(crate) fn describe(
     spec: VmSpec,
     moref: String,
     folder: String,
@@ -320,5 +320,9 @@ fn describe(
         current_snapshot: None,
         disabled_methods: Vec::new(),
         consolidation_needed: false,
+        is_template: spec.is_template,
+        quiescing: Quiescing::default(),
+        lay_elsewhere: false,
+        question: None,
     })
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use vmdk::OpenOptions;
 
 use crate::tracking::map::Map;
-use crate::tracking::{GRAIN_BYTES, change_id, grains_touched};
+use crate::tracking::{GRAIN_BYTES, change_id, grains_allocated, grains_touched};
 use crate::{Disk, Error, Kind, Lab, Link, LinkTracking, PowerState, Site, UnknownAllocation};
 
 /// The change id that asks for the allocated areas.
@@ -125,9 +125,13 @@ impl Lab {
         } else {
             runs
         };
-        Ok(match site.behaviour.over_reported_grains {
-            0 => page.answer(runs),
-            more => page.widened_answer(runs, more),
+        let (more, at_once) = (
+            site.behaviour.over_reported_grains,
+            site.behaviour.grains_told_at_once.max(1),
+        );
+        Ok(match (more, at_once) {
+            (0, 1) => page.answer(runs),
+            _ => page.widened_answer(runs, more, at_once),
         })
     }
 
@@ -170,7 +174,10 @@ impl Lab {
                 run.start_sector * vmdk::SECTOR_BYTES,
                 run.sectors * vmdk::SECTOR_BYTES,
             );
-            let grains = grains_touched(start, length);
+            let block_bytes = site.block_bytes(&disk.datastore);
+            let grains = grains_allocated(block_bytes, (start, length), disk.capacity_bytes);
+            let bounds = page.grains();
+            let grains = grains.start.max(bounds.start)..grains.end.min(bounds.end);
             match runs.last_mut() {
                 Some(last) if grains.start <= last.end => last.end = last.end.max(grains.end),
                 _ => runs.push(grains),
@@ -189,12 +196,14 @@ fn shifted(runs: &[Range<u64>], bounds: &Range<u64>) -> Vec<Range<u64>> {
     moved.filter(|run| run.start < run.end).collect()
 }
 
-/// Runs with more grains around each, inside the bounds.
-fn widened(runs: &[Range<u64>], more: u64, bounds: &Range<u64>) -> Vec<Range<u64>> {
+/// Runs with more grains around each, and of whole multiples of grains, inside the bounds.
+fn widened(runs: &[Range<u64>], more: u64, at_once: u64, bounds: &Range<u64>) -> Vec<Range<u64>> {
     let mut wide: Vec<Range<u64>> = Vec::with_capacity(runs.len());
     for run in runs {
-        let start = run.start.saturating_sub(more).max(bounds.start);
-        let end = run.end.saturating_add(more).min(bounds.end);
+        let start = run.start.saturating_sub(more) / at_once * at_once;
+        let start = start.max(bounds.start);
+        let end = run.end.saturating_add(more).div_ceil(at_once);
+        let end = end.saturating_mul(at_once).min(bounds.end);
         match wide.last_mut() {
             Some(last) if start <= last.end => last.end = last.end.max(end),
             _ => wide.push(start..end),
@@ -284,15 +293,22 @@ impl Page {
         }
     }
 
-    /// As `answer`, with more grains around each run. With a run too many the page ends where
-    /// that one starts.
-    fn widened_answer(mut self, mut runs: Vec<Range<u64>>, more: u64) -> ChangedAreas {
+    /// As `answer`, with more grains around each run. With a run too many the page ends before what
+    /// is told for that one.
+    fn widened_answer(
+        mut self,
+        mut runs: Vec<Range<u64>>,
+        more: u64,
+        at_once: u64,
+    ) -> ChangedAreas {
         if runs.len() > self.max_areas
             && let Some(next) = runs.pop()
         {
-            self.end_bytes = self.end_bytes.min(next.start * GRAIN_BYTES);
+            let told = runs.last().map_or(0, |last| last.end.div_ceil(at_once));
+            let end = told.max(next.start / at_once).saturating_mul(at_once);
+            self.end_bytes = self.end_bytes.min(end.saturating_mul(GRAIN_BYTES));
         }
-        self.answer(widened(&runs, more, &self.grains()))
+        self.answer(widened(&runs, more, at_once, &self.grains()))
     }
 
     /// One area over all that is left of the disk.

@@ -219,6 +219,12 @@ impl Site {
             .find(|datastore| datastore.name == name)
     }
 
+    /// The size of the blocks that a datastore gives space out by, where it has any.
+    pub(crate) fn block_bytes(&self, datastore: &str) -> Option<u64> {
+        let vmfs = self.datastore(datastore)?.vmfs?;
+        Some(vmfs.block_bytes())
+    }
+
     /// The datastore of that managed object id.
     pub fn datastore_by_moref(&self, moref: &str) -> Option<&Datastore> {
         self.datastores
@@ -237,6 +243,7 @@ impl Site {
                 name: datastore.name,
                 kind: datastore.kind,
                 lun: datastore.lun,
+                vmfs: datastore.vmfs,
             })
             .collect();
         Ok(Self {

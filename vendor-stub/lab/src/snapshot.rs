@@ -76,13 +76,15 @@ impl Lab {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] without such a VM, [`Error::SequenceExhausted`], [`Error::Disk`] and
+    /// [`Error::NotFound`] without such a VM, [`Error::NoSnapshot`], [`Error::TooManySnapshots`],
+    /// [`Error::Template`], [`Error::Quiesce`], [`Error::SequenceExhausted`], [`Error::Disk`] and
     /// [`Error::Io`] when files cannot be made. The VM is as before then.
     pub fn create_snapshot(&self, vm: &str, spec: &SnapshotSpec) -> Result<Snapshot, Error> {
         let lock = self.lock()?;
         let mut vm = self.load_vm(vm)?;
         let mut site = self.load_site()?;
         refuse_snapshot(&site, &vm)?;
+        let quiesced = spec.quiesce && vm.quiesce()?;
         let number = site.next_snapshot;
         site.next_snapshot += 1;
 
@@ -93,7 +95,8 @@ impl Lab {
             .iter_mut()
             .map(|disk| self.freeze(disk, &mut made))
             .collect::<Result<_, _>>()?;
-        let snapshot = describe(&vm, spec, disks, format!("snapshot-{number}"));
+        let mut snapshot = describe(&vm, spec, disks, format!("snapshot-{number}"));
+        snapshot.quiesced = quiesced;
         vm.current_snapshot = Some(snapshot.moref.clone());
         vm.snapshots.push(snapshot.clone());
         vm.change_version = jiff::Timestamp::now().to_string();
@@ -150,6 +153,7 @@ impl Lab {
 
 /// Refuses a snapshot that a disk or the length of the chain forbids ("vSphere API reference", 2.6).
 fn refuse_snapshot(site: &Site, vm: &Vm) -> Result<(), Error> {
+    vm.refuse_template()?;
     let raw_fails = site.behaviour.physical_raw_disk == PhysicalRawDisk::SnapshotFails;
     for disk in vm.disks.iter().filter(|disk| !disk.is_independent()) {
         let reason = if disk.shared_bus {
@@ -191,7 +195,7 @@ fn describe(vm: &Vm, spec: &SnapshotSpec, disks: Vec<Disk>, moref: String) -> Sn
         id: last_id.saturating_add(1),
         create_time: jiff::Timestamp::now().to_string(),
         parent: vm.current_snapshot.clone(),
-        quiesced: spec.quiesce && vm.power_state == PowerState::PoweredOn,
+        quiesced: false,
         power_state: PowerState::PoweredOff,
         disks,
         vm_name: vm.name.clone(),

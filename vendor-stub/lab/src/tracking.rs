@@ -31,6 +31,19 @@ pub(crate) fn grains_touched(offset_bytes: u64, length_bytes: u64) -> Range<u64>
             .div_ceil(GRAIN_BYTES)
 }
 
+/// The grains of what is allocated, where a datastore gives space out by blocks.
+pub(crate) fn grains_allocated(
+    block_bytes: Option<u64>,
+    (offset_bytes, length_bytes): (u64, u64),
+    capacity_bytes: u64,
+) -> Range<u64> {
+    let block_bytes = block_bytes.unwrap_or(GRAIN_BYTES).max(1);
+    let start = offset_bytes / block_bytes * block_bytes;
+    let end = offset_bytes.saturating_add(length_bytes);
+    let end = end.div_ceil(block_bytes).saturating_mul(block_bytes);
+    grains_touched(start, end.min(capacity_bytes).saturating_sub(start))
+}
+
 /// Datastore path of the map that belongs to a descriptor.
 pub(crate) fn ctk_of(file: &str) -> Result<String, Error> {
     let path = DatastorePath::parse(file)?;
@@ -171,7 +184,9 @@ impl Lab {
 
     /// Makes the first map of a disk, filled with what is allocated at this moment.
     fn start_tracking(&self, disk: &mut Disk, made: &mut Made) -> Result<(), Error> {
-        let behaviour = self.load_site()?.behaviour.tracking_over_snapshots;
+        let site = self.load_site()?;
+        let behaviour = site.behaviour.tracking_over_snapshots;
+        let block_bytes = site.block_bytes(&disk.datastore);
         let over_snapshots = disk.chain.len() > 1;
         let (trackable, capacity_bytes) = (can_be_tracked(disk), disk.capacity_bytes);
         let Some(link) = disk
@@ -198,7 +213,8 @@ impl Lab {
                 run.start_sector * vmdk::SECTOR_BYTES,
                 run.sectors * vmdk::SECTOR_BYTES,
             );
-            map.mark(grains_touched(start, length), FIRST_SEQUENCE)?;
+            let grains = grains_allocated(block_bytes, (start, length), capacity_bytes);
+            map.mark(grains, FIRST_SEQUENCE)?;
         }
         link.tracking = Some(LinkTracking {
             uuid,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Attachment, Bus, Error, Kind, Snapshot};
+use crate::{Attachment, Bus, Error, Kind, Question, Quiescing, Snapshot};
 
 /// Is the VM on?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +127,8 @@ pub struct VmSpec {
     pub change_tracking_supported: bool,
     /// Notes.
     pub annotation: String,
+    /// Is it a template? One is not powered on, and has no snapshots.
+    pub is_template: bool,
 }
 
 impl Default for VmSpec {
@@ -141,6 +143,7 @@ impl Default for VmSpec {
             folder: None,
             change_tracking_supported: true,
             annotation: String::new(),
+            is_template: false,
         }
     }
 }
@@ -266,6 +269,10 @@ impl Disk {
 
 /// A virtual machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they say independent things about a VM"
+)]
 pub struct Vm {
     /// `vm-1021` and on.
     pub moref: String,
@@ -318,6 +325,18 @@ pub struct Vm {
     pub disabled_methods: Vec<DisabledMethod>,
     /// Links are left that no snapshot needs.
     pub consolidation_needed: bool,
+    /// Is it a template?
+    #[serde(default)]
+    pub is_template: bool,
+    /// What comes of quiescing its guest.
+    #[serde(default)]
+    pub quiescing: Quiescing,
+    /// Did its .vmx file lie elsewhere when it was written?
+    #[serde(default)]
+    pub lay_elsewhere: bool,
+    /// What it asks.
+    #[serde(default)]
+    pub question: Option<Question>,
 }
 
 impl Vm {

@@ -1,7 +1,17 @@
-//! The .vmx file of a VM.
+//! The .vmx file of a VM, written and read.
 
-use crate::Vm;
+use std::collections::BTreeMap;
+
 use crate::tracking::change_id::spaced;
+use crate::{Bus, Vm};
+
+/// Names of the usual controllers in a .vmx file, with those of the managed types.
+const CONTROLLERS: [(&str, &str); 4] = [
+    ("pvscsi", "ParaVirtualSCSIController"),
+    ("lsilogic", "VirtualLsiLogicController"),
+    ("lsisas1068", "VirtualLsiLogicSASController"),
+    ("buslogic", "VirtualBusLogicController"),
+];
 
 /// The configuration file of a VM.
 pub(crate) fn text(vm: &Vm) -> String {
@@ -10,32 +20,82 @@ pub(crate) fn text(vm: &Vm) -> String {
         ("config.version".into(), "8".into()),
         ("virtualHW.version".into(), vm.hardware_version.to_string()),
         ("displayName".into(), vm.name.clone()),
-        ("guestOS".into(), "other-64".into()),
+        ("annotation".into(), vm.annotation.clone()),
+        ("guestOS".into(), vm.guest_id.clone()),
         ("memSize".into(), vm.memory_mib.to_string()),
         ("numvcpus".into(), vm.cpus.to_string()),
         ("uuid.bios".into(), ddb_uuid(&vm.bios_uuid)),
+        ("uuid.location".into(), location(&vm.vmx_path)),
         ("vc.uuid".into(), ddb_uuid(&vm.instance_uuid)),
     ];
-    for disk in &vm.disks {
+    if vm
+        .change_tracking
+        .pending
+        .unwrap_or(vm.change_tracking.enabled)
+    {
+        lines.push(("ctkEnabled".into(), "TRUE".into()));
+    }
+    for (key, type_name) in &vm.controller_types {
+        let known = CONTROLLERS.iter().find(|(_, known)| known == type_name);
+        if let (Some((word, _)), Some(bus)) = (known, Bus::of_controller(*key)) {
+            let place = format!("{}{}", bus.word(), bus.number(*key));
+            lines.push((format!("{place}.virtualDev"), (*word).into()));
+        }
+    }
+    for disk in vm.disks.iter().filter(|disk| disk.attached.is_none()) {
         let bus = disk.bus();
         let number = bus.number(disk.controller_key);
         let place = format!("{}{number}:{}", bus.word(), disk.unit_number);
-        let file = disk
-            .chain
-            .first()
-            .map(|link| link.file.clone())
-            .unwrap_or_default();
+        let file = disk.top().map(|link| link.file.clone());
         lines.push((format!("{place}.present"), "TRUE".into()));
-        lines.push((format!("{place}.fileName"), file));
+        lines.push((format!("{place}.fileName"), file.unwrap_or_default()));
+        lines.push((format!("{place}.mode"), disk.mode.replace('_', "-")));
     }
-    // Quotes and the escape itself are written as |22 and |7C.
-    let escape = |value: &str| value.replace('|', "|7C").replace('"', "|22");
+    lines.extend(vm.extra_config.clone());
+    // Quotes, ends of lines and the escape itself are written by their numbers.
+    let escape = |value: &str| {
+        value
+            .replace('|', "|7C")
+            .replace('"', "|22")
+            .replace('\n', "|0A")
+            .replace('\r', "|0D")
+    };
     lines.iter().fold(String::new(), |text, (key, value)| {
         text + key + " = \"" + &escape(value) + "\"\n"
     })
 }
 
-/// A UUID as the disk database has it: `60 00 C2 9a ... -... `, here in lower case.
+/// The entries of a configuration file. Lines that are none are left out.
+pub(crate) fn entries(text: &str) -> BTreeMap<String, String> {
+    let entry = |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        let value = value.trim();
+        let value = value.strip_prefix('"')?.strip_suffix('"')?;
+        let value = value
+            .replace("|0D", "\r")
+            .replace("|0A", "\n")
+            .replace("|22", "\"")
+            .replace("|7C", "|");
+        Some((key.trim().to_owned(), value))
+    };
+    text.lines().filter_map(entry).collect()
+}
+
+/// The managed type of a controller by its name in a .vmx file.
+pub(crate) fn controller_type(word: &str) -> Option<&'static str> {
+    let known = CONTROLLERS.iter().find(|(known, _)| *known == word);
+    known.map(|(_, type_name)| *type_name)
+}
+
+/// A digest of the place of a .vmx file. A file that was moved or copied has that of another place.
+pub(crate) fn location(vmx_path: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, vmx_path.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_ref()[..16]);
+    spaced(&bytes)
+}
+
+/// A UUID as the disk database has it, in lower case: `60 00 c2 9a ...-...`.
 pub fn ddb_uuid(disk_uuid: &str) -> String {
     let digits: Vec<u8> = disk_uuid
         .chars()
@@ -57,5 +117,15 @@ mod tests {
     fn uuids_take_the_form_of_the_disk_database() {
         let text = ddb_uuid("6000C290-a113-6543-7d13-7363c08fe61d");
         assert_eq!(text, "60 00 c2 90 a1 13 65 43-7d 13 73 63 c0 8f e6 1d");
+    }
+
+    #[test]
+    fn entries_come_back_whatever_is_in_them() {
+        let entries = entries("a = \"x |22y|22 |7C22\"\nb=\"\"\nno entry\nc = bare\nd = \"=\"\n");
+        let pairs: Vec<(&str, &str)> = entries
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(pairs, [("a", "x \"y\" |22"), ("b", ""), ("d", "=")]);
     }
 }

@@ -48,6 +48,7 @@ mod clock;
 mod collector;
 mod error;
 mod form;
+mod history;
 mod journal;
 mod methods;
 mod mob;
@@ -60,6 +61,7 @@ mod server;
 mod session;
 mod soap;
 mod task;
+mod ticket;
 mod value;
 mod world;
 

@@ -9,6 +9,7 @@ mod entity;
 mod filter;
 mod folder;
 mod hardware;
+mod history;
 mod role;
 mod service;
 mod snapshot;
@@ -49,7 +50,10 @@ pub(crate) fn properties(
         | "DatastoreNamespaceManager" => service::properties(world, id),
         "session" => match filter::properties(world, id) {
             Some(found) => Ok(Some(found)),
-            None => view::properties(world, id),
+            None => match history::properties(world, id) {
+                Some(found) => Ok(Some(found)),
+                None => view::properties(world, id),
+            },
         },
         "task" => Ok(world
             .state

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::timestamp;
 use crate::collector::{Collector, Pages};
+use crate::history::History;
 use crate::random;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
@@ -61,6 +62,8 @@ pub(crate) struct Session {
     pub(crate) views: HashMap<String, View>,
     /// Results still to be fetched.
     pub(crate) pages: Pages,
+    /// Collectors of past tasks by their id.
+    pub(crate) histories: HashMap<String, History>,
     /// Property collectors by their id.
     pub(crate) collectors: HashMap<String, Arc<Collector>>,
 }
@@ -133,6 +136,7 @@ impl Sessions {
             calls: 0,
             views: HashMap::new(),
             pages: Pages::default(),
+            histories: HashMap::new(),
             collectors: HashMap::from([(COLLECTOR.to_owned(), Arc::default())]),
         };
         self.live().insert(cookie.clone(), session.clone());

@@ -253,6 +253,12 @@ impl Tasks {
         all.1.iter().map(|task| task.key.clone()).collect()
     }
 
+    /// What is known of all tasks that are remembered, oldest first.
+    pub(crate) fn all_infos(&self) -> Vec<DataObject> {
+        let all = self.all();
+        all.1.iter().map(Task::info).collect()
+    }
+
     /// Asks a task to end early.
     pub(crate) fn cancel(&self, task: &MoRef) -> Result<(), Fault> {
         let state = |task: &mut Task| {

@@ -219,6 +219,18 @@ pub(crate) fn lab_fault(error: &lab::Error) -> Fault {
         }
         lab::Error::AlreadyUpgraded { .. } => Fault::new("AlreadyUpgraded", error.to_string()),
         lab::Error::NoSnapshot { .. } => no_snapshot(error),
+        lab::Error::Template { .. } => Fault::not_supported("template"),
+        lab::Error::Quiesce { application } => {
+            let name = if *application {
+                "ApplicationQuiesceFault"
+            } else {
+                "FilesystemQuiesceFault"
+            };
+            Fault::new(
+                name,
+                "An error occurred while quiescing the virtual machine.",
+            )
+        }
         lab::Error::TooManySnapshots { .. } => {
             Fault::new("TooManySnapshotLevels", error.to_string())
         }

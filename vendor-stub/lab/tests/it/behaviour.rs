@@ -169,3 +169,65 @@ fn over_reported_areas_still_cover_the_disk_page_by_page() {
     assert!(written.iter().all(|grain| told.contains(grain)), "{told:?}");
     assert!(told.len() > written.len());
 }
+
+#[test]
+fn changes_are_told_by_several_grains_at_once_where_a_site_says_so() {
+    let site = SiteSpec {
+        page_extents: 1,
+        ..SiteSpec::default()
+    };
+    let fixture = Fixture::tracked(site, 16 * GRAIN);
+    let behaviour = Behaviour {
+        grains_told_at_once: 4,
+        ..Behaviour::default()
+    };
+    fixture.lab.set_behaviour(behaviour).unwrap();
+    let (first, id) = fixture.landmark("s1");
+    fixture.lab.remove_snapshot(&first, false).unwrap();
+    for grain in [1, 3, 9] {
+        fixture.write(grain * GRAIN, &[1; 512]);
+    }
+    let (second, _) = fixture.landmark("s2");
+    let mut told = std::collections::BTreeSet::new();
+    let mut offset = 0;
+    while offset < 16 * GRAIN {
+        let page = fixture
+            .lab
+            .changed_areas(&fixture.vm, Some(&second), KEY, offset, &id)
+            .unwrap();
+        assert!(page.length_bytes > 0 && page.areas.len() <= 1);
+        for area in &page.areas {
+            let end = area.start_bytes + area.length_bytes;
+            told.extend(area.start_bytes / GRAIN..end.div_ceil(GRAIN));
+        }
+        offset += page.length_bytes;
+    }
+    let told: Vec<u64> = told.into_iter().collect();
+    assert_eq!(told, [0, 1, 2, 3, 8, 9, 10, 11]);
+}
+
+#[test]
+fn what_is_allocated_is_told_by_the_blocks_of_the_datastore() {
+    let block = 4 * 16; // MiB in grains.
+    let datastore = DatastoreSpec::new("datastore1", DatastoreKind::Vmfs).formatted(3, 4);
+    let site = SiteSpec::default().with_datastores([datastore]);
+    let fixture = Fixture::with(site, (3 * block - 5) * GRAIN);
+    fixture.write((block + 7) * GRAIN, &[1; 512]);
+    fixture.write((3 * block - 8) * GRAIN, &[1; 512]);
+    fixture.lab.set_change_tracking(&fixture.vm, true).unwrap();
+    let (snapshot, _) = fixture.landmark("s1");
+    let page = fixture
+        .lab
+        .changed_areas(&fixture.vm, Some(&snapshot), KEY, 0, "*")
+        .unwrap();
+    let areas: Vec<(u64, u64)> = page
+        .areas
+        .iter()
+        .map(|area| (area.start_bytes / GRAIN, area.length_bytes / GRAIN))
+        .collect();
+    assert_eq!(areas, [(block, 2 * block - 5)]);
+    let wrong = DatastoreSpec::new("x", DatastoreKind::Vmfs).formatted(6, 4);
+    let site = SiteSpec::default().with_datastores([wrong]);
+    let folder = tempfile::tempdir().unwrap();
+    assert!(lab::Lab::create(&folder.path().join("lab"), site).is_err());
+}

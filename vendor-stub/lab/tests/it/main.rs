@@ -13,6 +13,7 @@ mod model;
 mod power;
 mod queries;
 mod reconfigure;
+mod registration;
 mod site;
 mod snapshots;
 mod switch;

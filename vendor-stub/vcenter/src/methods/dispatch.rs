@@ -6,9 +6,9 @@ use lab::{Fault as Ordered, PowerState};
 use serde_json::{Value as Json, json};
 
 use super::{
-    authorization, changed_areas, custom_field, datastore_browser, file_manager, filter,
-    life_cycle, power, property, reconfigure, search, service, session, snapshot, update, view,
-    virtual_disk,
+    authorization, changed_areas, custom_field, datastore_browser, file_manager, filter, history,
+    life_cycle, power, property, question, reconfigure, register, search, service, service_ticket,
+    session, snapshot, update, view, virtual_disk,
 };
 use crate::collector::Wait;
 use crate::journal::arguments;
@@ -318,6 +318,13 @@ fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "setCustomValue" => custom_field::set_by_name(call),
         "DisableMethods" => authorization::disable_methods(call),
         "EnableMethods" => authorization::enable_methods(call),
+        "AcquireGenericServiceTicket" => service_ticket::acquire(call),
+        "CreateCollectorForTasks" => history::create(call),
+        "ReadNextTasks" | "ReadPreviousTasks" => history::read(call, method),
+        "RewindCollector" => history::rewind(call),
+        "ResetCollector" => history::reset(call),
+        "SetCollectorPageSize" => history::set_page_size(call),
+        "DestroyCollector" => history::destroy(call),
         "CancelTask" => {
             call.world.state.tasks.cancel(call.this)?;
             Ok(Answer::Nothing)
@@ -354,10 +361,7 @@ fn of_vm(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "RemoveAllSnapshots_Task" => power::remove_all(call),
         "RevertToSnapshot_Task" => power::revert(call),
         "RevertToCurrentSnapshot_Task" => power::revert_to_current(call),
-        "PowerOnVM_Task" => {
-            let names = ("PowerOnVM_Task", "VirtualMachine.powerOn");
-            power::change(call, names, PowerState::PoweredOn)
-        }
+        "PowerOnVM_Task" => power::power_on(call),
         "PowerOffVM_Task" => {
             let names = ("PowerOffVM_Task", "VirtualMachine.powerOff");
             power::change(call, names, PowerState::PoweredOff)
@@ -367,6 +371,9 @@ fn of_vm(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
             power::change(call, names, PowerState::Suspended)
         }
         "CreateVM_Task" => life_cycle::create(call),
+        "RegisterVM_Task" => register::register(call),
+        "AnswerVM" => question::answer(call),
+        "PowerOnMultiVM_Task" => power::power_on_many(call),
         "UnregisterVM" => life_cycle::unregister(call),
         "Destroy_Task" => life_cycle::destroy(call),
         "ResetVM_Task" => power::reset(call),

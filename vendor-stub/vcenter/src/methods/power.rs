@@ -1,14 +1,73 @@
 //! Power, migration, upgrade and revert of VMs: the stun cycles besides snapshots
 //! ("vSphere API reference", 5.2).
 
-use lab::{Lab, PowerState};
+use lab::{Lab, PowerState, Vm};
 
 use super::dispatch::Call;
-use super::snapshot::start;
+use super::question;
+use super::snapshot::{start, start_on};
 use crate::soap::{Answer, Fault};
 use crate::value::{DataObject, Value};
 
-/// PowerOnVM_Task, PowerOffVM_Task and SuspendVM_Task.
+const POWER_ON: (&str, &str) = ("PowerOnVM_Task", "VirtualMachine.powerOn");
+
+pub(super) fn power_on(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    start_power_on(call, &vm)
+}
+
+fn start_power_on(call: &Call<'_>, vm: &Vm) -> Result<Answer, Fault> {
+    let moref = vm.moref.clone();
+    let changes = call.world.state.changes().clone();
+    start(call, vm, POWER_ON, move |lab| {
+        question::power_on(lab, &moref, &|| changes.tell())?;
+        Ok(None)
+    })
+}
+
+/// PowerOnMultiVM_Task of a datacenter: a task for each VM, and one that tells them.
+pub(super) fn power_on_many(call: &Call<'_>) -> Result<Answer, Fault> {
+    let mut vms = Vec::new();
+    for reference in call.args.get_items("vm").iter().flat_map(Value::targets) {
+        let vm = call.world.existing_vm(reference)?;
+        call.world
+            .demand(reference, "VirtualMachine.Interact.PowerOn")?;
+        vms.push(vm);
+    }
+    let (mut attempted, mut not_attempted) = (Vec::new(), Vec::new());
+    for vm in vms {
+        let reference = Value::reference("VirtualMachine", &vm.moref);
+        match start_power_on(call, &vm) {
+            Ok(Answer::One(task)) => attempted.push(
+                DataObject::new("ClusterAttemptedVmInfo")
+                    .with("vm", reference)
+                    .with("task", task),
+            ),
+            Ok(_) => {}
+            Err(fault) => not_attempted.push(
+                DataObject::new("ClusterNotAttemptedVmInfo")
+                    .with("vm", reference)
+                    .part("fault", fault.localized()),
+            ),
+        }
+    }
+    let result = DataObject::new("ClusterPowerOnVmResult")
+        .with(
+            "attempted",
+            Value::objects("ClusterAttemptedVmInfo", attempted),
+        )
+        .with(
+            "notAttempted",
+            Value::objects("ClusterNotAttemptedVmInfo", not_attempted),
+        );
+    let names = ("PowerOnMultiVM_Task", "Datacenter.powerOnVm");
+    let name = call.world.site()?.datacenter.name.clone();
+    start_on(call, call.this.clone(), &name, names, move |_lab| {
+        Ok(Some(Value::Object(result)))
+    })
+}
+
+/// PowerOffVM_Task and SuspendVM_Task.
 pub(super) fn change(
     call: &Call<'_>,
     names: (&'static str, &'static str),

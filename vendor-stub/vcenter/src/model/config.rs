@@ -67,7 +67,7 @@ impl<'a> Config<'a> {
             .text("instanceUuid", &vm.instance_uuid)
             .with("npivTemporaryDisabled", Value::boolean(true))
             .text("locationId", &vm.bios_uuid)
-            .with("template", Value::boolean(false))
+            .with("template", Value::boolean(vm.is_template))
             .text("guestId", &vm.guest_id)
             .text("alternateGuestName", "")
             .text("annotation", self.annotation)

@@ -1,6 +1,6 @@
 //! Datastores.
 
-use lab::{Datastore, DatastoreKind, Site, Vm};
+use lab::{Datastore, DatastoreKind, Site, Vm, Vmfs};
 
 use super::entity::entity;
 use crate::soap::Fault;
@@ -9,6 +9,13 @@ use crate::world::World;
 
 /// What every datastore claims to hold.
 const CAPACITY_BYTES: u64 = 4 << 40;
+/// The largest disk: 62 TiB.
+const MAX_DISK_BYTES: u64 = 62 << 40;
+/// What a VMFS is that nobody said more about.
+const NEWEST_VMFS: Vmfs = Vmfs {
+    version: 6,
+    block_mib: 1,
+};
 
 pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
     let site = world.site()?;
@@ -75,6 +82,7 @@ fn datastore(world: &World<'_>, site: &Site, found: &Datastore) -> Result<DataOb
     let ids = vms.iter().map(|vm| &vm.moref);
     Ok(
         entity(world, "Datastore", &found.moref, &found.name, parent)
+            .part("info", info(site, found))
             .part("summary", summary(site, found, &vms))
             .with("host", Value::objects("DatastoreHostMount", [host]))
             .with("vm", Value::references("VirtualMachine", ids))
@@ -104,8 +112,74 @@ fn summary(site: &Site, found: &Datastore, vms: &[&Vm]) -> DataObject {
         )
         .with("accessible", Value::boolean(true))
         .with("multipleHostAccess", Value::boolean(found.kind.is_shared()))
-        .text("type", type_name(found.kind))
+        .text("type", summary_type(found.kind))
         .text("maintenanceMode", "normal")
+}
+
+/// `Datastore.info`, of the type that its kind has.
+fn info(site: &Site, found: &Datastore) -> DataObject {
+    let path = volume_path(site, found);
+    let id = path.rsplit('/').next().unwrap_or_default().to_owned();
+    let volume = |type_name: &'static str| {
+        DataObject::new(type_name)
+            .text("type", summary_type(found.kind))
+            .text("name", &found.name)
+            .with("capacity", Value::long(CAPACITY_BYTES))
+    };
+    let info = match found.kind {
+        DatastoreKind::Vmfs | DatastoreKind::Local => {
+            let vmfs = found.vmfs.unwrap_or(NEWEST_VMFS);
+            let extent = DataObject::new("HostScsiDiskPartition")
+                .text("diskName", format!("naa.{}", id.replace('-', "")))
+                .with("partition", Value::int(1));
+            let volume = volume("HostVmfsVolume")
+                .with("blockSizeMb", Value::int(vmfs.block_mib.into()))
+                .with("blockSize", Value::int(i32::from(vmfs.block_mib) * 1024))
+                .with("maxBlocks", Value::int(61 * 1024 * 1024))
+                .with("majorVersion", Value::int(vmfs.version.into()))
+                .text("version", vmfs_version(vmfs))
+                .text("uuid", &id)
+                .with("extent", Value::objects("HostScsiDiskPartition", [extent]))
+                .with("vmfsUpgradable", Value::boolean(vmfs.version == 3))
+                .with("ssd", Value::boolean(false))
+                .with("local", Value::boolean(!found.kind.is_shared()));
+            DataObject::new("VmfsDatastoreInfo")
+                .with("maxPhysicalRDMFileSize", Value::long(MAX_DISK_BYTES))
+                .with("maxVirtualRDMFileSize", Value::long(MAX_DISK_BYTES))
+                .part("vmfs", volume)
+        }
+        DatastoreKind::Nfs => {
+            let volume = volume("HostNasVolume")
+                .text("remoteHost", "nas.lab.test")
+                .text("remotePath", format!("/export/{}", found.name));
+            DataObject::new("NasDatastoreInfo").part("nas", volume)
+        }
+        DatastoreKind::Vsan => DataObject::new("VsanDatastoreInfo").text("membershipUuid", &id),
+        DatastoreKind::Vvol => DataObject::new("VvolDatastoreInfo"),
+    };
+    info.text("name", &found.name)
+        .text("url", format!("ds://{path}/"))
+        .with("freeSpace", Value::long(CAPACITY_BYTES))
+        .with("maxFileSize", Value::long(max_file_bytes(found)))
+        .with("maxVirtualDiskCapacity", Value::long(max_file_bytes(found)))
+        .with("maxMemoryFileSize", Value::long(MAX_DISK_BYTES))
+}
+
+/// The version a VMFS calls itself by.
+fn vmfs_version(vmfs: Vmfs) -> &'static str {
+    match vmfs.version {
+        3 => "3.60",
+        5 => "5.81",
+        _ => "6.82",
+    }
+}
+
+/// The largest file: on VMFS-3 it depends on the size of the blocks.
+fn max_file_bytes(found: &Datastore) -> u64 {
+    match found.vmfs {
+        Some(vmfs) if vmfs.version == 3 => u64::from(vmfs.block_mib) * (256 << 30),
+        _ => MAX_DISK_BYTES,
+    }
 }
 
 fn capability(kind: DatastoreKind) -> DataObject {
@@ -124,7 +198,7 @@ fn capability(kind: DatastoreKind) -> DataObject {
         .with("seSparseSupported", Value::boolean(false))
 }
 
-fn type_name(kind: DatastoreKind) -> &'static str {
+fn summary_type(kind: DatastoreKind) -> &'static str {
     match kind {
         DatastoreKind::Vmfs | DatastoreKind::Local => "VMFS",
         DatastoreKind::Nfs => "NFS",

@@ -4,6 +4,7 @@ use lab::Site;
 
 use super::{custom_field, role};
 use crate::clock::timestamp;
+use crate::history::MAX_COLLECTORS;
 use crate::schema::TypeRef;
 use crate::soap::Fault;
 use crate::value::{DataObject, Value};
@@ -69,7 +70,7 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
                 Value::references("Task", world.state.tasks.all_recent()),
             )
             .with("description", Value::Opaque)
-            .with("maxCollector", Value::int(32)),
+            .with("maxCollector", Value::int(MAX_COLLECTORS)),
         "AuthorizationManager" => role::manager(world.site()?),
         "CustomFieldsManager" if !world.dialect.bare_host => custom_field::manager(world.site()?),
         _ => return Ok(None),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lab::{PowerState, Site, Vm};
+use lab::{CHOICES, PowerState, Site, Vm};
 
 use super::config::{Config, guest_full_name, int};
 use super::custom_field;
@@ -82,6 +82,7 @@ fn runtime(vm: &Vm) -> DataObject {
         )
         .flags(false, &["toolsInstallerMounted", "onlineStandby", "paused"])
         .with("suspendInterval", Value::long(0))
+        .with_some("question", question(vm).map(Value::Object))
         .with("numMksConnections", Value::int(0))
         .text("recordReplayState", "inactive")
         .with(
@@ -95,10 +96,34 @@ fn runtime(vm: &Vm) -> DataObject {
         )
 }
 
+/// What the VM asks, as long as nobody answered.
+fn question(vm: &Vm) -> Option<DataObject> {
+    let asked = vm.question.as_ref()?;
+    if asked.answer.is_some() {
+        return None;
+    }
+    let choices = CHOICES.map(|(key, text)| {
+        DataObject::new("ElementDescription")
+            .text("key", key)
+            .text("label", text)
+            .text("summary", text)
+    });
+    let choice = DataObject::new("ChoiceOption")
+        .with("choiceInfo", Value::objects("ElementDescription", choices))
+        .with("defaultIndex", Value::int(2));
+    Some(
+        DataObject::new("VirtualMachineQuestionInfo")
+            .text("id", &asked.id)
+            .text("text", &asked.text)
+            .part("choice", choice),
+    )
+}
+
 /// `toolsRunningStatus` and `guestState`.
 fn guest_states(vm: &Vm) -> (&'static str, &'static str) {
     match vm.power_state {
-        PowerState::PoweredOn => ("guestToolsRunning", "running"),
+        PowerState::PoweredOn if vm.has_running_tools() => ("guestToolsRunning", "running"),
+        PowerState::PoweredOn => ("guestToolsNotRunning", "running"),
         _ => ("guestToolsNotRunning", "notRunning"),
     }
 }
@@ -130,20 +155,21 @@ fn host_name(vm: &Vm) -> Option<String> {
         _ => '-',
     };
     let name: String = vm.name.to_lowercase().chars().map(plain).collect();
-    (vm.power_state == PowerState::PoweredOn).then(|| format!("{name}.lab.test"))
+    vm.has_running_tools().then(|| format!("{name}.lab.test"))
 }
 
 /// The address a running guest reports, from a network kept for examples, by the VM's number.
 fn ip_address(vm: &Vm) -> Option<String> {
     let number: u32 = vm.moref.rsplit('-').next()?.parse().ok()?;
     let (high, low) = (number / 254 % 256, number % 254 + 1);
-    (vm.power_state == PowerState::PoweredOn).then(|| format!("198.18.{high}.{low}"))
+    vm.has_running_tools()
+        .then(|| format!("198.18.{high}.{low}"))
 }
 
 fn summary(site: &Site, vm: &Vm) -> DataObject {
     let config = DataObject::new("VirtualMachineConfigSummary")
         .text("name", escape_name(&vm.name))
-        .with("template", Value::boolean(false))
+        .with("template", Value::boolean(vm.is_template))
         .text("vmPathName", &vm.vmx_path)
         .with("memorySizeMB", Value::int(int(vm.memory_mib)))
         .with("numCpu", Value::int(int(vm.cpus)))

@@ -1,4 +1,4 @@
-//! The one cookie: `vmware_soap_session`, its value in double quotes ("vSphere Web
+//! The cookies: `vmware_soap_session`, its value in double quotes ("vSphere Web
 //! Services API" 1.3).
 
 use hyper::HeaderMap;
@@ -6,15 +6,27 @@ use hyper::header::COOKIE;
 
 const NAME: &str = "vmware_soap_session";
 
+/// The cookie of a ticket for one request ("vSphere API reference", 2.11).
+const TICKET: &str = "vmware_cgi_ticket";
+
 /// The value without quotes, if the request carries the cookie.
 pub(super) fn from_headers(headers: &HeaderMap) -> Option<String> {
+    named(headers, NAME)
+}
+
+/// The id of the ticket that the request carries, if it does.
+pub(super) fn ticket_from_headers(headers: &HeaderMap) -> Option<String> {
+    named(headers, TICKET)
+}
+
+fn named(headers: &HeaderMap, wanted: &str) -> Option<String> {
     headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == NAME)
+        .find(|(name, _)| *name == wanted)
         .map(|(_, value)| value.trim_matches('"').to_owned())
 }
 

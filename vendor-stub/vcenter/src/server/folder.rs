@@ -19,6 +19,7 @@ use serde_json::json;
 use super::http::{Answer, HTML, html, page};
 use super::{State, cookie, mob};
 use crate::mob::parameter;
+use crate::session::Client;
 use crate::soap::Fault;
 use crate::value::MoRef;
 use crate::world::{World, lab_fault};
@@ -48,18 +49,52 @@ pub(super) async fn serve(
 }
 
 fn answer(state: &State, peer: SocketAddr, parts: &Parts, body: &Bytes) -> Answer {
+    if let Some(id) = cookie::ticket_from_headers(&parts.headers) {
+        return by_ticket(state, peer, parts, body, &id);
+    }
     let Ok((cookie, is_new)) = mob::session(state, peer, &parts.headers) else {
         return mob::challenge();
     };
-    let result = served(state, &cookie, parts, body);
-    let args = json!({ "method": parts.method.as_str(), "path": parts.uri.path() });
-    let fault = result.as_ref().err().map(|refusal| refusal.fault.clone());
-    state.record("folder", args, fault.as_ref().map_or(Ok(()), Err));
-    let mut answer = result.unwrap_or_else(|refusal| html(refusal.status));
+    let result = served(state, &cookie, parts, body, false);
+    let mut answer = recorded(state, parts, result);
     if is_new && let Ok(line) = HeaderValue::try_from(cookie::set_cookie(&cookie)) {
         answer.headers_mut().insert(SET_COOKIE, line);
     }
     answer
+}
+
+/// Serves a request that carries a ticket instead of a session: a session for this request only.
+fn by_ticket(state: &State, peer: SocketAddr, parts: &Parts, body: &Bytes, id: &str) -> Answer {
+    let place = parts.uri.path_and_query();
+    let place = place
+        .map(hyper::http::uri::PathAndQuery::as_str)
+        .unwrap_or_default();
+    let login = state
+        .service_tickets
+        .redeem(id, parts.method.as_str(), place);
+    let Some(login) = login else {
+        return mob::challenge();
+    };
+    let client = Client {
+        ip_address: peer.ip().to_string(),
+        user_agent: "ticket".to_owned(),
+    };
+    let opened = state
+        .sessions
+        .open(&login, "en", &client, state.clock.now_ms());
+    let Ok((cookie, _)) = opened else {
+        return html(StatusCode::SERVICE_UNAVAILABLE);
+    };
+    let result = served(state, &cookie, parts, body, true);
+    state.end_session(&cookie);
+    recorded(state, parts, result)
+}
+
+fn recorded(state: &State, parts: &Parts, result: Result<Answer, Refusal>) -> Answer {
+    let args = json!({ "method": parts.method.as_str(), "path": parts.uri.path() });
+    let fault = result.as_ref().err().map(|refusal| refusal.fault.clone());
+    state.record("folder", args, fault.as_ref().map_or(Ok(()), Err));
+    result.unwrap_or_else(|refusal| html(refusal.status))
 }
 
 /// Why a request is not served.
@@ -94,13 +129,19 @@ impl From<lab::Error> for Refusal {
     }
 }
 
-fn served(state: &State, cookie: &str, parts: &Parts, body: &Bytes) -> Result<Answer, Refusal> {
+fn served(
+    state: &State,
+    cookie: &str,
+    parts: &Parts,
+    body: &Bytes,
+    as_host: bool,
+) -> Result<Answer, Refusal> {
     let ordered = state.ordered_fault("folder")?.unwrap_or_default();
     if let Some(status) = ordered.http_status {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
         return Err(Refusal::new(status, "as ordered"));
     }
-    let target = Target::of(state, cookie, parts)?;
+    let target = Target::of(state, cookie, parts, as_host)?;
     let world = World::new(state, Some(cookie), state.dialect(None)?);
     let needed = match parts.method {
         Method::GET | Method::HEAD => "Datastore.Browse",
@@ -127,13 +168,14 @@ struct Target {
 }
 
 impl Target {
-    fn of(state: &State, cookie: &str, parts: &Parts) -> Result<Self, Refusal> {
+    /// A host knows no paths of datacenters, and with a ticket it is the host that answers.
+    fn of(state: &State, cookie: &str, parts: &Parts, as_host: bool) -> Result<Self, Refusal> {
         let missing = |what: &str| Refusal::new(StatusCode::NOT_FOUND, what);
         let query = parts.uri.query().unwrap_or_default();
         let world = World::new(state, Some(cookie), state.dialect(None)?);
         let site = world.site()?;
         let datacenter = parameter(query, "dcPath");
-        let optional = world.dialect.bare_host;
+        let optional = world.dialect.bare_host || as_host;
         match datacenter {
             None if optional => {}
             Some(name) if name.trim_matches('/') == site.datacenter.name => {}

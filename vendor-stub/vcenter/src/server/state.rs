@@ -12,6 +12,7 @@ use crate::schema::Version;
 use crate::session::Sessions;
 use crate::soap::{Dialect, Fault};
 use crate::task::Tasks;
+use crate::ticket::Tickets;
 use crate::world::lab_fault;
 
 /// Lab, sessions and tasks of one server.
@@ -29,6 +30,8 @@ pub(crate) struct State {
     pub(crate) sessions: Sessions,
     /// What runs.
     pub(crate) tasks: Tasks,
+    /// Tickets for requests without a session.
+    pub(crate) service_tickets: Tickets,
     idle_ms: u64,
     /// Held while the lab is told of a session, so that no late word revives one that ended.
     telling: Mutex<()>,
@@ -50,6 +53,7 @@ impl State {
             clock,
             sessions: Sessions::default(),
             tasks,
+            service_tickets: Tickets::default(),
             telling: Mutex::new(()),
             idle_ms: match idle_secs {
                 0 => u64::MAX,

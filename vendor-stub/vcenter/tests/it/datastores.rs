@@ -251,3 +251,46 @@ fn a_vsan_has_no_directories_in_its_root_but_by_its_namespace_manager() {
     assert_eq!(refused.type_name, "InvalidDatastore");
     assert!(rig.lab.root().join("datastores/vsan/a").is_dir());
 }
+
+#[test]
+fn a_datastore_tells_what_it_is() {
+    let kinds = [
+        DatastoreSpec::new("old", DatastoreKind::Vmfs).formatted(3, 4),
+        DatastoreSpec::new("five", DatastoreKind::Vmfs).formatted(5, 1),
+        DatastoreSpec::new("own", DatastoreKind::Local),
+        DatastoreSpec::new("nas", DatastoreKind::Nfs),
+        DatastoreSpec::new("vsan", DatastoreKind::Vsan),
+        DatastoreSpec::new("vvol", DatastoreKind::Vvol),
+    ];
+    let spec = SiteSpec::default().with_datastores(kinds);
+    let rig = Rig::with(&["app01"], spec, 100);
+    let mut client = rig.client();
+    let vmfs = |version, block, max: u64, local| {
+        vec![
+            format!("<majorVersion>{version}</majorVersion>"),
+            format!("<blockSizeMb>{block}</blockSizeMb>"),
+            format!("<maxFileSize>{max}</maxFileSize>"),
+            format!("<local>{local}</local>"),
+            "xsi:type=\"VmfsDatastoreInfo\"".to_owned(),
+        ]
+    };
+    let plain = |name: &str| vec![format!("xsi:type=\"{name}\"")];
+    let expected = [
+        ("VMFS", vmfs(3, 4, 1 << 40, false)),
+        ("VMFS", vmfs(5, 1, 62 << 40, false)),
+        ("VMFS", vmfs(6, 1, 62 << 40, true)),
+        ("NFS", plain("NasDatastoreInfo")),
+        ("vsan", plain("VsanDatastoreInfo")),
+        ("VVOL", plain("VvolDatastoreInfo")),
+    ];
+    for (number, (kind, parts)) in (17..).zip(expected) {
+        let id = format!("datastore-{number}");
+        let shown = client
+            .read(("Datastore", &id), &["info", "summary.type"])
+            .unwrap();
+        assert!(shown.contains(&format!(">{kind}<")), "{shown}");
+        for part in parts {
+            assert!(shown.contains(&part), "{part}: {shown}");
+        }
+    }
+}

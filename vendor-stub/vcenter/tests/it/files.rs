@@ -85,3 +85,41 @@ fn base64_of(text: &str) -> String {
     use base64::Engine as _;
     base64::prelude::BASE64_STANDARD.encode(text)
 }
+
+#[test]
+fn a_ticket_serves_one_request_without_a_session() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let host = client
+        .call(
+            "AcquireGenericServiceTicket",
+            ("SessionManager", "SessionManager"),
+            "<spec xsi:type=\"SessionManagerHttpServiceRequestSpec\"><method>httpGet</method>\
+             <url>https://esx01.lab.test/folder/app01/app01.nvram?dsName=datastore1</url></spec>",
+        )
+        .unwrap();
+    assert!(
+        host.contains("<hostName>esx01.lab.test</hostName>"),
+        "{host}"
+    );
+    assert!(host.contains(rig.vcenter.thumbprint_sha1()), "{host}");
+    let id = crate::client::between(&host, "<id>", "<");
+    let stranger = rig.stranger();
+    let url = "/folder/app01/app01.nvram?dsName=datastore1";
+    let headers = format!("Cookie: vmware_cgi_ticket={id}\r\n");
+    let got = stranger.http("GET", url, &headers, "");
+    assert_eq!(got.status, 200);
+    assert!(got.body.starts_with(b"MRVN"));
+    // It is spent now, and what it made is gone.
+    assert_eq!(stranger.http("GET", url, &headers, "").status, 401);
+    assert_eq!(got.header("Set-Cookie"), None);
+    let mut stranger = rig.stranger();
+    let nobody = stranger
+        .call(
+            "AcquireGenericServiceTicket",
+            ("SessionManager", "SessionManager"),
+            "<spec xsi:type=\"SessionManagerHttpServiceRequestSpec\"><url>https://a/b</url></spec>",
+        )
+        .unwrap_err();
+    assert_eq!(nobody.type_name, "NotAuthenticated");
+}
