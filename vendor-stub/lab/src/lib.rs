@@ -138,7 +138,9 @@ pub use quiescing::Quiescing;
 pub use reconfigure::{DiskChange, VmChange};
 pub use role::{Permission, Role};
 pub use root::Lab;
-pub use site::{ComputeResource, Datacenter, Folder, Host, ResourcePool, Site, SiteSpec, User};
+pub use site::{
+    ComputeResource, Datacenter, Folder, Host, Network, ResourcePool, Site, SiteSpec, User,
+};
 pub use slot::Bus;
 pub use snapshot::{Snapshot, SnapshotSpec};
 pub use tracking::GRAIN_BYTES;

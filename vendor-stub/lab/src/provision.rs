@@ -315,6 +315,7 @@ pub(crate) fn describe(
         disks: Vec::new(),
         scsi_controllers: spec.scsi_controllers,
         extra_config: BTreeMap::new(),
+        other_devices: BTreeMap::new(),
         controller_types: BTreeMap::new(),
         snapshots: Vec::new(),
         current_snapshot: None,

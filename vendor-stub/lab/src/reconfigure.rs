@@ -68,6 +68,9 @@ pub struct VmChange {
     pub extra_config: BTreeMap<String, String>,
     /// Types of controllers that are added, by their key.
     pub controllers: BTreeMap<i32, String>,
+    /// Devices besides disks and their controllers, by their key, as the server keeps them; `None`
+    /// takes one away.
+    pub other_devices: BTreeMap<i32, Option<serde_json::Value>>,
     /// Changes of disks, in order.
     pub disks: Vec<DiskChange>,
     /// Is change tracking asked for? It takes effect at the next stun cycle.
@@ -196,6 +199,12 @@ impl Vm {
             }
         }
         self.controller_types.extend(change.controllers);
+        for (key, device) in change.other_devices {
+            match device {
+                Some(device) => self.other_devices.insert(key, device),
+                None => self.other_devices.remove(&key),
+            };
+        }
     }
 }
 

@@ -127,6 +127,14 @@ impl Lab {
                 vm.disks.push(disk);
             }
         }
+        for (key, text) in entries {
+            let number = key.strip_prefix(vmx::OTHER_DEVICE);
+            let number = number.and_then(|number| number.parse::<i32>().ok());
+            if let (Some(number), Ok(device)) = (number, serde_json::from_str(text)) {
+                vm.other_devices.insert(number, device);
+                known.push(key.clone());
+            }
+        }
         let others = entries.iter().filter(|(key, _)| !known.contains(key));
         vm.extra_config = others
             .map(|(key, value)| (key.clone(), value.clone()))

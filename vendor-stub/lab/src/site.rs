@@ -133,6 +133,15 @@ pub struct ResourcePool {
     pub name: String,
 }
 
+/// A network that cards are connected to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Network {
+    /// `network-15`.
+    pub moref: String,
+    /// `VM Network`.
+    pub name: String,
+}
+
 /// An inventory folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Folder {
@@ -167,6 +176,9 @@ pub struct Site {
     pub pool: ResourcePool,
     /// All datastores.
     pub datastores: Vec<Datastore>,
+    /// All networks.
+    #[serde(default)]
+    pub networks: Vec<Network>,
     /// The root folder, the four folders of the datacenter, and folders made for VMs.
     pub folders: Vec<Folder>,
     /// Greatest number of areas in one answer of `changed_areas`.
@@ -225,6 +237,11 @@ impl Site {
         Some(vmfs.block_bytes())
     }
 
+    /// The number that the next VM gets.
+    pub fn next_vm_number(&self) -> u32 {
+        self.next_vm
+    }
+
     /// The datastore of that managed object id.
     pub fn datastore_by_moref(&self, moref: &str) -> Option<&Datastore> {
         self.datastores
@@ -280,6 +297,10 @@ impl Site {
                 name: "Resources".into(),
             },
             datastores,
+            networks: vec![Network {
+                moref: "network-15".into(),
+                name: "VM Network".into(),
+            }],
             folders: default_folders(),
             page_extents: spec.page_extents,
             page_span_bytes: spec.page_span_bytes,

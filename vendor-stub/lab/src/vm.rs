@@ -314,6 +314,9 @@ pub struct Vm {
     /// Entries of `extraConfig` besides those the server makes.
     #[serde(default)]
     pub extra_config: BTreeMap<String, String>,
+    /// Devices besides disks and their controllers by their key, as the server keeps them.
+    #[serde(default)]
+    pub other_devices: BTreeMap<i32, serde_json::Value>,
     /// Types of controllers by their key, where they are not the usual ones of their bus.
     #[serde(default)]
     pub controller_types: BTreeMap<i32, String>,

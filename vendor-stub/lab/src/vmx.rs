@@ -13,6 +13,9 @@ const CONTROLLERS: [(&str, &str); 4] = [
     ("buslogic", "VirtualBusLogicController"),
 ];
 
+/// What the entries of other devices begin with. A real host has entries of its own for each kind.
+pub(crate) const OTHER_DEVICE: &str = "lab.device";
+
 /// The configuration file of a VM.
 pub(crate) fn text(vm: &Vm) -> String {
     let mut lines = vec![
@@ -50,6 +53,9 @@ pub(crate) fn text(vm: &Vm) -> String {
         lines.push((format!("{place}.present"), "TRUE".into()));
         lines.push((format!("{place}.fileName"), file.unwrap_or_default()));
         lines.push((format!("{place}.mode"), disk.mode.replace('_', "-")));
+    }
+    for (key, device) in &vm.other_devices {
+        lines.push((format!("{OTHER_DEVICE}{key}"), device.to_string()));
     }
     lines.extend(vm.extra_config.clone());
     // Quotes, ends of lines and the escape itself are written by their numbers.

@@ -12,6 +12,7 @@ mod filter;
 mod history;
 mod lie;
 mod life_cycle;
+mod other_device;
 mod power;
 mod property;
 mod question;

@@ -10,6 +10,7 @@ mod filter;
 mod folder;
 mod hardware;
 mod history;
+mod network;
 mod role;
 mod service;
 mod snapshot;
@@ -64,6 +65,7 @@ pub(crate) fn properties(
         "snapshot" => snapshot::properties(world, id),
         "datastore" => datastore::properties(world, id),
         "datastoreBrowser" => datastore::browser(world, id),
+        "network" => network::properties(world, id),
         "host" | "domain" | "resgroup" => compute::properties(world, id),
         "datacenter" | "group" => folder::properties(world, id),
         _ => Ok(None),

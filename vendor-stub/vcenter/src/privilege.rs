@@ -84,6 +84,8 @@ impl World<'_> {
             Site::ROOT_FOLDER
         } else if site.datastores.iter().any(|found| found.moref == id) {
             Site::DATASTORE_FOLDER
+        } else if site.networks.iter().any(|found| found.moref == id) {
+            Site::NETWORK_FOLDER
         } else if site.compute_resource.moref == id {
             Site::HOST_FOLDER
         } else if site.host.moref == id || site.pool.moref == id {

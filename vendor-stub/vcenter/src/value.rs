@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod check;
+mod stored;
 
 use std::borrow::Cow;
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lab::{Bus, DiskChange, DiskSpec, Provisioning, VmChange};
+use lab::{Bus, DiskChange, DiskSpec, Provisioning, Vm, VmChange};
 
+use super::other_device::OtherDevices;
 use crate::soap::Fault;
 use crate::value::{DataObject, Value};
 use crate::world::World;
@@ -56,8 +57,12 @@ fn device(change: &DataObject) -> Option<&DataObject> {
     change.get("device").and_then(Value::object)
 }
 
-/// The change a spec asks for. Devices other than controllers and disks are taken and not kept.
-pub(super) fn change(world: &World<'_>, spec: &DataObject) -> Result<VmChange, Fault> {
+/// The change a spec asks for, of a VM that exists or is to be made.
+pub(super) fn change(
+    world: &World<'_>,
+    vm: Option<&Vm>,
+    spec: &DataObject,
+) -> Result<VmChange, Fault> {
     let text = |name: &str| spec.get_text(name).map(str::to_owned);
     let number = |name: &'static str| {
         let text = spec.get_text(name);
@@ -85,6 +90,7 @@ pub(super) fn change(world: &World<'_>, spec: &DataObject) -> Result<VmChange, F
         let value = option.get_text("value").unwrap_or_default().to_owned();
         change.extra_config.insert(key, value);
     }
+    let mut others = OtherDevices::new(world, vm);
     // Keys the client gave to controllers that do not exist yet.
     let mut keys = BTreeMap::new();
     for (index, found) in changes(spec).enumerate() {
@@ -105,8 +111,11 @@ pub(super) fn change(world: &World<'_>, spec: &DataObject) -> Result<VmChange, F
             let file_operation = found.get_text("fileOperation");
             let disk = disk_change(world, device, (operation, file_operation), &keys, index)?;
             change.disks.push(disk);
+        } else {
+            others.apply((operation, index), device, &keys)?;
         }
     }
+    change.other_devices = others.changed;
     Ok(change)
 }
 
@@ -251,7 +260,7 @@ fn capacity_bytes(device: &DataObject, index: usize) -> Result<u64, Fault> {
         .ok_or_else(|| invalid_device("capacityInBytes", index))
 }
 
-fn invalid_device(property: &str, index: usize) -> Fault {
+pub(super) fn invalid_device(property: &str, index: usize) -> Fault {
     let text = format!("Invalid configuration for device '{index}'.");
     let index = i32::try_from(index).unwrap_or(i32::MAX);
     Fault::new("InvalidDeviceSpec", text)

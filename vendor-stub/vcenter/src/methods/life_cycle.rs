@@ -28,7 +28,7 @@ pub(super) fn create(call: &Call<'_>) -> Result<Answer, Fault> {
         .iter()
         .find(|folder| folder.moref == call.this.id);
     let folder = folder.ok_or_else(|| Fault::not_found(call.this))?;
-    let change = config_spec::change(call.world, spec)?;
+    let change = config_spec::change(call.world, None, spec)?;
     let version = spec.get_text("version").map(hardware_version).transpose()?;
     let mut wanted = VmSpec {
         name: name.to_owned(),

@@ -34,7 +34,7 @@ pub(super) fn reconfigure(call: &Call<'_>) -> Result<Answer, Fault> {
     for privilege in config_spec::privileges(spec) {
         call.world.demand(call.this, privilege)?;
     }
-    let change = config_spec::change(call.world, spec)?;
+    let change = config_spec::change(call.world, Some(&vm), spec)?;
     if let Some(version) = spec.get_text("changeVersion")
         && !version.is_empty()
         && version != vm.change_version

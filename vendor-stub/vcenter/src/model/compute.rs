@@ -4,9 +4,8 @@ use lab::Site;
 
 use super::datastore::browser_id;
 use super::entity::{entity, status};
-use super::folder::no_networks;
-use super::hardware;
 use super::service::host_product;
+use super::{hardware, network};
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::World;
@@ -50,7 +49,7 @@ fn compute_resource(world: &World<'_>, site: &Site) -> DataObject {
         )
         .with("host", Value::references("HostSystem", [&site.host.moref]))
         .with("datastore", datastores(site))
-        .with("network", no_networks())
+        .with("network", network::all(site))
         .part("summary", hardware::compute_summary())
 }
 
@@ -96,7 +95,7 @@ fn host(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
     .part("hardware", hardware::host_hardware(site))
     .with("vm", vms(world)?)
     .with("datastore", datastores(site))
-    .with("network", no_networks())
+    .with("network", network::all(site))
     .with(
         "datastoreBrowser",
         Value::reference("HostDatastoreBrowser", browser_id(&found.moref)),

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use lab::{Bus, Disk, Link, Provisioning, Site, Vm};
+use lab::{Bus, Disk, Link, PowerState, Provisioning, Site, Vm};
 
+use super::vm::other_devices;
 use crate::schema::{TypeRef, schema};
 use crate::value::{DataObject, Value};
 
@@ -21,15 +22,17 @@ pub(super) fn devices(site: &Site, owner: &str, vm: &Vm, disks: &[Disk]) -> Valu
     controllers.extend(spare.map(|number| Bus::Scsi.controller_key(i32::from(number))));
     controllers.retain(|key| !IDE_KEYS.contains(key));
 
+    let others = other_devices(vm);
     let mut devices: Vec<DataObject> = (0..)
         .zip(IDE_KEYS)
         .map(|(number, key)| {
             let label = format!("IDE {number}");
-            let mine = on_controller(disks, key);
+            let mine = on_controller(disks, key).chain(others_on(&others, key));
             controller("VirtualIDEController", key, &label, number, mine)
         })
         .collect();
     let on_pci = controllers.iter().copied();
+    let on_pci = on_pci.chain(others_on(&others, PCI_KEY));
     devices.push(controller(
         "VirtualPS2Controller",
         PS2_KEY,
@@ -54,9 +57,10 @@ pub(super) fn devices(site: &Site, owner: &str, vm: &Vm, disks: &[Disk]) -> Valu
     devices.extend(
         controllers
             .iter()
-            .map(|key| added_controller(*key, vm, disks)),
+            .map(|key| added_controller(*key, vm, disks, &others)),
     );
     devices.extend(disks.iter().map(|found| disk(site, owner, found)));
+    devices.extend(others.iter().map(|found| connected(vm, found)));
     Value::objects("VirtualDevice", devices)
 }
 
@@ -64,6 +68,33 @@ pub(super) fn devices(site: &Site, owner: &str, vm: &Vm, disks: &[Disk]) -> Valu
 fn on_controller(disks: &[Disk], key: i32) -> impl Iterator<Item = i32> {
     let mine = disks.iter().filter(move |disk| disk.controller_key == key);
     mine.map(|disk| disk.device_key)
+}
+
+/// The keys of the other devices on a controller.
+fn others_on(others: &[DataObject], key: i32) -> impl Iterator<Item = i32> {
+    let number = |device: &DataObject, name: &str| -> Option<i32> {
+        device.get_text(name).and_then(|text| text.parse().ok())
+    };
+    let mine = others
+        .iter()
+        .filter(move |device| number(device, "controllerKey") == Some(key));
+    mine.filter_map(move |device| number(device, "key"))
+}
+
+/// A device with its connection as it is now: devices of a VM that is off are not connected.
+fn connected(vm: &Vm, device: &DataObject) -> DataObject {
+    let mut device = device.clone();
+    if let Some(mut connection) = device.get("connectable").and_then(Value::object).cloned() {
+        let is_on = vm.power_state == PowerState::PoweredOn;
+        let connected = is_on && connection.get_flag("startConnected");
+        connection.set("connected", Value::boolean(connected));
+        connection.set(
+            "status",
+            Value::string(if is_on { "ok" } else { "untried" }),
+        );
+        device.set("connectable", Value::Object(connection));
+    }
+    device
 }
 
 fn description(label: &str, summary: &str) -> DataObject {
@@ -88,7 +119,7 @@ fn controller(
 }
 
 /// A controller that a VM has for its disks.
-fn added_controller(key: i32, vm: &Vm, disks: &[Disk]) -> DataObject {
+fn added_controller(key: i32, vm: &Vm, disks: &[Disk], others: &[DataObject]) -> DataObject {
     let bus = Bus::of_controller(key).unwrap_or_default();
     let number = bus.number(key);
     let (usual, word) = match bus {
@@ -104,7 +135,8 @@ fn added_controller(key: i32, vm: &Vm, disks: &[Disk]) -> DataObject {
     let label = format!("{word} controller {number}");
     let mut on_it = disks.iter().filter(|disk| disk.controller_key == key);
     let shared = on_it.any(|disk| disk.shared_bus);
-    let found = controller(type_name, key, &label, number, on_controller(disks, key))
+    let mine = on_controller(disks, key).chain(others_on(others, key));
+    let found = controller(type_name, key, &label, number, mine)
         .part("deviceInfo", description(&label, summary(type_name)))
         .with("controllerKey", Value::int(PCI_KEY))
         .with("unitNumber", Value::int(3 + number));

@@ -3,6 +3,7 @@
 use lab::{Folder, Site};
 
 use super::entity::entity;
+use super::network;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::World;
@@ -29,12 +30,7 @@ fn datacenter(world: &World<'_>, site: &Site) -> DataObject {
         .with("datastoreFolder", folder(Site::DATASTORE_FOLDER))
         .with("networkFolder", folder(Site::NETWORK_FOLDER))
         .with("datastore", Value::references("Datastore", datastores))
-        .with("network", no_networks())
-}
-
-/// The lab has no networks yet.
-pub(super) fn no_networks() -> Value {
-    Value::references("Network", Vec::<String>::new())
+        .with("network", network::all(site))
 }
 
 fn folder(world: &World<'_>, site: &Site, found: &Folder) -> Result<DataObject, Fault> {
@@ -73,7 +69,11 @@ fn folder(world: &World<'_>, site: &Site, found: &Folder) -> Result<DataObject, 
             );
             &["Folder", "Datastore", "StoragePod"]
         }
-        Site::NETWORK_FOLDER => &["Folder", "Network", "DistributedVirtualSwitch"],
+        Site::NETWORK_FOLDER => {
+            let networks = site.networks.iter();
+            children.extend(networks.map(|network| MoRef::new("Network", &network.moref)));
+            &["Folder", "Network", "DistributedVirtualSwitch"]
+        }
         _ => {
             let vms = world.vms()?.iter().filter(|vm| vm.folder == found.moref);
             children.extend(vms.map(|vm| MoRef::new("VirtualMachine", vm.moref.clone())));

@@ -8,8 +8,9 @@ use super::config::{Config, guest_full_name, int};
 use super::custom_field;
 use super::datastore::lies_on;
 use super::entity::{entity, escape_name, status};
-use super::folder::no_networks;
+use super::network;
 use super::snapshot;
+use crate::schema::schema;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::{Wanted, World};
@@ -54,13 +55,19 @@ fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm, wanted: &Wanted) -> 
         .part_if(wanted, "guest", || guest(vm))
         .part_if(wanted, "summary", || summary(site, vm))
         .with("datastore", Value::references("Datastore", datastores))
-        .with("network", no_networks())
+        .with("network", network::of_vm(vm))
         .with_some("snapshot", snapshot::tree(vm).map(Value::Object))
         .with(
             "rootSnapshot",
             Value::references("VirtualMachineSnapshot", roots),
         )
         .with("guestHeartbeatStatus", status("gray"))
+}
+
+/// The devices besides disks and their controllers. What the schema does not know is not shown.
+pub(super) fn other_devices(vm: &Vm) -> Vec<DataObject> {
+    let kept = vm.other_devices.values();
+    kept.filter_map(DataObject::from_json).collect()
 }
 
 /// A power state as vim25 spells it.
@@ -173,7 +180,7 @@ fn summary(site: &Site, vm: &Vm) -> DataObject {
         .text("vmPathName", &vm.vmx_path)
         .with("memorySizeMB", Value::int(int(vm.memory_mib)))
         .with("numCpu", Value::int(int(vm.cpus)))
-        .with("numEthernetCards", Value::int(0))
+        .with("numEthernetCards", Value::int(cards(vm)))
         .with(
             "numVirtualDisks",
             Value::int(i32::try_from(vm.disks.len()).unwrap_or(i32::MAX)),
@@ -195,6 +202,13 @@ fn summary(site: &Site, vm: &Vm) -> DataObject {
         .part("quickStats", stats)
         .with("customValue", custom_field::values(site, &vm.moref))
         .with("overallStatus", status("green"))
+}
+
+/// How many network cards it has.
+fn cards(vm: &Vm) -> i32 {
+    let is_card = |device: &&DataObject| schema().is_a(&device.type_name, "VirtualEthernetCard");
+    let count = other_devices(vm).iter().filter(is_card).count();
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 fn capability(vm: &Vm) -> DataObject {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// Ids of the lab and of a host.
-const PAIRS: [(&str, &str); 19] = [
+const PAIRS: [(&str, &str); 20] = [
     ("group-d1", "ha-folder-root"),
     ("datacenter-3", "ha-datacenter"),
     ("group-v4", "ha-folder-vm"),
@@ -13,6 +13,7 @@ const PAIRS: [(&str, &str); 19] = [
     ("group-n7", "ha-folder-network"),
     ("domain-s8", "ha-compute-res"),
     ("host-16", "ha-host"),
+    ("network-15", "HaNetwork-VM Network"),
     ("resgroup-9", "ha-root-pool"),
     ("propertyCollector", "ha-property-collector"),
     ("SessionManager", "ha-sessionmgr"),

@@ -130,3 +130,107 @@ fn sixty_disks_on_four_controllers_and_one_of_three_tebibytes() {
         .1;
     assert!(last.contains(&format!("<capacityInBytes>{}<", 3_u64 << 40)));
 }
+
+const CARD: &str = "<device xsi:type=\"VirtualVmxnet3\"><key>-4000</key>\
+    <backing xsi:type=\"VirtualEthernetCardNetworkBackingInfo\"><deviceName>VM Network</deviceName></backing>\
+    <connectable><startConnected>true</startConnected><allowGuestControl>true</allowGuestControl>\
+    <connected>false</connected></connectable><addressType>generated</addressType></device>";
+
+fn change(operation: &str, device: &str) -> String {
+    format!("<spec><deviceChange><operation>{operation}</operation>{device}</deviceChange></spec>")
+}
+
+#[test]
+fn cards_and_drives_are_kept_connected_edited_and_taken_away() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let vm = ("VirtualMachine", rig.vm.as_str());
+    let mut reconfigure = |operation: &str, device: &str| {
+        let info = client.task("ReconfigVM_Task", vm, &change(operation, device));
+        assert!(info.contains("<state>success</state>"), "{info}");
+    };
+    reconfigure("add", CARD);
+    let drive = "<device xsi:type=\"VirtualCdrom\"><key>-1</key>\
+        <backing xsi:type=\"VirtualCdromRemotePassthroughBackingInfo\"><deviceName></deviceName>\
+        <exclusive>false</exclusive></backing><controllerKey>201</controllerKey><unitNumber>1</unitNumber></device>";
+    reconfigure("add", drive);
+    let mut client = rig.client();
+    let shown = config(&mut client, &rig.vm);
+    let card = device(&shown, "VirtualVmxnet3", 4000);
+    for part in [
+        "<label>Network adapter 1</label>",
+        "<deviceName>VM Network</deviceName><network type=\"Network\">network-15</network>",
+        "<connected>true</connected><status>ok</status>",
+        "<controllerKey>100</controllerKey><unitNumber>7</unitNumber>",
+        "<addressType>generated</addressType><macAddress>00:50:56:",
+    ] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    let drive = device(&shown, "VirtualCdrom", 3003);
+    assert!(drive.contains("<controllerKey>201</controllerKey><unitNumber>1</unitNumber>"));
+    let ide = device(&shown, "VirtualIDEController", 201);
+    assert!(ide.contains("<device>3003</device>"), "{ide}");
+    let network = client
+        .read(("Network", "network-15"), &["vm", "summary.name"])
+        .unwrap();
+    assert!(network.contains(&rig.vm) && network.contains("VM Network"));
+    let counted = client
+        .read(vm, &["summary.config.numEthernetCards", "network"])
+        .unwrap();
+    assert!(
+        counted.contains(">1<") && counted.contains("network-15"),
+        "{counted}"
+    );
+
+    let edit = "<device xsi:type=\"VirtualVmxnet3\"><key>4000</key><addressType>manual</addressType>\
+        <macAddress>00:50:56:01:02:03</macAddress></device>";
+    client.task("ReconfigVM_Task", vm, &change("edit", edit));
+    let shown = config(&mut client, &rig.vm);
+    let card = device(&shown, "VirtualVmxnet3", 4000);
+    assert!(card.contains("<macAddress>00:50:56:01:02:03</macAddress>"));
+    assert!(
+        card.contains("<deviceName>VM Network</deviceName>"),
+        "{card}"
+    );
+
+    // They stay when the VM leaves the inventory and comes back.
+    client.task("PowerOffVM_Task", vm, "");
+    client.call("UnregisterVM", vm, "").unwrap();
+    let back = rig
+        .lab
+        .register_vm("[datastore1] app01/app01.vmx", None, "group-v4")
+        .unwrap()
+        .moref;
+    let shown = config(&mut client, &back);
+    let card = device(&shown, "VirtualVmxnet3", 4000);
+    assert!(card.contains("<connected>false</connected>"), "{card}");
+    let remove = "<device xsi:type=\"VirtualVmxnet3\"><key>4000</key></device>";
+    client.task(
+        "ReconfigVM_Task",
+        ("VirtualMachine", &back),
+        &change("remove", remove),
+    );
+    assert!(!config(&mut client, &back).contains("VirtualVmxnet3"));
+}
+
+#[test]
+fn devices_that_cannot_be_are_refused_by_their_index() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let vm = ("VirtualMachine", rig.vm.as_str());
+    let elsewhere = CARD.replace("VM Network", "No Such Network");
+    let nameless = CARD.replace("generated", "manual");
+    let gone = "<device xsi:type=\"VirtualVmxnet3\"><key>4000</key></device>";
+    for (operation, device) in [
+        ("add", elsewhere.as_str()),
+        ("add", nameless.as_str()),
+        ("remove", gone),
+        ("edit", gone),
+    ] {
+        let fault = client
+            .call("ReconfigVM_Task", vm, &change(operation, device))
+            .unwrap_err();
+        assert_eq!(fault.type_name, "InvalidDeviceSpec", "{operation} {device}");
+    }
+    assert!(rig.lab.vm(&rig.vm).unwrap().other_devices.is_empty());
+}

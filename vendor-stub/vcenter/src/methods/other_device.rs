@@ -1,0 +1,232 @@
+//! Devices besides disks and their controllers: network cards, drives, and what else a client adds.
+//! The lab keeps them as they are.
+
+use std::collections::BTreeMap;
+
+use lab::{Bus, Vm};
+use serde_json::Value as Json;
+
+use super::config_spec::invalid_device;
+use crate::schema::schema;
+use crate::soap::Fault;
+use crate::value::{DataObject, MoRef, Value};
+use crate::world::World;
+
+/// Keys of PCI and of the IDE channels.
+const PCI: i32 = 100;
+const IDE: [i32; 2] = [200, 201];
+/// The first keys of devices by their types, and their labels.
+const KINDS: [(&str, i32, &str); 8] = [
+    ("VirtualEthernetCard", 4000, "Network adapter"),
+    ("VirtualCdrom", 3000, "CD/DVD drive"),
+    ("VirtualFloppy", 8000, "Floppy drive"),
+    ("VirtualSerialPort", 9000, "Serial port"),
+    ("VirtualTPM", 11000, "Virtual TPM"),
+    ("VirtualUSBController", 7000, "USB controller"),
+    ("VirtualUSBXHCIController", 14000, "USB xHCI controller"),
+    ("VirtualDevice", 20000, "Device"),
+];
+
+/// The devices of one specification, one after the other. `None` = the VM is new.
+pub(super) struct OtherDevices<'a> {
+    world: &'a World<'a>,
+    vm: Option<&'a Vm>,
+    /// What is changed so far, by key. No value = taken away.
+    pub(super) changed: BTreeMap<i32, Option<Json>>,
+}
+
+impl<'a> OtherDevices<'a> {
+    pub(super) fn new(world: &'a World<'a>, vm: Option<&'a Vm>) -> Self {
+        Self {
+            world,
+            vm,
+            changed: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one operation over. `keys` are those of new controllers by the client's keys.
+    pub(super) fn apply(
+        &mut self,
+        (operation, index): (&str, usize),
+        device: &DataObject,
+        keys: &BTreeMap<i32, i32>,
+    ) -> Result<(), Fault> {
+        let wanted = || {
+            let key = device.get_text("key").and_then(|text| text.parse().ok());
+            key.ok_or_else(|| invalid_device("key", index))
+        };
+        match operation {
+            "add" => self.add(device, keys, index),
+            "remove" => {
+                let key: i32 = wanted()?;
+                self.existing(key, index)?;
+                self.changed.insert(key, None);
+                Ok(())
+            }
+            "edit" => {
+                let key: i32 = wanted()?;
+                let mut edited = self.existing(key, index)?;
+                if edited.type_name != device.type_name {
+                    return Err(invalid_device("key", index));
+                }
+                for (name, value) in device.members() {
+                    if !matches!(name, "key" | "deviceInfo") {
+                        edited.set(name, value.clone());
+                    }
+                }
+                self.settle(&mut edited, index)?;
+                self.changed.insert(key, Some(edited.to_json()));
+                Ok(())
+            }
+            _ => Err(invalid_device("operation", index)),
+        }
+    }
+
+    fn add(
+        &mut self,
+        device: &DataObject,
+        keys: &BTreeMap<i32, i32>,
+        index: usize,
+    ) -> Result<(), Fault> {
+        let kinds = KINDS.iter();
+        let (_, first, label) = kinds
+            .clone()
+            .find(|(base, ..)| schema().is_a(&device.type_name, base))
+            .ok_or_else(|| invalid_device("", index))?;
+        let mut made = device.clone();
+        let given = |name: &str| {
+            device
+                .get_text(name)
+                .and_then(|text| text.parse::<i32>().ok())
+        };
+        let controller = given("controllerKey").map(|key| keys.get(&key).copied().unwrap_or(key));
+        let key = match controller {
+            Some(controller) if *first == 3000 => {
+                let unit = given("unitNumber").filter(|unit| *unit >= 0);
+                let (key, unit) = self.drive(controller, unit, index)?;
+                made.set("controllerKey", Value::int(controller));
+                made.set("unitNumber", Value::int(unit));
+                key
+            }
+            None if *first == 3000 => {
+                let place = IDE.into_iter().find_map(|controller| {
+                    let (key, unit) = self.drive(controller, None, index).ok()?;
+                    Some((controller, key, unit))
+                });
+                let (controller, key, unit) =
+                    place.ok_or_else(|| invalid_device("controllerKey", index))?;
+                made.set("controllerKey", Value::int(controller));
+                made.set("unitNumber", Value::int(unit));
+                key
+            }
+            _ => {
+                let key = self.free_key(*first);
+                made.set("controllerKey", Value::int(PCI));
+                made.set("unitNumber", Value::int(7 + key % 1000));
+                key
+            }
+        };
+        made.set("key", Value::int(key));
+        let number = self.count(*first) + 1;
+        let description = DataObject::new("Description")
+            .text("label", format!("{label} {number}"))
+            .text("summary", *label);
+        made.set("deviceInfo", Value::Object(description));
+        self.settle(&mut made, index)?;
+        self.changed.insert(key, Some(made.to_json()));
+        Ok(())
+    }
+
+    /// Checks what a device is connected to, and fills in what the server gives.
+    fn settle(&self, device: &mut DataObject, index: usize) -> Result<(), Fault> {
+        if !schema().is_a(&device.type_name, "VirtualEthernetCard") {
+            return Ok(());
+        }
+        let wrong = || invalid_device("backing", index);
+        let mut backing = device.get("backing").and_then(Value::object).cloned();
+        let backing = backing.as_mut().ok_or_else(wrong)?;
+        // The lab has no distributed switches.
+        let name = backing
+            .get_text("deviceName")
+            .unwrap_or_default()
+            .to_owned();
+        let site = self.world.site()?;
+        let network = site.networks.iter().find(|network| network.name == name);
+        let network = MoRef::new("Network", &network.ok_or_else(wrong)?.moref);
+        self.world.demand(&network, "Network.Assign")?;
+        backing.set("network", Value::Reference(network));
+        device.set("backing", Value::Object(backing.clone()));
+        let address = device.get_text("macAddress").unwrap_or_default();
+        if address.is_empty() {
+            if device.get_text("addressType") == Some("manual") {
+                return Err(invalid_device("macAddress", index));
+            }
+            let key = device.get_text("key").and_then(|key| key.parse().ok());
+            device.set("macAddress", Value::string(self.address(key.unwrap_or(0))));
+        }
+        if device.get_text("addressType").is_none() {
+            device.set("addressType", Value::string("assigned"));
+        }
+        Ok(())
+    }
+
+    /// An address from the range that a vCenter gives out, by the numbers of VM and device.
+    fn address(&self, key: i32) -> String {
+        let site = self.world.site().ok();
+        let number = match self.vm {
+            Some(vm) => vm.moref.trim_start_matches("vm-").parse().unwrap_or(0),
+            None => site.map_or(0, lab::Site::next_vm_number),
+        };
+        let [_, high, middle, low] = u32::to_be_bytes(number * 16 + key.unsigned_abs() % 16);
+        format!(
+            "00:50:56:{:02x}:{middle:02x}:{low:02x}",
+            0x80 | (high & 0x3f)
+        )
+    }
+
+    /// The device of that key, as it is or as this specification made it.
+    fn existing(&self, key: i32, index: usize) -> Result<DataObject, Fault> {
+        let kept = self.vm.and_then(|vm| vm.other_devices.get(&key));
+        let found = match self.changed.get(&key) {
+            Some(changed) => changed.as_ref(),
+            None => kept,
+        };
+        found
+            .and_then(DataObject::from_json)
+            .ok_or_else(|| invalid_device("key", index))
+    }
+
+    fn is_taken(&self, key: i32) -> bool {
+        match self.changed.get(&key) {
+            Some(changed) => changed.is_some(),
+            None => self
+                .vm
+                .is_some_and(|vm| vm.other_devices.contains_key(&key) || vm.disk(key).is_some()),
+        }
+    }
+
+    fn free_key(&self, first: i32) -> i32 {
+        let mut keys = first..first + 1000;
+        keys.find(|key| !self.is_taken(*key)).unwrap_or(first)
+    }
+
+    fn count(&self, first: i32) -> usize {
+        let keys = first..first + 1000;
+        keys.filter(|key| self.is_taken(*key)).count()
+    }
+
+    /// Key and unit of a drive on an IDE or a SATA controller.
+    fn drive(&self, controller: i32, unit: Option<i32>, index: usize) -> Result<(i32, i32), Fault> {
+        let (first, units) = match Bus::of_controller(controller) {
+            Some(Bus::Ide) => (3000, 2),
+            Some(Bus::Sata) => (16_000, 30),
+            _ => return Err(invalid_device("controllerKey", index)),
+        };
+        let bus = Bus::of_controller(controller).map_or(0, |bus| bus.number(controller));
+        let key = |unit: i32| first + bus * units + unit;
+        let mut free = (0..units).filter(|unit| !self.is_taken(key(*unit)));
+        let unit = free.find(|free| unit.is_none_or(|unit| unit == *free));
+        let unit = unit.ok_or_else(|| invalid_device("unitNumber", index))?;
+        Ok((key(unit), unit))
+    }
+}
