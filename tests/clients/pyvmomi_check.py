@@ -13,6 +13,7 @@ import ssl
 import sys
 import time
 
+import pyvmomi_walk
 from pyVim.connect import Disconnect, SmartConnect
 from pyVmomi import vim, vmodl
 
@@ -38,6 +39,9 @@ def main():
     walk(content, vm)
     changes(vm)
     refusals(vm)
+    pyvmomi_walk.walk(service, vm)
+    if pyvmomi_walk.lacks:
+        print("lacking, and said so:", ", ".join(pyvmomi_walk.lacks), file=sys.stderr)
     Disconnect(service)
     print("ok")
 

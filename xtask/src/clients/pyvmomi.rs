@@ -38,6 +38,8 @@ pub(super) fn run(stage: &Stage, tools: &Path) -> anyhow::Result<Outcome> {
         ])
         .args([&stage.password_file, &certificate(stage)])
         .arg(VM)
+        // Its other half lies beside it, in the source tree.
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut child = command.spawn().context("failed to start python")?;
