@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bare_host;
 mod c_clients;
 mod cbt;
 mod cycle;

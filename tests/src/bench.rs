@@ -34,6 +34,8 @@ pub struct BenchOptions {
     pub change_tracking_supported: bool,
     /// What the disks lie on.
     pub datastore: DatastoreKind,
+    /// Is the server a bare ESXi host and no vCenter?
+    pub bare_host: bool,
 }
 
 impl Default for BenchOptions {
@@ -44,6 +46,7 @@ impl Default for BenchOptions {
             page_extents: 2000,
             change_tracking_supported: true,
             datastore: DatastoreKind::Vmfs,
+            bare_host: false,
         }
     }
 }
@@ -339,6 +342,7 @@ fn site(options: &BenchOptions) -> SiteSpec {
         user: USER.to_owned(),
         password: PASSWORD.to_owned(),
         page_extents: options.page_extents,
+        bare_host: options.bare_host,
         ..SiteSpec::default()
     }
     .with_datastores([DatastoreSpec::new("datastore1", options.datastore)])

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -88,12 +89,37 @@ fn build() -> Result<PathBuf> {
         }
     }
     let built = cargo.output().context("failed to start cargo")?;
-    let messages = String::from_utf8_lossy(&built.stderr);
-    ensure!(
-        built.status.success(),
-        "failed to build the program:\n{messages}"
-    );
+    if !built.status.success() {
+        let said = String::from_utf8_lossy(&built.stderr);
+        // Every test that needs the program gets the one line; this is told once.
+        let _ = write!(io::stderr(), "{}", tail(&said));
+        bail!("{}", refusal(&built.status.to_string(), &said));
+    }
     executable(&String::from_utf8_lossy(&built.stdout)).context("cargo built no program")
+}
+
+/// Why there is no program, in one line: how Cargo ended, and the first error it told.
+fn refusal(status: &str, said: &str) -> String {
+    let first = said.lines().find(|line| line.starts_with("error"));
+    let cause = first.unwrap_or(if said.trim().is_empty() {
+        "it said nothing, as when it is killed"
+    } else {
+        "it told no error"
+    });
+    format!("cargo could not build the program under test ({status}): {cause}")
+}
+
+/// The end of what Cargo said, a screen or so. Lines of the linker are long, and cut.
+fn tail(said: &str) -> String {
+    const LINES: usize = 40;
+    const CHARACTERS: usize = 300;
+    let lines: Vec<&str> = said.lines().collect();
+    let mut tail = String::new();
+    for line in &lines[lines.len().saturating_sub(LINES)..] {
+        tail.extend(line.chars().take(CHARACTERS));
+        tail.push('\n');
+    }
+    tail
 }
 
 /// The program among Cargo's messages, one JSON object a line.
@@ -125,5 +151,36 @@ mod tests {
         );
         assert_eq!(executable(messages), Some(PathBuf::from("/p")));
         assert_eq!(executable(""), None);
+    }
+
+    #[test]
+    fn why_there_is_no_program_is_one_line() {
+        let said = "   Compiling x\nerror: linking failed\nnote: more\nerror: could not compile\n";
+        let told = refusal("exit status: 101", said);
+        assert!(
+            told.ends_with("(exit status: 101): error: linking failed"),
+            "{told}"
+        );
+        let killed = refusal("signal: 9 (SIGKILL)", "");
+        assert!(
+            killed.contains("SIGKILL") && killed.contains("said nothing"),
+            "{killed}"
+        );
+        assert!(refusal("exit status: 1", "warning").ends_with("told no error"));
+    }
+
+    #[test]
+    fn a_flood_of_the_linker_is_cut() {
+        let flood = format!(
+            "first\n{}last\n",
+            format!("{}\n", "ß".repeat(9000)).repeat(50)
+        );
+        let tail = tail(&flood);
+        assert!(
+            tail.len() < 30_000 && tail.ends_with("last\n"),
+            "{}",
+            tail.len()
+        );
+        assert!(!tail.contains("first"));
     }
 }

@@ -1,0 +1,103 @@
+//! Runs against a bare ESXi host: no vCenter that keeps VMs from moving, and other ids.
+
+use anyhow::Result;
+use cbt_tests::{Bench, BenchOptions, Noise, VM};
+
+const DISK: i32 = 2000;
+
+fn host() -> Result<Bench> {
+    Bench::with(&BenchOptions {
+        capacities_bytes: vec![(12 << 20) + 512],
+        page_extents: 3,
+        bare_host: true,
+        ..BenchOptions::default()
+    })
+}
+
+/// Nobody asked the host for what only a vCenter has.
+#[track_caller]
+fn assert_asked_like_a_host(bench: &Bench) -> Result<()> {
+    let calls = bench.calls()?;
+    for (who, call) in [
+        ("vixdisklib", "VixDiskLib_PrepareForAccess"),
+        ("vixdisklib", "VixDiskLib_EndAccess"),
+        ("vcenter", "DisableMethods"),
+        ("vcenter", "EnableMethods"),
+        ("vcenter", "SessionIsActive"),
+        ("vcenter", "CloneSession"),
+    ] {
+        assert_eq!(calls.count(who, call), 0, "{call}");
+    }
+    // VixDiskLib is told the VM by the host's number for it.
+    for connected in calls.of("vixdisklib", "VixDiskLib_ConnectEx") {
+        let text = connected.args.to_string();
+        assert!(!text.contains("moref=vm-"), "{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_vm_of_a_bare_host_is_backed_up_and_restored() -> Result<()> {
+    let mut bench = host()?;
+    let _ = bench.init()?.expect_code(0);
+    let full = bench.backup(&[])?.expect_code(0);
+    assert_eq!(full.result()["kind"], "full");
+    assert_eq!(full.events(), ["tracking-on"], "{full:#?}");
+
+    let mut noise = Noise::new(1);
+    for grain in (0..40).step_by(3) {
+        bench.guest_write(DISK, (grain << 16) + 512, &noise.bytes(1024))?;
+    }
+    bench.guest_write(DISK, 12 << 20, &noise.bytes(512))?;
+    let increment = bench.backup(&[])?.expect_code(0);
+    let disk = increment.disk(DISK);
+    assert_eq!(disk.text("action"), "incremental", "{disk:?}");
+    let wanted = bench
+        .touched
+        .changed_bytes(DISK, bench.capacity_bytes(DISK)?);
+    assert_eq!(disk.bytes("changed_bytes"), wanted, "{disk:?}");
+    assert_eq!(increment.events(), Vec::<String>::new(), "{increment:#?}");
+    let pages = bench.calls()?.count("vcenter", "QueryChangedDiskAreas");
+    assert!(pages > 3, "{pages} pages");
+
+    assert_asked_like_a_host(&bench)?;
+    bench.assert_put_back()?;
+    bench.assert_sound()?;
+    bench.assert_restores(&full.point())?;
+    bench.assert_restores(&increment.point())
+}
+
+#[test]
+fn what_a_killed_run_left_on_a_bare_host_is_undone_by_the_next() -> Result<()> {
+    let mut bench = host()?;
+    let _ = bench.init()?.expect_code(0);
+    let cut = bench.start_backup_to_the_middle(&[])?;
+    let _ = bench.kill(cut)?;
+    bench.order(&[])?;
+    assert_eq!(bench.lab.vm(&bench.vm)?.snapshots.len(), 1);
+    let next = bench.backup(&[])?.expect_code(0);
+    assert!(next.events().contains(&"dead-run".to_owned()), "{next:#?}");
+    assert_asked_like_a_host(&bench)?;
+    bench.assert_put_back()?;
+    bench.assert_sound()
+}
+
+#[test]
+fn a_bare_host_is_listed_and_its_tracking_switched() -> Result<()> {
+    let bench = host()?;
+    let listed = bench
+        .run(bench.server_arguments("vms", &["--json", "--details"]))?
+        .expect_code(0);
+    let document = listed.result();
+    let row = &document["vms"][0];
+    assert_eq!(row["name"], VM, "{document}");
+    let enabled = bench
+        .run(bench.server_arguments("cbt", &["enable", VM, "--cycle", "--json"]))?
+        .expect_code(0);
+    assert_eq!(enabled.result()["vms"][0]["state"], "on", "{enabled:#?}");
+    let checked = bench
+        .run(bench.server_arguments("privileges", &["--check"]))?
+        .expect_code(2);
+    assert!(checked.stderr.contains("no roles to test"), "{checked:#?}");
+    bench.assert_put_back()
+}
