@@ -10,7 +10,7 @@ use crate::value::{DataObject, Value};
 use crate::world::World;
 
 /// The privileges the members of a spec need; others need `VirtualMachine.Config.Settings`.
-const PRIVILEGES: [(&str, &str); 8] = [
+const PRIVILEGES: [(&str, &str); 10] = [
     (
         "changeTrackingEnabled",
         "VirtualMachine.Config.ChangeTracking",
@@ -19,6 +19,8 @@ const PRIVILEGES: [(&str, &str); 8] = [
     ("annotation", "VirtualMachine.Config.Annotation"),
     ("numCPUs", "VirtualMachine.Config.CPUCount"),
     ("memoryMB", "VirtualMachine.Config.Memory"),
+    ("cpuAllocation", "VirtualMachine.Config.Resource"),
+    ("memoryAllocation", "VirtualMachine.Config.Resource"),
     ("extraConfig", "VirtualMachine.Config.AdvancedConfig"),
     ("deviceChange", ""),
     ("changeVersion", ""),

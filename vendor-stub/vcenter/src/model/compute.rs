@@ -81,7 +81,8 @@ fn host(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
         .with("rebootRequired", Value::boolean(false));
     let config = DataObject::new("HostConfigInfo")
         .with("host", reference)
-        .part("product", host_product(site));
+        .part("product", host_product(site))
+        .part("network", hardware::host_network(&found.name));
     Ok(entity(
         world,
         "HostSystem",
@@ -92,6 +93,7 @@ fn host(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
     .part("runtime", runtime)
     .part("summary", summary)
     .part("config", config)
+    .part("capability", hardware::host_capability())
     .part("hardware", hardware::host_hardware(site))
     .with("vm", vms(world)?)
     .with("datastore", datastores(site))

@@ -5,6 +5,7 @@ use lab::{Disk, Site, Snapshot, Vm};
 use super::datastore::{lies_on, volume_path};
 use super::device::{devices, key_id};
 use super::entity::escape_name;
+use super::hardware::vm_allocation;
 use crate::value::{DataObject, Value};
 
 /// The parts of a configuration that a snapshot freezes.
@@ -75,6 +76,14 @@ impl<'a> Config<'a> {
             .part("flags", flags())
             .part("defaultPowerOps", power_operations())
             .part("hardware", self.hardware(site))
+            .part(
+                "cpuAllocation",
+                vm_allocation(int(vm.cpus).saturating_mul(1000)),
+            )
+            .part(
+                "memoryAllocation",
+                vm_allocation(int(vm.memory_mib).saturating_mul(10)),
+            )
             .with("extraConfig", self.extra_config())
             .with(
                 "datastoreUrl",

@@ -29,7 +29,70 @@ pub(super) fn host_hardware(site: &Site) -> DataObject {
         .part("systemInfo", system)
         .part("cpuInfo", cpu)
         .with("memorySize", Value::long(MEMORY_BYTES))
+        .part("numaInfo", numa())
         .with("smcPresent", Value::boolean(false))
+        .with(
+            "cpuFeature",
+            Value::objects("HostCpuIdInfo", [extended_features()]),
+        )
+}
+
+/// Without nodes: the lab has no memory of its own to divide.
+fn numa() -> DataObject {
+    DataObject::new("HostNumaInfo")
+        .text("type", "NUMA")
+        .with("numNodes", Value::int(i32::from(PACKAGES)))
+}
+
+/// The one leaf of CPUID that is asked for: its bit 29 of `edx` tells a processor of 64 bits.
+fn extended_features() -> DataObject {
+    const EXTENDED: i32 = 1 | i32::MIN;
+    const NOTHING: &str = "0000:0000:0000:0000:0000:0000:0000:0000";
+    DataObject::new("HostCpuIdInfo")
+        .with("level", Value::int(EXTENDED))
+        .text("eax", NOTHING)
+        .text("ebx", NOTHING)
+        .text("ecx", NOTHING)
+        .text("edx", "0010:1000:0001:0000:0000:1000:0000:0000")
+}
+
+/// `HostSystem.capability`, the little of it that is asked for.
+pub(super) fn host_capability() -> DataObject {
+    DataObject::new("HostCapability")
+        .with("vmotionSupported", Value::boolean(true))
+        .with("maxSupportedVMs", Value::int(1024))
+        .with("maxRunningVMs", Value::int(1024))
+        .with("maxSupportedVcpus", Value::int(768))
+        .with("screenshotSupported", Value::boolean(false))
+}
+
+/// `HostSystem.config.network`: the name only.
+pub(super) fn host_network(name: &str) -> DataObject {
+    let (host, domain) = name.split_once('.').unwrap_or((name, ""));
+    let names = DataObject::new("HostDnsConfig")
+        .with("dhcp", Value::boolean(false))
+        .text("hostName", host)
+        .text("domainName", domain);
+    DataObject::new("HostNetworkInfo").part("dnsConfig", names)
+}
+
+/// What a VM has of its pool: no more and no less than others. `shares` is its weight.
+pub(super) fn vm_allocation(shares: i32) -> DataObject {
+    allocation(0, false, -1, normal(shares))
+}
+
+fn normal(shares: i32) -> DataObject {
+    DataObject::new("SharesInfo")
+        .with("shares", Value::int(shares))
+        .with("level", Value::Enum("SharesLevel", "normal".into()))
+}
+
+fn allocation(reservation: i64, expandable: bool, limit: i64, shares: DataObject) -> DataObject {
+    DataObject::new("ResourceAllocationInfo")
+        .with("reservation", Value::long(reservation))
+        .with("expandableReservation", Value::boolean(expandable))
+        .with("limit", Value::long(limit))
+        .part("shares", shares)
 }
 
 /// `HostSystem.summary.hardware`.
@@ -89,21 +152,12 @@ pub(super) fn pool_runtime() -> DataObject {
 
 /// `ResourcePool.config`.
 pub(super) fn pool_config(site: &Site) -> DataObject {
-    let allocation = |limit: i64| {
-        let shares = DataObject::new("SharesInfo")
-            .with("shares", Value::int(4000))
-            .with("level", Value::Enum("SharesLevel", "normal".into()));
-        DataObject::new("ResourceAllocationInfo")
-            .with("reservation", Value::long(limit))
-            .with("expandableReservation", Value::boolean(true))
-            .with("limit", Value::long(limit))
-            .part("shares", shares)
-    };
+    let all = |limit: i64| allocation(limit, true, limit, normal(4000));
     let pool = MoRef::new("ResourcePool", &site.pool.moref);
     DataObject::new("ResourceConfigSpec")
         .with("entity", Value::Reference(pool))
-        .part("cpuAllocation", allocation(i64::from(total_mhz())))
-        .part("memoryAllocation", allocation(MEMORY_BYTES / MIB))
+        .part("cpuAllocation", all(i64::from(total_mhz())))
+        .part("memoryAllocation", all(MEMORY_BYTES / MIB))
 }
 
 fn total_mhz() -> i32 {

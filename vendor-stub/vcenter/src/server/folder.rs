@@ -183,11 +183,10 @@ impl Target {
         }
         let name = parameter(query, "dsName").ok_or_else(|| missing("dsName"))?;
         let datastore = site.datastore(&name).ok_or_else(|| missing("dsName"))?;
-        let path = parts.uri.path().trim_start_matches("/folder");
-        let segments = path.split('/').filter(|part| !part.is_empty());
-        let names: Option<Vec<String>> = segments.map(decoded).collect();
-        let names = names.ok_or_else(|| missing("path"))?;
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        // Some clients write the slash between folder and file as %2F.
+        let path = decoded(parts.uri.path().trim_start_matches("/folder"));
+        let path = path.ok_or_else(|| missing("path"))?;
+        let names: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         Ok(Self {
             datastore: MoRef::new("Datastore", datastore.moref.clone()),
             path: state.lab.file_on_datastore(&name, &names)?,
@@ -195,9 +194,10 @@ impl Target {
     }
 }
 
-/// A segment of a path, where a plus is a plus.
-fn decoded(segment: &str) -> Option<String> {
-    parameter(&format!("s={}", segment.replace('+', "%2B")), "s")
+/// A path, where a plus is a plus.
+fn decoded(path: &str) -> Option<String> {
+    let path = path.replace('+', "%2B").replace('&', "%26");
+    parameter(&format!("s={path}"), "s")
 }
 
 fn refused(error: &std::io::Error) -> Refusal {
@@ -299,6 +299,6 @@ mod tests {
         ] {
             assert_eq!(range_of(bad, 10), None, "{bad}");
         }
-        assert_eq!(decoded("a%20b+c").as_deref(), Some("a b+c"));
+        assert_eq!(decoded("a%20b+c%2Fd&e=f").as_deref(), Some("a b+c/d&e=f"));
     }
 }

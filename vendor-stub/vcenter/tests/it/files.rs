@@ -33,6 +33,9 @@ fn the_nvram_goes_down_and_up() {
     let length = content.len().to_string();
     assert_eq!(head.header("Content-Length"), Some(length.as_str()));
     assert!(head.body.is_empty());
+    // As libvirt writes it.
+    let escaped = format!("/folder/app01%2Fapp01.nvram{PLACE}");
+    assert_eq!(ask(&client, "GET", &escaped, "", "").body, content);
 
     assert_eq!(ask(&client, "PUT", &url, "", "new").status, 200);
     assert_eq!(std::fs::read(&file).unwrap(), b"new");
