@@ -20,7 +20,7 @@ pub(super) enum Must {
 pub(super) type Step = (&'static str, Must);
 
 /// The parts in order.
-pub(super) const PARTS: [&[Step]; 6] = [INVENTORY, ONE_VM, SNAPSHOTS, CHANGES, FILES, RIGHTS];
+pub(super) const PARTS: [&[Step]; 7] = [INVENTORY, ONE_VM, SNAPSHOTS, CHANGES, FILES, LIFE, RIGHTS];
 
 const INVENTORY: &[Step] = &[
     (
@@ -203,12 +203,58 @@ const FILES: &[Step] = &[
         Say(&["{content}"]),
     ),
     (
-        "datastore.tail app01/app01.vmx",
+        "datastore.download app01/app01.vmx -",
         Say(&["displayName = \"app01\""]),
     ),
-    ("datastore.ls app01", WorkOrNoMethod),
-    ("datastore.mkdir by-govc", WorkOrNoMethod),
-    ("datastore.rm app01/by-govc.txt", WorkOrNoMethod),
+    ("datastore.tail app01/app01.vmx", Say(&["scsi0:1.present"])),
+    ("datastore.ls app01", Say(&["app01.vmx\n", "by-govc.txt\n"])),
+    (
+        "datastore.ls -l app01/by-govc.txt",
+        Say(&["15B", "by-govc.txt"]),
+    ),
+    (
+        "datastore.cp app01/by-govc.txt app01/copy.txt",
+        Say(&["OK"]),
+    ),
+    ("datastore.mv app01/copy.txt app01/moved.txt", Say(&["OK"])),
+    ("datastore.rm app01/by-govc.txt", Say(&[])),
+    ("datastore.ls app01", NotSay(&["by-govc.txt", "copy.txt"])),
+    ("datastore.mkdir by-govc", Say(&[])),
+    ("datastore.ls", Say(&["by-govc\n"])),
+    ("datastore.rm by-govc", Say(&[])),
+];
+
+/// A VM of its own, made and destroyed.
+const LIFE: &[Step] = &[
+    ("find / -type n", Say(&["/DC0/network/VM Network"])),
+    (
+        "vm.create -m 1024 -c 1 -disk 10M -on=false -g otherGuest made",
+        Say(&[]),
+    ),
+    (
+        "vm.info made",
+        Say(&["1024MB", "CPU:          1", "Power state:  poweredOff"]),
+    ),
+    (
+        "device.ls -vm made",
+        Say(&["lsilogic-1000", "disk-1000-0", "10,240 KB"]),
+    ),
+    ("vm.unregister made", Say(&[])),
+    ("find / -type m", NotSay(&["made"])),
+    ("vm.register made/made.vmx", Say(&[])),
+    ("vm.info made", Say(&["1024MB", "CPU:          1"])),
+    ("device.remove -keep -vm made disk-1000-0", Say(&[])),
+    (
+        "vm.disk.attach -vm app01 -disk made/made.vmdk -link=false",
+        Say(&[]),
+    ),
+    (
+        "device.info -vm app01 disk-1000-2",
+        Say(&["[datastore1] made/made.vmdk", "10,240 KB"]),
+    ),
+    ("device.remove -vm app01 disk-1000-2", Say(&[])),
+    ("vm.destroy made", Say(&[])),
+    ("find / -type m", NotSay(&["made"])),
 ];
 
 const RIGHTS: &[Step] = &[
