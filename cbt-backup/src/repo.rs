@@ -11,6 +11,7 @@
 mod announce;
 mod cipher;
 mod codec;
+mod compaction;
 mod condemned;
 mod config;
 mod error;
@@ -25,10 +26,14 @@ mod point;
 mod ranges;
 mod reference;
 mod repository;
+mod retention;
 mod root;
+mod roots;
 mod sealed;
 mod session;
 mod store;
+mod sweep;
+mod tombstone;
 mod tree;
 mod usage;
 mod verify;
@@ -37,6 +42,7 @@ mod verify;
 mod tests;
 
 pub use announce::{OpenSession, Pin, SessionKind};
+pub use compaction::{CompactOptions, CompactReport};
 pub use config::{Config, FORMAT};
 pub use error::Error;
 pub use id::{BadId, ObjectId, PackId, PackKind, PointId, SessionId, VmKey};
@@ -47,6 +53,7 @@ pub use point::{Point, PointList, PointSummary};
 pub use ranges::BlockRange;
 pub use reference::Ref;
 pub use repository::{InitOptions, Repository};
+pub use retention::{RetentionPolicy, Verdict, before, plan};
 pub use root::{
     Consistency, Coverage, DiskIdentity, DiskRecord, DiskState, FileRecord, PointEvent, PointKind,
     PutStats, Root, TreeRecord, UsageRecord, VmIdentity,
@@ -56,5 +63,7 @@ pub use session::{
     SessionOptions, SessionSpec,
 };
 pub use store::{Store, StoreLimits};
+pub use sweep::{SweepMonitor, SweepOptions, SweepReport};
+pub use tombstone::{DeletedPoint, Tombstone};
 pub use tree::Geometry;
 pub use verify::{Finding, Severity, VerifyCounts, VerifyLevel, VerifyMonitor, VerifyReport};

@@ -23,6 +23,10 @@ const MAX_PINNED: usize = 1000;
 pub enum SessionKind {
     /// Makes a point.
     Backup,
+    /// Takes a point out of the bin.
+    Undelete,
+    /// Moves what a point needs into new packs.
+    Compaction,
     /// Reads points, which must not be pruned meanwhile.
     Reader,
 }
@@ -103,7 +107,11 @@ impl Announcement {
         let name = self.name.clone();
         let repo = self.repo.clone();
         self.leave().await;
-        repo.store().delete(&name).await
+        match repo.store().delete(&name).await {
+            // A sweep has seen the root and took the announcement away.
+            Err(Error::Missing { .. }) => Ok(()),
+            deleted => deleted,
+        }
     }
 
     /// Stops the heart-beat and leaves the announcement to a sweep.

@@ -29,7 +29,7 @@ struct PackRun {
 }
 
 impl PackList {
-    fn new(mut packs: Vec<PackId>) -> Self {
+    pub(crate) fn new(mut packs: Vec<PackId>) -> Self {
         packs.sort_unstable();
         packs.dedup();
         let runs = packs

@@ -221,6 +221,40 @@ pub enum Error {
         /// The session that made it.
         session: SessionId,
     },
+    /// A point cannot be taken out of the bin: part of its data is gone or about to go.
+    #[error(
+        "point {point} cannot be brought back: {packs} of its packs are lost, damaged or condemned, \
+         the first is {first}"
+    )]
+    NotWhole {
+        /// The point.
+        point: PointId,
+        /// Number of packs.
+        packs: usize,
+        /// The name of the first of them.
+        first: String,
+    },
+    /// A living point cannot be read, so nobody knows what it needs.
+    #[error("point {point} cannot be read, so what it needs is not known and nothing is pruned")]
+    Unsweepable {
+        /// The point.
+        point: PointId,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+    /// A sweep would take more than it was allowed to.
+    #[error(
+        "{garbage_bytes} of {all_bytes} bytes are needed by no point, more than {limit_percent} percent; \
+         nothing is pruned"
+    )]
+    TooMuchGarbage {
+        /// Bytes of packs that would go.
+        garbage_bytes: u64,
+        /// Bytes of all packs.
+        all_bytes: u64,
+        /// What was allowed.
+        limit_percent: u8,
+    },
     /// Blocks that only the source can supply were not put.
     #[error("disk {label}: {blocks} blocks that the repository cannot supply were not read")]
     BlocksMissing {
@@ -333,11 +367,28 @@ impl Error {
         matches!(self, Self::Store { source, .. } if store::is_passing(source))
     }
 
+    /// True when the store says that it must not: the object is locked, or rights are missing.
+    pub(crate) fn is_denied(&self) -> bool {
+        let Self::Store { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            **source,
+            object_store::Error::PermissionDenied { .. }
+                | object_store::Error::Unauthenticated { .. }
+        )
+    }
+
     /// True when something in the repository is lost or not what it was.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Missing { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => true,
-            Self::Unreadable { source, .. } => source.is_damage(),
+            Self::Missing { .. }
+            | Self::Damaged { .. }
+            | Self::TooLarge { .. }
+            | Self::NotWhole { .. } => true,
+            Self::Unreadable { source, .. } | Self::Unsweepable { source, .. } => {
+                source.is_damage()
+            }
             _ => false,
         }
     }

@@ -7,7 +7,9 @@ mod writer;
 
 pub(crate) use footer::{BlobKind, NO_DISK};
 pub(crate) use header::HEADER_BYTES;
-pub(crate) use reader::{CheckedBlob, PlainLength, check_pack, open_blob};
+pub(crate) use reader::{
+    CheckedBlob, PlainLength, blob_bytes, check_pack, open_blob, open_payload,
+};
 pub(crate) use writer::{FinishedPack, NewBlob, PackWriter};
 
 /// Most blobs one pack may have.

@@ -1,15 +1,15 @@
 //! Points: which there are, and their roots.
 
-use std::collections::{BTreeMap, HashSet};
-
 use super::error::Error;
 use super::id::PackKind;
 use super::id::{PointId, VmKey};
-use super::name::{ObjectName, ROOT_LIMIT_BYTES, RootName};
+use super::name::{ROOT_LIMIT_BYTES, RootName};
 use super::pack::PlainLength;
 use super::repository::Repository;
 use super::root::{FileRecord, PointKind, Root, RootNeeds};
+use super::roots::Roots;
 use super::sealed;
+use super::tombstone::one_of;
 use super::verify::{Finding, Severity};
 
 /// Longest file of a VM's configuration.
@@ -115,7 +115,7 @@ impl Repository {
             points: Vec::new(),
             findings: Vec::new(),
         };
-        for name in self.living(vm).await? {
+        for name in Roots::read(self, vm).await?.living() {
             match self.read_root(&name).await {
                 Ok(point) => list.points.push(point),
                 // Removed between the LIST and the GET.
@@ -140,7 +140,7 @@ impl Repository {
     /// # Errors
     /// `PointNotFound`, `NeedsFeature`, `Damaged`, `Store`.
     pub async fn point(&self, id: &PointId) -> Result<Point, Error> {
-        let names = self.living(None).await?;
+        let names = Roots::read(self, None).await?.living();
         match names.into_iter().find(|name| name.point == *id) {
             Some(name) => self.read_root(&name).await,
             None => Err(Error::PointNotFound { id: id.to_string() }),
@@ -152,23 +152,7 @@ impl Repository {
     /// # Errors
     /// `PointNotFound`, `PointAmbiguous`, `Store`.
     pub async fn resolve(&self, prefix: &str) -> Result<PointId, Error> {
-        let wanted = prefix.to_ascii_uppercase();
-        let names = self.living(None).await?;
-        let fits: HashSet<PointId> = names
-            .iter()
-            .map(|name| name.point)
-            .filter(|point| point.to_string().starts_with(&wanted))
-            .collect();
-        match (fits.len(), fits.iter().next()) {
-            (1, Some(point)) => Ok(*point),
-            (0, _) => Err(Error::PointNotFound {
-                id: prefix.to_owned(),
-            }),
-            (matches, _) => Err(Error::PointAmbiguous {
-                prefix: prefix.to_owned(),
-                matches,
-            }),
-        }
+        one_of(Roots::read(self, None).await?.living(), prefix)
     }
 
     /// Reads a file of a VM's configuration.
@@ -187,53 +171,6 @@ impl Repository {
         }
         let length = PlainLength::Exactly(file.length_bytes as usize);
         self.blob(PackKind::Node, &file.reference, length).await
-    }
-
-    /// Names of the roots that count: no tombstone, no final fence, highest generation.
-    pub(crate) async fn living(&self, vm: Option<&VmKey>) -> Result<Vec<RootName>, Error> {
-        let prefix = vm.map_or("point".to_owned(), |vm| format!("point/{vm}"));
-        let roots = self.store().list(&prefix).await?;
-        let dead = self.dead_points().await?;
-        let fences = self.store().list("fence").await?;
-        let parse = |(name, _): &(String, u64)| ObjectName::parse(name);
-        let fenced: HashSet<_> = fences
-            .iter()
-            .filter_map(parse)
-            .filter_map(|name| match name {
-                ObjectName::Fence {
-                    session,
-                    last: true,
-                    ..
-                } => Some(session),
-                _ => None,
-            })
-            .collect();
-        let mut newest = BTreeMap::new();
-        for name in roots.iter().filter_map(parse) {
-            let ObjectName::Root(root) = name else {
-                continue;
-            };
-            if dead.contains(&root.point) || fenced.contains(&root.session) {
-                continue;
-            }
-            let best = newest.entry(root.point).or_insert_with(|| root.clone());
-            if (root.generation, root.session) > (best.generation, best.session) {
-                *best = root;
-            }
-        }
-        Ok(newest.into_values().collect())
-    }
-
-    /// The points that have a tombstone.
-    pub(crate) async fn dead_points(&self) -> Result<HashSet<PointId>, Error> {
-        let tombstones = self.store().list("dead").await?;
-        let dead = tombstones
-            .iter()
-            .filter_map(|(name, _)| match ObjectName::parse(name) {
-                Some(ObjectName::Dead(point)) => Some(point),
-                _ => None,
-            });
-        Ok(dead.collect())
     }
 
     pub(crate) async fn read_root(&self, name: &RootName) -> Result<Point, Error> {

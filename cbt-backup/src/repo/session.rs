@@ -2,13 +2,17 @@
 
 mod begin;
 mod commit;
+mod compact;
 mod dedup;
 mod disk;
 mod leaf;
+mod moved;
 mod presence;
+mod publish;
 mod put;
 mod spec;
 mod stream;
+mod undelete;
 mod upload;
 
 pub use begin::Session;

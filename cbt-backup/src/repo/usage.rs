@@ -148,6 +148,15 @@ impl UsageChange {
         self.count(kind, reference, -1);
     }
 
+    /// Adds another change.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for (pack, (references, bytes)) in &other.packs {
+            let entry = self.packs.entry(*pack).or_default();
+            entry.0 += references;
+            entry.1 += bytes;
+        }
+    }
+
     fn count(&mut self, kind: PackKind, reference: &Ref, sign: i64) {
         let entry = self.packs.entry(reference.pack(kind)).or_default();
         entry.0 += sign;

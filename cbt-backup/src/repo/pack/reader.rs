@@ -8,6 +8,7 @@ use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind};
 use crate::repo::key::Keys;
 use crate::repo::reference::Ref;
+use crate::repo::repository::Repository;
 
 /// How long a blob's plaintext may be.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +47,47 @@ pub(crate) fn open_blob(
         return Err(bad("the content is not what was stored"));
     }
     Ok(plain)
+}
+
+/// As [`open_blob`], but gives the payload as it was stored, to be sealed again elsewhere.
+pub(crate) fn open_payload(
+    keys: &Keys,
+    kind: PackKind,
+    reference: &Ref,
+    sealed: &[u8],
+    length: PlainLength,
+) -> Result<Vec<u8>, Error> {
+    open_blob(keys, kind, reference, &mut sealed.to_vec(), length)?;
+    let pack = reference.pack(kind);
+    let mut sealed = sealed.to_vec();
+    let payload = keys
+        .pack_cipher(pack)
+        .open(u64::from(reference.offset), &header(pack), &mut sealed)
+        .map_err(|_| Error::damaged(&pack, "the seal does not fit"))?;
+    Ok(payload.to_vec())
+}
+
+/// Sum of the sealed lengths of a pack's blobs, as its trailer tells it.
+///
+/// # Errors
+/// `Missing`, `Damaged`, `Store`.
+pub(crate) async fn blob_bytes(
+    repo: &Repository,
+    pack: PackId,
+    pack_bytes: u64,
+) -> Result<u64, Error> {
+    let name = pack.to_string();
+    let from = pack_bytes
+        .checked_sub(TRAILER_BYTES as u64)
+        .ok_or_else(|| Error::damaged(&pack, "it is too short"))?;
+    let bytes = repo.store().get_range(&name, from..pack_bytes).await?;
+    let trailer: &[u8; TRAILER_BYTES] = bytes
+        .first_chunk()
+        .ok_or_else(|| Error::damaged(&pack, "it is too short"))?;
+    let trailer =
+        Trailer::decode(&header(pack), trailer).map_err(|what| Error::damaged(&pack, what))?;
+    let blobs = u64::from(trailer.footer_offset).checked_sub(HEADER_BYTES as u64);
+    blobs.ok_or_else(|| Error::damaged(&pack, "its trailer does not fit its length"))
 }
 
 fn expand(packed: &[u8], raw: bool, length: PlainLength) -> Result<Vec<u8>, &'static str> {

@@ -31,6 +31,7 @@ pub struct Session {
     pub(super) id: SessionId,
     pub(super) point: PointId,
     pub(super) vm: VmKey,
+    pub(super) generation: u32,
     pub(super) spec: SessionSpec,
     pub(super) options: SessionOptions,
     pub(super) parents: Vec<Point>,
@@ -43,6 +44,15 @@ pub struct Session {
     pub(super) packers: Mutex<Vec<Packer>>,
     pub(super) disks: RwLock<Vec<Arc<DiskWork>>>,
     pub(super) announcement: Announcement,
+}
+
+/// What a session writes.
+pub(super) struct Writing {
+    pub(super) kind: SessionKind,
+    pub(super) vm: VmKey,
+    pub(super) point: PointId,
+    pub(super) generation: u32,
+    pub(super) spec: SessionSpec,
 }
 
 impl std::fmt::Debug for Session {
@@ -63,6 +73,32 @@ impl Repository {
         handle: &Handle,
         options: SessionOptions,
     ) -> Result<Session, Error> {
+        let vm = self.vm_key(&spec.vm.vcenter_instance_uuid, &spec.vm.instance_uuid);
+        let writing = Writing {
+            kind: SessionKind::Backup,
+            point: PointId::generate(),
+            vm: vm.clone(),
+            generation: 0,
+            spec,
+        };
+        let mut session = self.open_writer(writing, handle, options).await?;
+        match self.possible_parents(&vm).await {
+            Ok(parents) => session.parents = parents,
+            Err(error) => {
+                forget(session.announcement).await;
+                return Err(error);
+            }
+        }
+        Ok(session)
+    }
+
+    /// Announces a writing session, then reads what is condemned: the order is part of the protocol.
+    pub(super) async fn open_writer(
+        &self,
+        writing: Writing,
+        handle: &Handle,
+        options: SessionOptions,
+    ) -> Result<Session, Error> {
         self.config().check_writable()?;
         if !PACK_TARGETS.contains(&options.pack_bytes) {
             let value = options.pack_bytes as u64;
@@ -71,14 +107,13 @@ impl Repository {
                 value,
             });
         }
-        let (id, point) = (SessionId::generate(), PointId::generate());
-        let vm = self.vm_key(&spec.vm.vcenter_instance_uuid, &spec.vm.instance_uuid);
-        let mut open = OpenSession::new(id, SessionKind::Backup, &spec.host);
-        open.vm = Some(vm.clone());
-        open.point = Some(point);
+        let id = SessionId::generate();
+        let mut open = OpenSession::new(id, writing.kind, &writing.spec.host);
+        open.vm = Some(writing.vm.clone());
+        open.point = Some(writing.point);
         let announcement = Announcement::start(self, open, options.heartbeat, handle).await?;
-        let (condemned, parents) = match self.look(&vm).await {
-            Ok(seen) => seen,
+        let condemned = match Condemned::read(self).await {
+            Ok(condemned) => condemned,
             Err(error) => {
                 forget(announcement).await;
                 return Err(error);
@@ -88,11 +123,12 @@ impl Repository {
             repo: self.clone(),
             handle: handle.clone(),
             id,
-            point,
-            vm,
-            spec,
+            point: writing.point,
+            vm: writing.vm,
+            generation: writing.generation,
+            spec: writing.spec,
             options,
-            parents,
+            parents: Vec::new(),
             condemned: Arc::new(condemned),
             stored_packs: Mutex::default(),
             uploads: Uploads::new(self, handle, options.uploads),
@@ -105,15 +141,14 @@ impl Repository {
         })
     }
 
-    /// The condemned packs first, the points after them: the order is part of the protocol.
-    async fn look(&self, vm: &VmKey) -> Result<(Condemned, Vec<Point>), Error> {
-        let condemned = Condemned::read(self).await?;
+    /// The points of the VM, newest first. They are looked for after the condemned packs.
+    async fn possible_parents(&self, vm: &VmKey) -> Result<Vec<Point>, Error> {
         let mut list = self.full_points(Some(vm)).await?;
         for finding in &list.findings {
             tracing::warn!(object = %finding.object, what = %finding.what, "a point cannot be read");
         }
         list.points.reverse();
-        Ok((condemned, list.points))
+        Ok(list.points)
     }
 }
 

@@ -1,16 +1,16 @@
-//! Nodes, usage table, root, fences: the end of a session.
+//! Nodes, usage table and root of a point: what a session writes at its end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use super::begin::{Session, forget};
+use super::begin::Session;
 use super::disk::DiskWork;
 use super::put::lock;
 use super::spec::{Committed, DiskOutcome, RootInfo};
 use crate::repo::config::FORMAT;
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind, PointId};
-use crate::repo::name::{ObjectName, RootName};
+use crate::repo::name::RootName;
 use crate::repo::node::Node;
 use crate::repo::pack::{BlobKind, NO_DISK};
 use crate::repo::point::MAX_FILE_BYTES;
@@ -19,7 +19,7 @@ use crate::repo::root::{
     Coverage, DiskRecord, DiskState, FileRecord, PutStats, Root, TreeRecord, UsageRecord,
 };
 use crate::repo::tree::{BaseTree, NodeStore, TreeCursor, TreeItem, rewrite};
-use crate::repo::usage::{MAX_USAGE_BYTES, Need, Usage, UsageChange};
+use crate::repo::usage::{Need, Usage, UsageChange};
 
 /// A disk as the root will have it, and what its tree gained and lost.
 struct NewDisk {
@@ -54,29 +54,7 @@ impl Session {
                 return Err(error);
             }
         };
-        let (handle, name) = (self.handle.clone(), name.to_string());
-        handle.block_on(async {
-            let written = self.repo.store().put_sealed(self.repo.keys(), &name, &root);
-            if let Err(error) = written.await {
-                // The root may yet appear, so the announcement stays and guards its packs.
-                self.announcement.leave().await;
-                return Err(error);
-            }
-            if let Err(error) = self.check_fences().await {
-                self.announcement.leave().await;
-                return Err(error);
-            }
-            let stored = self.uploads.stored();
-            let committed = Committed {
-                point: self.point,
-                session: self.id,
-                stats: root.stats,
-                packs: stored.len() as u64,
-                pack_bytes: stored.values().sum(),
-            };
-            forget(self.announcement).await;
-            Ok(committed)
-        })
+        self.publish(&root, &name)
     }
 
     /// All that comes before the root: when this returns, all its packs are stored.
@@ -111,7 +89,7 @@ impl Session {
         let name = RootName {
             vm: self.vm.clone(),
             point: self.point,
-            generation: 0,
+            generation: self.generation,
             session: self.id,
         };
         let root = Root {
@@ -119,7 +97,7 @@ impl Session {
             needs: Vec::new(),
             point: self.point,
             session: self.id,
-            generation: 0,
+            generation: self.generation,
             kind: info.kind,
             vm: self.spec.vm.clone(),
             host: self.spec.host.clone(),
@@ -238,27 +216,7 @@ impl Session {
                 .into_iter()
                 .map(|(pack, need)| ((NO_DISK, pack), need)),
         );
-        let plain = usage.encode()?;
-        if plain.len() > MAX_USAGE_BYTES {
-            let value = plain.len() as u64;
-            return Err(Error::OutOfRange {
-                what: "usage table in bytes",
-                value,
-            });
-        }
-        let id = self.repo.keys().blob_id(&plain);
-        let reference = self.store_blob(&self.nodes, BlobKind::Usage, NO_DISK, 0, id, &plain)?;
-        lock(&self.nodes).flush(&self.uploads)?;
-        self.uploads.wait()?;
-        let pack = reference.pack(PackKind::Node);
-        let pack_bytes = self.uploads.stored().get(&pack).copied();
-        let pack_bytes = pack_bytes.ok_or_else(|| Error::Missing {
-            object: pack.to_string(),
-        })?;
-        Ok(UsageRecord {
-            reference,
-            pack_bytes,
-        })
+        self.write_usage(&usage)
     }
 
     fn disk_needs(
@@ -303,33 +261,9 @@ impl Session {
         Ok(change)
     }
 
-    fn bad_usage(&self, pack: PackId) -> Error {
+    pub(super) fn bad_usage(&self, pack: PackId) -> Error {
         let what = format!("the parent's usage table does not fit its tree at {pack}");
         Error::damaged(&format!("point of session {}", self.id), what)
-    }
-
-    /// Looks whether a sweep has decided that this session no longer counts.
-    async fn check_fences(&self) -> Result<(), Error> {
-        let (point, session) = (self.point, self.id);
-        for look in 0..self.options.fence_looks.max(1) {
-            if look > 0 {
-                tokio::time::sleep(self.options.fence_interval).await;
-            }
-            let fences = self.repo.store().list(&format!("fence/{session}")).await?;
-            let last = |(name, _): &(String, u64)| {
-                matches!(
-                    ObjectName::parse(name),
-                    Some(ObjectName::Fence { last: true, .. })
-                )
-            };
-            if fences.is_empty() {
-                return Ok(());
-            }
-            if fences.iter().any(last) {
-                return Err(Error::Fenced { point, session });
-            }
-        }
-        Err(Error::FenceUndecided { point, session })
     }
 }
 

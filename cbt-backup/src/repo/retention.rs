@@ -1,0 +1,302 @@
+//! Retention: which points of a VM are kept, and why. It decides; nothing is touched here.
+
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, Zoned};
+
+use super::error::Error;
+use super::id::VmKey;
+use super::point::PointSummary;
+
+/// What is to be kept of each VM. A point is kept when any rule keeps it.
+#[derive(Clone, Debug, Default)]
+pub struct RetentionPolicy {
+    /// So many of the newest points.
+    pub last: u32,
+    /// The newest point of each of so many hours, counting hours that have one.
+    pub hourly: u32,
+    /// The same of days.
+    pub daily: u32,
+    /// The same of ISO weeks.
+    pub weekly: u32,
+    /// The same of months.
+    pub monthly: u32,
+    /// The same of years.
+    pub yearly: u32,
+    /// All points younger than this.
+    pub within: Option<Span>,
+}
+
+impl RetentionPolicy {
+    /// True when no rule keeps anything.
+    pub fn is_empty(&self) -> bool {
+        let counts = [
+            self.last,
+            self.hourly,
+            self.daily,
+            self.weekly,
+            self.monthly,
+            self.yearly,
+        ];
+        counts.iter().all(|count| *count == 0) && self.within.is_none()
+    }
+}
+
+/// What is decided of one point.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// The point.
+    pub point: PointSummary,
+    /// Each rule that keeps it; none: it goes.
+    pub kept_by: Vec<String>,
+}
+
+impl Verdict {
+    /// True when the point stays.
+    pub fn is_kept(&self) -> bool {
+        !self.kept_by.is_empty()
+    }
+}
+
+/// Decides about every point, VM by VM, oldest first. Days and weeks are those of `zone`. The newest
+/// point of a VM and its newest complete one always stay.
+///
+/// # Errors
+/// `OutOfRange` for a time or a span no calendar has.
+pub fn plan(
+    points: &[PointSummary],
+    policy: &RetentionPolicy,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Result<Vec<Verdict>, Error> {
+    let since = match policy.within {
+        Some(within) => Some(before(now, within, zone)?),
+        None => None,
+    };
+    let mut vms: Vec<&VmKey> = points.iter().map(|point| &point.vm).collect();
+    vms.sort_unstable();
+    vms.dedup();
+    let mut verdicts = Vec::with_capacity(points.len());
+    for vm in vms {
+        let of_vm = points.iter().filter(|point| point.vm == *vm).cloned();
+        verdicts.extend(plan_vm(of_vm.collect(), policy, zone, since)?);
+    }
+    Ok(verdicts)
+}
+
+/// The moment that lies `span` before `now`.
+///
+/// # Errors
+/// `OutOfRange` when no calendar has it.
+pub fn before(now: Timestamp, span: Span, zone: &TimeZone) -> Result<Timestamp, Error> {
+    let then = now.to_zoned(zone.clone()).checked_sub(span);
+    then.map(|then| then.timestamp())
+        .map_err(|_| Error::OutOfRange {
+            what: "span of time",
+            value: u64::try_from(now.as_millisecond()).unwrap_or(0),
+        })
+}
+
+fn plan_vm(
+    mut points: Vec<PointSummary>,
+    policy: &RetentionPolicy,
+    zone: &TimeZone,
+    since: Option<Timestamp>,
+) -> Result<Vec<Verdict>, Error> {
+    points.sort_by_key(|point| std::cmp::Reverse((point.snapshot_time_ms, point.id)));
+    let mut newest_first = Vec::with_capacity(points.len());
+    for point in points {
+        let time = Timestamp::from_millisecond(point.snapshot_time_ms);
+        let time = time.map_err(|_| Error::OutOfRange {
+            what: "time of a snapshot in milliseconds",
+            value: point.snapshot_time_ms.unsigned_abs(),
+        })?;
+        newest_first.push((time.to_zoned(zone.clone()), point));
+    }
+    let mut kept_by = vec![Vec::new(); newest_first.len()];
+    if let Some(first) = kept_by.first_mut() {
+        first.push("newest".to_owned());
+    }
+    if let Some(place) = newest_first.iter().position(|(_, point)| point.complete) {
+        kept_by[place].push("newest complete".to_owned());
+    }
+    let last = kept_by.iter_mut().take(policy.last as usize);
+    last.for_each(|reasons| reasons.push("last".to_owned()));
+    let rules: [(&str, u32, &str); 5] = [
+        ("hourly", policy.hourly, "%Y-%m-%d %H:00 %:z"),
+        ("daily", policy.daily, "%Y-%m-%d"),
+        ("weekly", policy.weekly, "%G-W%V"),
+        ("monthly", policy.monthly, "%Y-%m"),
+        ("yearly", policy.yearly, "%Y"),
+    ];
+    for (rule, periods, form) in rules {
+        for (place, period) in of_periods(&newest_first, periods, form) {
+            kept_by[place].push(format!("{rule} {period}"));
+        }
+    }
+    for ((time, _), reasons) in newest_first.iter().zip(&mut kept_by) {
+        if since.is_some_and(|since| time.timestamp() >= since) {
+            reasons.push("within".to_owned());
+        }
+    }
+    let verdicts = newest_first.into_iter().zip(kept_by);
+    let verdicts = verdicts.map(|((_, point), kept_by)| Verdict { point, kept_by });
+    Ok(verdicts.rev().collect())
+}
+
+/// One place for each of the newest `periods` periods that have a point: that of the newest complete
+/// point in it, or of the newest.
+fn of_periods(
+    newest_first: &[(Zoned, PointSummary)],
+    periods: u32,
+    form: &str,
+) -> Vec<(usize, String)> {
+    let period = |place: usize| newest_first[place].0.strftime(form).to_string();
+    let mut chosen: Vec<(usize, String)> = Vec::new();
+    for place in 0..newest_first.len() {
+        let here = period(place);
+        let full = chosen.len() == periods as usize;
+        match chosen.last_mut() {
+            Some((best, last)) if *last == here => {
+                if !newest_first[*best].1.complete && newest_first[place].1.complete {
+                    *best = place;
+                }
+            }
+            _ if full => break,
+            _ => chosen.push((place, here)),
+        }
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan;
+
+    use super::*;
+    use crate::repo::{PointId, PointKind};
+
+    fn point(time: &str, complete: bool) -> PointSummary {
+        let time: Timestamp = time.parse().unwrap();
+        PointSummary {
+            id: PointId::generate(),
+            vm: "0123456789abcdef".parse().unwrap(),
+            vm_name: "db01".to_owned(),
+            vcenter: String::new(),
+            kind: PointKind::Full,
+            snapshot_time: time.to_string(),
+            snapshot_time_ms: time.as_millisecond(),
+            disks: 1,
+            capacity_bytes: 0,
+            put_bytes: 0,
+            stored_bytes: 0,
+            complete,
+        }
+    }
+
+    fn kept(points: &[PointSummary], policy: &RetentionPolicy, zone: &TimeZone) -> Vec<String> {
+        let now: Timestamp = "2026-03-31T12:00:00Z".parse().unwrap();
+        let verdicts = plan(points, policy, zone, now).unwrap();
+        assert_eq!(verdicts.len(), points.len());
+        verdicts
+            .iter()
+            .filter(|verdict| verdict.is_kept())
+            .map(|verdict| {
+                let time = &verdict.point.snapshot_time;
+                format!("{}: {}", &time[..16], verdict.kept_by.join(", "))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_period_keeps_its_newest_complete_point() {
+        let points = [
+            point("2025-12-31T23:00:00Z", true),
+            point("2026-03-29T10:00:00Z", true),
+            point("2026-03-29T20:00:00Z", false),
+            point("2026-03-30T10:00:00Z", true),
+            point("2026-03-31T10:00:00Z", false),
+        ];
+        let policy = RetentionPolicy {
+            daily: 3,
+            yearly: 2,
+            ..RetentionPolicy::default()
+        };
+        assert_eq!(
+            kept(&points, &policy, &TimeZone::UTC),
+            [
+                "2025-12-31T23:00: yearly 2025",
+                "2026-03-29T10:00: daily 2026-03-29",
+                "2026-03-30T10:00: newest complete, daily 2026-03-30, yearly 2026",
+                "2026-03-31T10:00: newest, daily 2026-03-31",
+            ]
+        );
+        // In a zone east of Greenwich the first of them is of the next year.
+        let east = TimeZone::fixed(jiff::tz::offset(2));
+        let yearly = RetentionPolicy {
+            yearly: 2,
+            ..RetentionPolicy::default()
+        };
+        assert_eq!(kept(&points, &yearly, &east).len(), 2);
+    }
+
+    #[test]
+    fn the_newest_points_stay_whatever_the_policy_says() {
+        let points = [
+            point("2026-01-01T00:00:00Z", true),
+            point("2026-01-02T00:00:00Z", true),
+            point("2026-01-03T00:00:00Z", false),
+        ];
+        assert_eq!(
+            kept(&points, &RetentionPolicy::default(), &TimeZone::UTC),
+            [
+                "2026-01-02T00:00: newest complete",
+                "2026-01-03T00:00: newest"
+            ]
+        );
+        assert!(RetentionPolicy::default().is_empty());
+    }
+
+    #[test]
+    fn weeks_are_those_of_iso_and_spans_are_counted_by_the_calendar() {
+        // A Sunday and the Monday after it.
+        let points = [
+            point("2026-03-28T00:00:00Z", true),
+            point("2026-03-29T00:00:00Z", true),
+            point("2026-03-30T00:00:00Z", true),
+        ];
+        let weekly = RetentionPolicy {
+            weekly: 9,
+            ..RetentionPolicy::default()
+        };
+        assert_eq!(
+            kept(&points, &weekly, &TimeZone::UTC),
+            [
+                "2026-03-29T00:00: weekly 2026-W13",
+                "2026-03-30T00:00: newest, newest complete, weekly 2026-W14"
+            ]
+        );
+        let within = RetentionPolicy {
+            within: Some(3.days()),
+            ..RetentionPolicy::default()
+        };
+        assert_eq!(
+            kept(&points, &within, &TimeZone::UTC),
+            [
+                "2026-03-29T00:00: within",
+                "2026-03-30T00:00: newest, newest complete, within"
+            ]
+        );
+    }
+
+    #[test]
+    fn every_vm_has_its_own_plan() {
+        let mut other = point("2020-01-01T00:00:00Z", true);
+        other.vm = "ffffffffffffffff".parse().unwrap();
+        let points = [point("2026-01-01T00:00:00Z", true), other];
+        let policy = RetentionPolicy {
+            last: 1,
+            ..RetentionPolicy::default()
+        };
+        assert_eq!(kept(&points, &policy, &TimeZone::UTC).len(), 2);
+    }
+}

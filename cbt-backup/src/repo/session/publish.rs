@@ -1,0 +1,114 @@
+//! The commit: usage table, root, and the look for fences.
+
+use super::begin::{Session, forget};
+use super::put::lock;
+use super::spec::Committed;
+use crate::repo::error::Error;
+use crate::repo::id::PackKind;
+use crate::repo::name::{ObjectName, RootName};
+use crate::repo::pack::{BlobKind, NO_DISK};
+use crate::repo::root::{Root, UsageRecord};
+use crate::repo::usage::{MAX_USAGE_BYTES, Usage};
+
+impl Session {
+    /// Writes the usage table, alone in the session's last pack.
+    pub(super) fn write_usage(&self, usage: &Usage) -> Result<UsageRecord, Error> {
+        let plain = usage.encode()?;
+        if plain.len() > MAX_USAGE_BYTES {
+            let value = plain.len() as u64;
+            return Err(Error::OutOfRange {
+                what: "usage table in bytes",
+                value,
+            });
+        }
+        let id = self.repo.keys().blob_id(&plain);
+        let reference = self.store_blob(&self.nodes, BlobKind::Usage, NO_DISK, 0, id, &plain)?;
+        lock(&self.nodes).flush(&self.uploads)?;
+        self.uploads.wait()?;
+        let pack = reference.pack(PackKind::Node);
+        let pack_bytes = self.uploads.stored().get(&pack).copied();
+        let pack_bytes = pack_bytes.ok_or_else(|| Error::Missing {
+            object: pack.to_string(),
+        })?;
+        Ok(UsageRecord {
+            reference,
+            pack_bytes,
+        })
+    }
+
+    /// Puts the root, all of whose packs are stored, and looks for fences. The root is left alone in
+    /// every case.
+    pub(super) fn publish(self, root: &Root, name: &RootName) -> Result<Committed, Error> {
+        let (handle, name) = (self.handle.clone(), name.to_string());
+        handle.block_on(async {
+            let written = self.repo.store().put_sealed(self.repo.keys(), &name, root);
+            if let Err(error) = written.await {
+                // The root may yet appear, so the announcement stays and guards its packs.
+                self.announcement.leave().await;
+                return Err(error);
+            }
+            if let Err(error) = self.check_fences().await {
+                self.announcement.leave().await;
+                return Err(error);
+            }
+            let stored = self.uploads.stored();
+            let committed = Committed {
+                point: self.point,
+                session: self.id,
+                stats: root.stats,
+                packs: stored.len() as u64,
+                pack_bytes: stored.values().sum(),
+            };
+            forget(self.announcement).await;
+            Ok(committed)
+        })
+    }
+
+    /// Looks whether a sweep has decided that this session no longer counts.
+    async fn check_fences(&self) -> Result<(), Error> {
+        let (point, session) = (self.point, self.id);
+        for look in 0..self.options.fence_looks.max(1) {
+            if look > 0 {
+                tokio::time::sleep(self.options.fence_interval).await;
+            }
+            let fences = self.repo.store().list(&format!("fence/{session}")).await?;
+            let last = |(name, _): &(String, u64)| {
+                matches!(
+                    ObjectName::parse(name),
+                    Some(ObjectName::Fence { last: true, .. })
+                )
+            };
+            if fences.is_empty() {
+                return Ok(());
+            }
+            if fences.iter().any(last) {
+                return Err(Error::Fenced { point, session });
+            }
+        }
+        Err(Error::FenceUndecided { point, session })
+    }
+}
+
+#[cfg(test)]
+impl Session {
+    /// Commits the content of `old` with another usage table, be it wrong.
+    pub(crate) fn forge_root(
+        self,
+        old: &crate::repo::Point,
+        usage: &Usage,
+    ) -> Result<crate::repo::PointId, Error> {
+        let usage = self.write_usage(usage)?;
+        let name = RootName {
+            point: self.point,
+            session: self.id,
+            ..old.name.clone()
+        };
+        let root = Root {
+            point: self.point,
+            session: self.id,
+            usage,
+            ..old.root.clone()
+        };
+        self.publish(&root, &name).map(|made| made.point)
+    }
+}

@@ -1,0 +1,111 @@
+//! Out of the bin: a new point with the content of one that was dropped.
+
+use tokio::runtime::Handle;
+
+use super::begin::{Session, Writing};
+use super::spec::{Committed, SessionOptions, SessionSpec};
+use crate::repo::announce::SessionKind;
+use crate::repo::error::Error;
+use crate::repo::id::PointId;
+use crate::repo::name::RootName;
+use crate::repo::point::Point;
+use crate::repo::repository::Repository;
+use crate::repo::root::{PointEvent, Root};
+use crate::repo::roots::Roots;
+use crate::repo::usage::Usage;
+
+impl Repository {
+    /// Makes a new point with the content of one that was dropped. That one stays in the bin. Blocking.
+    ///
+    /// # Errors
+    /// `PointNotFound` when no root of a dropped point is there, `NotWhole` when a sweep has taken
+    /// or condemned some of its data, those of reading it, and those of a commit.
+    pub fn undelete(
+        &self,
+        handle: &Handle,
+        dropped: PointId,
+        host: &str,
+        options: SessionOptions,
+    ) -> Result<Committed, Error> {
+        // The announcement names the VM, so the root is looked for once before and once after it.
+        let vm = handle.block_on(self.dropped_root(dropped))?.vm;
+        let writing = Writing {
+            kind: SessionKind::Undelete,
+            vm,
+            point: PointId::generate(),
+            generation: 0,
+            spec: SessionSpec {
+                host: host.to_owned(),
+                ..SessionSpec::default()
+            },
+        };
+        let session = handle.block_on(self.open_writer(writing, handle, options))?;
+        match session.bring_back(dropped) {
+            Ok((root, name)) => session.publish(&root, &name),
+            Err(error) => {
+                session.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    async fn dropped_root(&self, dropped: PointId) -> Result<RootName, Error> {
+        let deleted = Roots::read(self, None).await?.deleted();
+        let root = deleted.into_iter().find(|root| root.point == dropped);
+        root.ok_or_else(|| Error::PointNotFound {
+            id: dropped.to_string(),
+        })
+    }
+}
+
+impl Session {
+    fn bring_back(&self, dropped: PointId) -> Result<(Root, RootName), Error> {
+        let (old, usage) = self.handle.block_on(async {
+            let name = self.repo.dropped_root(dropped).await?;
+            let old = self.repo.read_root(&name).await?;
+            let usage = self.repo.usage(&old.root.usage).await?;
+            self.refuse_unless_whole(&old, &usage).await?;
+            Ok::<_, Error>((old, usage))
+        })?;
+        let usage = self.write_usage(&usage)?;
+        let name = RootName {
+            vm: old.name.vm,
+            point: self.point,
+            generation: self.generation,
+            session: self.id,
+        };
+        let mut root = Root {
+            point: self.point,
+            session: self.id,
+            generation: self.generation,
+            parent: Some(dropped),
+            usage,
+            ..old.root
+        };
+        root.events.push(PointEvent {
+            code: "undeleted".to_owned(),
+            text: format!("made from point {dropped}, which had been dropped"),
+        });
+        Ok((root, name))
+    }
+
+    /// Every pack must be there at its length, and on no list: what is condemned may go at any time.
+    async fn refuse_unless_whole(&self, old: &Point, usage: &Usage) -> Result<(), Error> {
+        let rows = usage.rows.iter();
+        let needs = rows.map(|((_, pack), need)| (*pack, *need)).collect();
+        let avoided = self.avoided("of the dropped point", &needs).await?;
+        let mut bad: Vec<_> = needs
+            .keys()
+            .filter(|pack| avoided.contains(**pack))
+            .collect();
+        bad.sort_unstable();
+        match bad.first() {
+            None => Ok(()),
+            Some(first) => Err(Error::NotWhole {
+                point: old.id(),
+                packs: bad.len(),
+                first: first.to_string(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! A store in which one chosen operation goes wrong, in a chosen way.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error as StoreError, GetOptions, GetResult, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result,
+};
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// How an operation goes wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fault {
+    /// Nothing is done, and an error is told.
+    Before,
+    /// It is done, and an error is told.
+    After,
+    /// An error is told, and it is done later: just before the next operation but two.
+    Late,
+    /// Nothing is done, and nothing that follows.
+    PowerCut,
+}
+
+impl Fault {
+    pub(super) const ALL: [Self; 4] = [Self::Before, Self::After, Self::Late, Self::PowerCut];
+}
+
+/// A change that the store has still to make.
+#[derive(Debug)]
+enum Change {
+    Put(Path, PutPayload),
+    Delete(Path),
+}
+
+/// What is to go wrong; shared with the test.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plan(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    done: usize,
+    fault: Option<(usize, Fault)>,
+    late: Option<(usize, Change)>,
+    off: bool,
+    met: bool,
+}
+
+/// What becomes of an operation.
+enum Fate {
+    Works,
+    Fails,
+    WorksAndFails,
+    Later,
+}
+
+impl Plan {
+    /// Counts anew; operation `number` goes wrong.
+    pub(super) fn arm(&self, fault: Option<(usize, Fault)>) {
+        *self.0.lock().unwrap() = State {
+            fault,
+            ..State::default()
+        };
+    }
+
+    /// Operations since the last [`Plan::arm`], and whether the fault came.
+    pub(super) fn done(&self) -> (usize, bool) {
+        let state = self.0.lock().unwrap();
+        (state.done, state.met)
+    }
+
+    fn fate(&self) -> Fate {
+        let mut state = self.0.lock().unwrap();
+        let number = state.done;
+        state.done += 1;
+        if state.off {
+            return Fate::Fails;
+        }
+        match state.fault {
+            Some((at, fault)) if at == number => {
+                state.met = true;
+                match fault {
+                    Fault::Before => Fate::Fails,
+                    Fault::After => Fate::WorksAndFails,
+                    Fault::Late => Fate::Later,
+                    Fault::PowerCut => {
+                        state.off = true;
+                        Fate::Fails
+                    }
+                }
+            }
+            _ => Fate::Works,
+        }
+    }
+
+    fn put_off(&self, change: Change) {
+        let mut state = self.0.lock().unwrap();
+        state.late = Some((state.done + 2, change));
+    }
+
+    fn due(&self) -> Option<Change> {
+        let mut state = self.0.lock().unwrap();
+        let due = state.late.as_ref().is_some_and(|(at, _)| *at <= state.done);
+        if due {
+            state.late.take().map(|(_, change)| change)
+        } else {
+            None
+        }
+    }
+
+    /// What was put off and has not come yet, comes now.
+    pub(super) fn take_late(&self) -> bool {
+        let mut state = self.0.lock().unwrap();
+        if let Some((at, _)) = &mut state.late {
+            *at = 0;
+        }
+        state.late.is_some()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct OperationStore {
+    inner: Arc<InMemory>,
+    plan: Plan,
+}
+
+impl fmt::Display for OperationStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OperationStore")
+    }
+}
+
+fn wrong() -> StoreError {
+    StoreError::Generic {
+        store: "OperationStore",
+        source: "the operation was chosen to fail".into(),
+    }
+}
+
+impl OperationStore {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            inner: Arc::default(),
+            plan: plan.clone(),
+        }
+    }
+
+    async fn make_due(inner: &InMemory, plan: &Plan) -> Result<()> {
+        match plan.due() {
+            None => Ok(()),
+            Some(Change::Put(path, payload)) => inner.put(&path, payload).await.map(drop),
+            Some(Change::Delete(path)) => inner.delete(&path).await,
+        }
+    }
+
+    async fn delete_one(inner: Arc<InMemory>, plan: Plan, path: Path) -> Result<Path> {
+        Self::make_due(&inner, &plan).await?;
+        match plan.fate() {
+            Fate::Works => {}
+            Fate::Fails => return Err(wrong()),
+            Fate::WorksAndFails => {
+                inner.delete(&path).await?;
+                return Err(wrong());
+            }
+            Fate::Later => {
+                plan.put_off(Change::Delete(path));
+                return Err(wrong());
+            }
+        }
+        inner.delete(&path).await?;
+        Ok(path)
+    }
+}
+
+impl ObjectStore for OperationStore {
+    fn put_opts<'a, 'b, 'c>(
+        &'a self,
+        to: &'b Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Answer<'c, PutResult>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        Box::pin(async move {
+            Self::make_due(&self.inner, &self.plan).await?;
+            match self.plan.fate() {
+                Fate::Works => self.inner.put_opts(to, payload, options).await,
+                Fate::Fails => Err(wrong()),
+                Fate::WorksAndFails => {
+                    self.inner.put_opts(to, payload, options).await?;
+                    Err(wrong())
+                }
+                Fate::Later => {
+                    self.plan.put_off(Change::Put(to.clone(), payload));
+                    Err(wrong())
+                }
+            }
+        })
+    }
+
+    fn put_multipart_opts<'a, 'b, 'c>(
+        &'a self,
+        to: &'b Path,
+        options: PutMultipartOptions,
+    ) -> Answer<'c, Box<dyn MultipartUpload>>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        self.inner.put_multipart_opts(to, options)
+    }
+
+    fn get_opts<'a, 'b, 'c>(&'a self, from: &'b Path, options: GetOptions) -> Answer<'c, GetResult>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        Box::pin(async move {
+            Self::make_due(&self.inner, &self.plan).await?;
+            match self.plan.fate() {
+                Fate::Works => self.inner.get_opts(from, options).await,
+                _ => Err(wrong()),
+            }
+        })
+    }
+
+    fn get_ranges<'a, 'b, 'c, 'd>(
+        &'a self,
+        from: &'b Path,
+        ranges: &'c [Range<u64>],
+    ) -> Answer<'d, Vec<Bytes>>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        Box::pin(async move {
+            Self::make_due(&self.inner, &self.plan).await?;
+            match self.plan.fate() {
+                Fate::Works => self.inner.get_ranges(from, ranges).await,
+                _ => Err(wrong()),
+            }
+        })
+    }
+
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        let (inner, plan) = (Arc::clone(&self.inner), self.plan.clone());
+        paths
+            .then(move |path| {
+                let (inner, plan) = (Arc::clone(&inner), plan.clone());
+                async move { Self::delete_one(inner, plan, path?).await }
+            })
+            .boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (inner, plan, prefix) = (Arc::clone(&self.inner), self.plan.clone(), prefix.cloned());
+        let listed = async move {
+            if let Err(error) = Self::make_due(&inner, &plan).await {
+                return stream::iter([Err(error)]).boxed();
+            }
+            match plan.fate() {
+                Fate::Works => inner.list(prefix.as_ref()),
+                _ => stream::iter([Err(wrong())]).boxed(),
+            }
+        };
+        listed.flatten_stream().boxed()
+    }
+
+    fn list_with_delimiter<'a, 'b, 'c>(&'a self, prefix: Option<&'b Path>) -> Answer<'c, ListResult>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        self.inner.list_with_delimiter(prefix)
+    }
+
+    fn copy_opts<'a, 'b, 'c, 'd>(
+        &'a self,
+        from: &'b Path,
+        to: &'c Path,
+        options: CopyOptions,
+    ) -> Answer<'d, ()>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        self.inner.copy_opts(from, to, options)
+    }
+}
