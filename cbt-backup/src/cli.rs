@@ -74,6 +74,12 @@ pub enum Command {
     Restore(commands::restore::Restore),
     /// Check that what the repository holds is whole
     Verify(commands::verify::Verify),
+    /// Drop points that no rule keeps
+    Forget(Box<commands::forget::Forget>),
+    /// Bring a dropped point back
+    Undelete(commands::undelete::Undelete),
+    /// Remove what no point needs any more
+    Prune(commands::prune::Prune),
     /// Show, add, replace and remove the keys of a repository
     Key(Box<commands::key::Key>),
     /// List the virtual machines of a server
@@ -94,7 +100,7 @@ impl Command {
     pub fn ends_by_itself(&self) -> bool {
         matches!(
             self,
-            Self::Backup(_) | Self::Restore(_) | Self::Verify(_) | Self::Cbt(_)
+            Self::Backup(_) | Self::Restore(_) | Self::Verify(_) | Self::Prune(_) | Self::Cbt(_)
         )
     }
 

@@ -2,14 +2,17 @@
 
 pub mod backup;
 pub mod cbt;
+pub mod forget;
 pub mod info;
 pub mod init;
 pub mod key;
 pub mod list;
 pub mod man;
 pub mod privileges;
+pub mod prune;
 pub mod restore;
 pub mod show;
+pub mod undelete;
 pub mod verify;
 pub mod vms;
 

@@ -222,6 +222,22 @@ impl From<repo::Error> for Failure {
                 ExitCode::NotFound,
                 Some("`cbt-backup list` shows the points"),
             ),
+            E::TooMuchGarbage { .. } => (
+                ExitCode::Unexpected,
+                Some(
+                    "look at `list` and `list --deleted`; if it is right, allow more with --max-percent",
+                ),
+            ),
+            E::Unsweepable { .. } => (
+                ExitCode::Damage,
+                Some(
+                    "`verify` says what is hit; drop the point by its id with `forget`, then prune",
+                ),
+            ),
+            E::NotWhole { .. } => (
+                ExitCode::Damage,
+                Some("a prune has taken some of its data, or is about to"),
+            ),
             damage if damage.is_damage() => (
                 ExitCode::Damage,
                 Some("`cbt-backup verify` tells what is affected"),

@@ -1,6 +1,7 @@
 //! `list`: the points of a repository.
 
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::Context;
@@ -10,18 +11,23 @@ use crate::{
         options::RepositoryOptions,
         output::{bytes, note, printable, table},
     },
-    repo::{PointKind, PointSummary},
+    repo::{DeletedPoint, PointKind, PointSummary},
 };
 
 /// List the points of a repository, oldest first.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  cbt-backup list --repo /backup/vms --vm app01")]
+#[command(
+    after_help = "Examples:\n  cbt-backup list --repo /backup/vms --vm app01\n  cbt-backup list --deleted --repo /backup/vms"
+)]
 pub struct List {
     #[command(flatten)]
     repository: RepositoryOptions,
     /// Only points of this virtual machine
     #[arg(long, value_name = "NAME")]
     vm: Option<String>,
+    /// The points in the bin: those that `forget` has dropped and no prune has taken yet
+    #[arg(long)]
+    deleted: bool,
 }
 
 impl List {
@@ -31,12 +37,15 @@ impl List {
     /// Those of opening and reading the repository. A root that cannot be read is told and makes
     /// the exit code 4; the others are listed.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
+        if self.deleted {
+            return self.run_deleted(context);
+        }
         let listed = context.runtime.block_on(async {
             let repository = self.repository.open(&context.config).await?;
             Ok::<_, Failure>(repository.points(None).await?)
         })?;
-        let wanted = |point: &&PointSummary| self.vm.as_ref().is_none_or(|vm| point.vm_name == *vm);
-        let points: Vec<&PointSummary> = listed.points.iter().filter(wanted).collect();
+        let points = listed.points.iter().filter(|point| self.wants(point));
+        let points: Vec<&PointSummary> = points.collect();
         if context.output.json {
             let rows: Vec<_> = points.iter().map(|point| row_json(point)).collect();
             let findings: Vec<_> = listed.findings.iter().map(ToString::to_string).collect();
@@ -63,6 +72,64 @@ impl List {
             ExitCode::Damage
         })
     }
+}
+
+impl List {
+    fn wants(&self, point: &PointSummary) -> bool {
+        self.vm.as_ref().is_none_or(|vm| point.vm_name == *vm)
+    }
+
+    fn run_deleted(&self, context: &Context) -> Result<ExitCode, Failure> {
+        let listed = context.runtime.block_on(async {
+            let repository = self.repository.open(&context.config).await?;
+            Ok::<_, Failure>(repository.deleted_points().await?)
+        })?;
+        let points = listed.points.iter();
+        let points: Vec<_> = points.filter(|point| self.wants(&point.summary)).collect();
+        if context.output.json {
+            let rows: Vec<_> = points.iter().map(|point| deleted_json(point)).collect();
+            let findings: Vec<_> = listed.findings.iter().map(ToString::to_string).collect();
+            context
+                .output
+                .document(&json!({"version": 1, "deleted": rows, "findings": findings}));
+        } else {
+            let head = ["POINT", "VM", "TIME", "DROPPED", "FROM", "WHY"];
+            let mut rows = vec![head.map(str::to_owned).to_vec()];
+            rows.extend(points.iter().map(|point| deleted_row(point)));
+            context.output.line(&table(&rows));
+            for finding in &listed.findings {
+                note(&format!("warning: {}", printable(&finding.to_string())));
+            }
+        }
+        Ok(ExitCode::Done)
+    }
+}
+
+fn dropped_at(point: &DeletedPoint) -> Option<String> {
+    let tombstone = point.tombstone.as_ref()?;
+    let time = Timestamp::from_millisecond(tombstone.deleted_ms).ok()?;
+    Some(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+fn deleted_row(point: &DeletedPoint) -> Vec<String> {
+    let tombstone = point.tombstone.as_ref();
+    let word = |text: Option<&String>| text.map(|text| printable(text)).unwrap_or_default();
+    vec![
+        point.summary.id.to_string(),
+        printable(&point.summary.vm_name),
+        point.summary.snapshot_time.clone(),
+        dropped_at(point).unwrap_or_else(|| "unknown".to_owned()),
+        word(tombstone.map(|tombstone| &tombstone.host)),
+        word(tombstone.map(|tombstone| &tombstone.reason)),
+    ]
+}
+
+fn deleted_json(point: &DeletedPoint) -> serde_json::Value {
+    let mut row = row_json(&point.summary);
+    row["dropped"] = json!(dropped_at(point));
+    row["host"] = json!(point.tombstone.as_ref().map(|tombstone| &tombstone.host));
+    row["reason"] = json!(point.tombstone.as_ref().map(|tombstone| &tombstone.reason));
+    row
 }
 
 /// A word for the kind of a point.

@@ -1,0 +1,238 @@
+//! `prune`: what no point needs goes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::Context;
+use crate::{
+    cli::{
+        exit_code::{ExitCode, Failure},
+        options::RepositoryOptions,
+        output::bytes,
+        progress::Progress,
+    },
+    engine::{Event, Monitor, host::host_name},
+    repo::{
+        CompactOptions, CompactReport, Repository, SessionId, SweepMonitor, SweepOptions,
+        SweepReport,
+    },
+};
+
+/// Remove what no point needs any more.
+///
+/// Backups, restores and other prunes may go on meanwhile, here and on other machines. It waits for
+/// backups that run to end; one whose announcement does not change between two looks counts as dead and can
+/// never make its point, should it wake. Killed at any time, a prune hurts no point, and the next one
+/// finishes its work.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cbt-backup prune --dry-run --repo /backup/vms
+  cbt-backup prune --repo /backup/vms
+  cbt-backup prune --compact --repo /backup/vms
+  cbt-backup prune --bin-days 0 --repo /backup/vms")]
+pub struct Prune {
+    /// Tell what would go and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Days for which a dropped point can be brought back; its data stay as long
+    #[arg(long, default_value_t = 7, value_name = "N")]
+    bin_days: u32,
+    /// Seconds between two looks at running sessions; heart-beats come every 60
+    #[arg(long, default_value_t = 150, value_name = "N")]
+    look_seconds: u32,
+    /// Give up after N looks while backups run, and delete nothing; else it waits for them to end
+    #[arg(long, value_name = "N")]
+    max_looks: Option<u32>,
+    /// Refuse when more than this share of the packs would go
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u8).range(0..=100), value_name = "PERCENT")]
+    max_percent: u8,
+    /// Believe the points' tables of the packs they need, and do not walk their trees as well
+    #[arg(long)]
+    trust_tables: bool,
+    /// Before that, move what is needed out of packs that are mostly garbage
+    #[arg(long, conflicts_with = "dry_run")]
+    compact: bool,
+    /// With --compact: packs with a smaller share of needed bytes are emptied
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u8).range(1..=100), requires = "compact", value_name = "PERCENT")]
+    min_live_percent: u8,
+    /// With --compact: most GiB to copy; the emptiest packs come first
+    #[arg(long, default_value_t = 16, requires = "compact", value_name = "N")]
+    compact_gib: u32,
+    #[command(flatten)]
+    repository: RepositoryOptions,
+}
+
+impl Prune {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// 4 when a point cannot be read, 11 when it gave up waiting for backups; those of reading and writing the repository.
+    pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
+        let options = SweepOptions {
+            now_ms: Timestamp::now().as_millisecond(),
+            bin_ms: i64::from(self.bin_days) * 24 * 60 * 60 * 1000,
+            look_interval: Duration::from_secs(self.look_seconds.into()),
+            max_looks: self.max_looks,
+            max_percent: self.max_percent,
+            recount: !self.trust_tables,
+            dry_run: self.dry_run,
+            ..SweepOptions::default()
+        };
+        let watch = Watch {
+            progress: context.progress(),
+            cancel: Arc::clone(&context.cancel),
+            told: AtomicBool::new(false),
+        };
+        let repository = context
+            .runtime
+            .block_on(self.repository.open(&context.config))?;
+        let compacted = if self.compact {
+            Some(self.compact(context, &repository, &watch)?)
+        } else {
+            None
+        };
+        let sweep = || {
+            context
+                .runtime
+                .block_on(repository.sweep(options.clone(), &watch))
+        };
+        let mut report = sweep()?;
+        let rewritten = compacted
+            .as_ref()
+            .is_some_and(|compacted| !compacted.rewritten.is_empty());
+        if rewritten && report.still_open.is_empty() {
+            // The first one has removed the old generations, and this one takes their packs.
+            report = report.and_then(sweep()?);
+        }
+        watch.progress.disk_ends();
+        self.tell(context, &report, compacted.as_ref());
+        Ok(if report.still_open.is_empty() {
+            ExitCode::Done
+        } else {
+            ExitCode::Busy
+        })
+    }
+
+    fn compact(
+        &self,
+        context: &Context,
+        repository: &Repository,
+        watch: &Watch,
+    ) -> Result<CompactReport, Failure> {
+        let options = CompactOptions {
+            min_live_percent: self.min_live_percent,
+            budget_bytes: u64::from(self.compact_gib) << 30,
+            ..CompactOptions::default()
+        };
+        let report = repository.compact(&context.runtime, &host_name(), &options, watch)?;
+        watch.progress.disk_ends();
+        for (point, why) in &report.skipped {
+            let text = format!("point {point} was not compacted: {why}");
+            watch.progress.event(&Event::info("not-compacted", text));
+        }
+        Ok(report)
+    }
+
+    fn tell(&self, context: &Context, report: &SweepReport, compacted: Option<&CompactReport>) {
+        let names =
+            |sessions: &[SessionId]| sessions.iter().map(ToString::to_string).collect::<Vec<_>>();
+        if context.output.json {
+            context.output.json_line(&json!({
+                "version": 1, "type": "result", "dry_run": self.dry_run,
+                "packs": report.packs, "pack_bytes": report.pack_bytes,
+                "packs_deleted": report.packs_deleted, "bytes_deleted": report.bytes_deleted,
+                "packs_denied": report.packs_denied, "packs_untold": report.packs_untold,
+                "roots_removed": report.roots_removed, "leftovers_removed": report.leftovers_removed,
+                "fenced": names(&report.fenced), "still_open": names(&report.still_open),
+                "compacted": compacted.map(|compacted| json!({
+                    "packs": compacted.candidates, "points": compacted.rewritten.len(),
+                    "copied_blobs": compacted.copied_blobs, "copied_bytes": compacted.copied_bytes,
+                })),
+            }));
+            return;
+        }
+        if let Some(compacted) = compacted {
+            context.output.line(&format!(
+                "{} packs were mostly garbage: {} moved, {} points written anew",
+                compacted.candidates,
+                bytes(compacted.copied_bytes),
+                compacted.rewritten.len(),
+            ));
+        }
+        for session in &report.fenced {
+            let line =
+                format!("session {session} did not move and was ended: it makes no point any more");
+            context.output.line(&line);
+        }
+        if report.packs_untold > 0 {
+            let line = format!(
+                "{} packs are needed by trees but in no table; they stay: run `verify`",
+                report.packs_untold
+            );
+            context.output.line(&line);
+        }
+        if report.packs_denied > 0 {
+            let line = format!(
+                "{} packs are locked by the store; a later prune takes them",
+                report.packs_denied
+            );
+            context.output.line(&line);
+        }
+        if !report.still_open.is_empty() {
+            let line = format!(
+                "nothing was removed: {} sessions still run",
+                report.still_open.len()
+            );
+            context.output.line(&line);
+            return;
+        }
+        context.output.line(&format!(
+            "{} of {} packs {} ({} of {}), {} roots, {} other objects",
+            report.packs_deleted,
+            report.packs,
+            if self.dry_run { "would go" } else { "removed" },
+            bytes(report.bytes_deleted),
+            bytes(report.pack_bytes),
+            report.roots_removed,
+            report.leftovers_removed,
+        ));
+    }
+}
+
+/// Hands a sweep's progress to the display.
+struct Watch {
+    progress: Progress,
+    cancel: Arc<AtomicBool>,
+    told: AtomicBool,
+}
+
+impl SweepMonitor for Watch {
+    fn waiting(&self, sessions: &[SessionId]) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let text = format!("waiting for {} sessions that are announced", sessions.len());
+            self.progress.event(&Event::info("waiting", text));
+        }
+    }
+
+    fn total_bytes(&self, bytes: u64) {
+        self.progress.disk_begins("packs", bytes);
+    }
+
+    fn advance_bytes(&self, bytes: u64) {
+        self.progress.advance(bytes);
+    }
+
+    fn should_stop(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+}
