@@ -8,7 +8,7 @@
 use crate::scene::Scene;
 use crate::set::Set;
 use crate::state::{Moves, State};
-use crate::store::Store;
+use crate::store::{SWEEPS, Store};
 use crate::variant::Variant;
 
 /// Where a sweep is in its work. Numbers are sessions, or points where tombstones are meant.
@@ -69,6 +69,8 @@ pub enum At {
     CleanOld,
     /// Cleaning: deletes the tombstone of a point.
     CleanTombstone(u8),
+    /// Cleaning: deletes another sweep's list whose packs are all gone.
+    CleanList,
     /// Is done.
     Done,
 }
@@ -159,6 +161,12 @@ pub(crate) fn steps(scene: &Scene, state: &State, sweep: u8, moves: &mut Moves<'
                 go("takes a session for dead", &|_, me| {
                     me.at = At::Propose(session);
                 });
+                // Who has its root takes over nothing more: there is nothing to wait for.
+                if store.roots.has(session) {
+                    go("finds a session's root", &|_, me| {
+                        me.at = At::OtherFences(session);
+                    });
+                }
             } else {
                 go("finds a session closed", &|_, me| me.at = after);
             }
@@ -338,12 +346,25 @@ pub(crate) fn steps(scene: &Scene, state: &State, sweep: u8, moves: &mut Moves<'
                 if rootless {
                     store.dead = store.dead.without(point);
                 }
-                me.at = next_point(scene, point).map_or(At::Done, At::CleanTombstone);
-                if me.at == At::Done {
+                me.at = match next_point(scene, point) {
+                    Some(point) => At::CleanTombstone(point),
+                    None if scene.sweeps > 1 => At::CleanList,
+                    None => At::Done,
+                };
+                if !matches!(me.at, At::CleanTombstone(_)) {
                     me.rootless = Set::EMPTY;
                 }
             });
         }
+        At::CleanList => go("looks at another sweep's list", &|store, me| {
+            // Neither a list nor the packs it names can come back, so nothing comes in between.
+            let other = (index + 1) % SWEEPS;
+            let gone = |list: Set| (list & store.packs).is_empty();
+            if store.lists[other].is_some_and(|list| gone(list) || wrong == Variant::ListOfOthers) {
+                store.lists[other] = None;
+            }
+            me.at = At::Done;
+        }),
         At::Done => {}
     }
 }

@@ -41,11 +41,13 @@ pub enum Variant {
     /// The protocol as it was first written down: a tombstone goes when its roots were absent at the
     /// beginning of the sweep, whatever came since.
     TombstoneByFirstLook,
+    /// A sweep removes the list of another one though its packs are there.
+    ListOfOthers,
 }
 
 impl Variant {
     /// All that are wrong.
-    pub const WRONG: [Self; 16] = [
+    pub const WRONG: [Self; 17] = [
         Self::AnnounceLate,
         Self::IgnoreCondemned,
         Self::NoFenceCheck,
@@ -62,6 +64,7 @@ impl Variant {
         Self::OneStepFence,
         Self::OldGenerationWhenClosed,
         Self::TombstoneByFirstLook,
+        Self::ListOfOthers,
     ];
 }
 
