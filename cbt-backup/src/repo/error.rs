@@ -367,18 +367,6 @@ impl Error {
         matches!(self, Self::Store { source, .. } if store::is_passing(source))
     }
 
-    /// True when the store says that it must not: the object is locked, or rights are missing.
-    pub(crate) fn is_denied(&self) -> bool {
-        let Self::Store { source, .. } = self else {
-            return false;
-        };
-        matches!(
-            **source,
-            object_store::Error::PermissionDenied { .. }
-                | object_store::Error::Unauthenticated { .. }
-        )
-    }
-
     /// True when something in the repository is lost or not what it was.
     pub fn is_damage(&self) -> bool {
         match self {

@@ -158,7 +158,7 @@ impl Sweep<'_> {
                     self.report.packs_deleted += u64::from(there);
                     self.report.bytes_deleted += if there { bytes } else { 0 };
                 }
-                Ok((Err(error), _)) if error.is_denied() => self.report.packs_denied += 1,
+                Ok((Err(Error::DeleteRefused { .. }), _)) => self.report.packs_denied += 1,
                 Ok((Err(error), _)) | Err(error) => outcome = outcome.and(Err(error)),
             }
         }
@@ -177,9 +177,12 @@ impl Sweep<'_> {
         Ok(packs.collect())
     }
 
-    /// Deletes an object; tells whether it was there.
+    /// Deletes an object; tells whether it went. One that the store keeps is left to a later sweep.
     pub(super) async fn remove(&self, name: &str) -> Result<bool, Error> {
-        remove(self.repo, name).await
+        match remove(self.repo, name).await {
+            Err(Error::DeleteRefused { .. }) => Ok(false),
+            removed => removed,
+        }
     }
 
     pub(super) fn check_stop(&self) -> Result<(), Error> {
