@@ -11,6 +11,8 @@ mod keys;
 mod model;
 mod operation_store;
 mod protocol;
+mod schedules;
 mod site;
 mod sweep;
+mod turn_store;
 mod verify;
