@@ -10,6 +10,7 @@ pub mod key_file;
 pub mod options;
 pub mod output;
 pub mod progress;
+pub mod rate;
 pub mod reexec;
 pub mod secret_input;
 pub mod selection;

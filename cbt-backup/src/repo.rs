@@ -62,7 +62,7 @@ pub use session::{
     Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, RootInfo, Session,
     SessionOptions, SessionSpec,
 };
-pub use store::{Store, StoreLimits};
+pub use store::{ProbeCheck, ProbeOutcome, ProbeReport, Store, StoreLimits, StoreSaid};
 pub use sweep::{SweepMonitor, SweepOptions, SweepReport};
 pub use tombstone::{DeletedPoint, Tombstone};
 pub use tree::Geometry;

@@ -8,6 +8,8 @@ use std::{
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use super::rate::Rate;
+
 /// A configuration file is a page of text.
 const MAX_BYTES: u64 = 1024 * 1024;
 
@@ -24,6 +26,10 @@ pub struct Config {
     pub passphrase_command: Option<String>,
     /// As `--key-file`.
     pub key_file: Option<PathBuf>,
+    /// As `--limit-upload`.
+    pub limit_upload: Option<Rate>,
+    /// As `--limit-download`.
+    pub limit_download: Option<Rate>,
     /// As `--state-dir`.
     pub state_dir: Option<PathBuf>,
     /// As `--vddk`.
@@ -94,12 +100,18 @@ mod tests {
     #[test]
     fn known_keys_are_read_and_unknown_ones_refused() {
         let config =
-            read("repo = \"/backup\"\n[vsphere]\nserver = \"vc\"\nuser = \"u\"\n").unwrap();
+            read("repo = \"/backup\"\nlimit-upload = \"20MiB\"\n[vsphere]\nserver = \"vc\"\nuser = \"u\"\n").unwrap();
         assert_eq!(
             (config.repo.as_deref(), config.vsphere.server.as_deref()),
             (Some("/backup"), Some("vc"))
         );
-        for wrong in ["repos = \"x\"", "[vsphere]\npassword = \"x\"", "repo = 3"] {
+        assert_eq!(config.limit_upload, "20MiB".parse().ok());
+        for wrong in [
+            "limit-upload = \"fast\"",
+            "repos = \"x\"",
+            "[vsphere]\npassword = \"x\"",
+            "repo = 3",
+        ] {
             assert!(read(wrong).is_err(), "{wrong:?} was accepted");
         }
         assert!(Config::read(Some(std::path::Path::new("/no/such/file"))).is_err());

@@ -215,6 +215,14 @@ impl From<repo::Error> for Failure {
                 ExitCode::Refused,
                 Some("check the credentials of the store and their rights"),
             ),
+            E::NoBucket { .. } => (
+                ExitCode::NoRepository,
+                Some("make the bucket or container first, by the tools of its store"),
+            ),
+            E::UnfitStore { .. } => (
+                ExitCode::Refused,
+                Some("doc/operations.md says what stores must do and which do not"),
+            ),
             E::Stopped => (ExitCode::Interrupted, None),
             E::AlreadyRepository { .. } | E::NotEmpty { .. } => (ExitCode::TargetExists, None),
             E::UnsupportedAddress { .. } | E::BadAddress { .. } => (ExitCode::Usage, None),

@@ -10,10 +10,11 @@ use super::{
     config::Config,
     exit_code::{ExitCode, Failure},
     key_file::read_key_file,
+    rate::Rate,
     secret_input::{PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, PROXY_PASSWORD_VARIABLE, SecretInput},
 };
 use crate::{
-    repo::{Repository, RepositoryKey, Store},
+    repo::{Repository, RepositoryKey, Store, StoreLimits},
     secret::Secret,
     vsphere::{Client, ConnectOptions, Error, Proxy, ServerAddress, Trust, observe_through},
 };
@@ -22,8 +23,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Repository")]
 pub struct RepositoryOptions {
-    /// Folder of the repository
-    #[arg(long, env = "CBT_BACKUP_REPO", value_name = "DIR")]
+    /// The repository: a folder, s3://bucket/prefix?endpoint=URL, az://container/prefix?account=NAME or gs://bucket/prefix
+    #[arg(long, env = "CBT_BACKUP_REPO", value_name = "ADDRESS")]
     pub repo: Option<String>,
     /// File whose first line is the passphrase; /dev/fd/N reads a descriptor (else CBT_BACKUP_PASSPHRASE, else a prompt)
     #[arg(long, env = "CBT_BACKUP_PASSPHRASE_FILE", value_name = "FILE")]
@@ -34,6 +35,12 @@ pub struct RepositoryOptions {
     /// Key file, used instead of a passphrase; `cbt-backup key add` makes one
     #[arg(long, env = "CBT_BACKUP_KEY_FILE", value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+    /// At most so many bytes a second to the repository, for instance 20MiB
+    #[arg(long, env = "CBT_BACKUP_LIMIT_UPLOAD", value_name = "RATE")]
+    pub limit_upload: Option<Rate>,
+    /// At most so many bytes a second from the repository
+    #[arg(long, env = "CBT_BACKUP_LIMIT_DOWNLOAD", value_name = "RATE")]
+    pub limit_download: Option<Rate>,
 }
 
 impl RepositoryOptions {
@@ -47,7 +54,7 @@ impl RepositoryOptions {
             .or_else(|| config.repo.clone())
             .ok_or_else(|| {
                 Failure::new(ExitCode::Usage, anyhow!("no repository is named"))
-                    .with_hint("use --repo DIR, CBT_BACKUP_REPO or `repo` in the configuration")
+                    .with_hint("use --repo ADDRESS, CBT_BACKUP_REPO or `repo` in the configuration")
             })
     }
 
@@ -100,12 +107,38 @@ impl RepositoryOptions {
         )
     }
 
+    /// The store; a repository need not be in it.
+    ///
+    /// # Errors
+    /// 2 without an address or with a wrong one, 10 for a folder that is not there.
+    pub fn store(&self, config: &Config) -> Result<Store, Failure> {
+        let store = Store::open(&self.address(config)?)?;
+        Ok(store.limited(&self.limits(config)))
+    }
+
+    /// As [`Self::store`], but makes the folder.
+    ///
+    /// # Errors
+    /// As [`Self::store`].
+    pub fn new_store(&self, config: &Config) -> Result<Store, Failure> {
+        let store = Store::create(&self.address(config)?)?;
+        Ok(store.limited(&self.limits(config)))
+    }
+
+    fn limits(&self, config: &Config) -> StoreLimits {
+        let rate = |option: Option<Rate>, file: Option<Rate>| option.or(file).map(|rate| rate.0);
+        StoreLimits {
+            upload_bytes_per_second: rate(self.limit_upload, config.limit_upload),
+            download_bytes_per_second: rate(self.limit_download, config.limit_download),
+        }
+    }
+
     /// Opens the repository.
     ///
     /// # Errors
     /// 10 where there is none, 12 for a wrong passphrase or key file.
     pub async fn open(&self, config: &Config) -> Result<Repository, Failure> {
-        let store = Store::open(&self.address(config)?)?;
+        let store = self.store(config)?;
         Ok(Repository::open(store, self.key(config)?).await?)
     }
 }

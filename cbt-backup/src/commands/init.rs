@@ -9,18 +9,20 @@ use crate::{
         exit_code::{ExitCode, Failure},
         options::RepositoryOptions,
     },
-    repo::{InitOptions, KdfParams, Repository, RepositoryKey, Store},
+    repo::{InitOptions, KdfParams, ProbeOutcome, ProbeReport, Repository, RepositoryKey},
     secret::Secret,
 };
 
-/// Make a repository in an empty or new folder.
+/// Make a repository in an empty or new folder, or in an empty place of a bucket.
+///
+/// The store is probed first: one that does not keep what the repository rests on is refused.
 ///
 /// Everything in it is encrypted with a key that the passphrase opens, or the key file. A recovery
 /// passphrase is made too, and shown this once: write it down. Without any of them nothing can be
 /// restored, and nobody can help.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  cbt-backup init --repo /backup/vms --passphrase-file /etc/cbt-backup/passphrase"
+    after_help = "Example:\n  cbt-backup init --repo /backup/vms --passphrase-file /etc/cbt-backup/passphrase\n  cbt-backup init --repo 's3://vms/site-a?endpoint=https://s3.example'"
 )]
 pub struct Init {
     #[command(flatten)]
@@ -34,12 +36,14 @@ impl Init {
     /// Runs the command.
     ///
     /// # Errors
-    /// 16 when the folder cannot be written, 17 when something is there already.
+    /// 12 for a store that is not fit, 16 when the folder cannot be written, 17 when something is there already.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
-        let address = self.repository.address(&context.config)?;
         let key = self.repository.new_key(&context.config)?;
+        let store = self.repository.new_store(&context.config)?;
+        let other = self.repository.store(&context.config)?;
         let made = async {
-            let store = Store::create(&address)?;
+            Repository::refuse_used(&store).await?;
+            tell_notes(&store.demand_fit(&other).await?);
             let repository = Repository::init(store, key, InitOptions::default()).await?;
             if self.no_recovery {
                 return Ok((repository, None));
@@ -80,5 +84,13 @@ impl Init {
                 .line("keep its key in two places: without it nothing can be restored"),
         }
         Ok(ExitCode::Done)
+    }
+}
+
+fn tell_notes(report: &ProbeReport) {
+    for check in &report.checks {
+        if let ProbeOutcome::Noted(note) = &check.outcome {
+            tracing::warn!("{}: {note}", check.promise);
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         progress::Progress,
     },
     engine::{Monitor, host::host_name},
-    repo::{Finding, Severity, VerifyLevel, VerifyMonitor, VerifyReport},
+    repo::{Finding, ProbeOutcome, Severity, VerifyLevel, VerifyMonitor, VerifyReport},
 };
 
 /// Check that what the repository holds is whole.
@@ -30,7 +30,8 @@ use crate::{
 Examples:
   cbt-backup verify --repo /backup/vms
   cbt-backup verify --level full --repo /backup/vms
-  cbt-backup verify --level point 01JD --repo /backup/vms")]
+  cbt-backup verify --level point 01JD --repo /backup/vms
+  cbt-backup verify --store --repo /backup/vms")]
 pub struct Verify {
     /// The point, with --level point
     #[arg(required_if_eq("level", "point"))]
@@ -41,6 +42,9 @@ pub struct Verify {
     /// With --level sample: which share, 0 to 29; a different one each day finds all rot in a month
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..SHARES), value_name = "N")]
     share: u64,
+    /// Probe the store instead: does it keep what the repository rests on? Writes and removes a few objects
+    #[arg(long, conflicts_with_all = ["point", "level", "share"])]
+    store: bool,
     #[command(flatten)]
     repository: RepositoryOptions,
 }
@@ -67,6 +71,9 @@ impl Verify {
     /// # Errors
     /// Those of opening and reading the repository. Damage is no error: it is exit code 4.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
+        if self.store {
+            return self.probe(context);
+        }
         let (repository, level) = context.runtime.block_on(async {
             let repository = self.repository.open(&context.config).await?;
             let level = match (self.level, &self.point) {
@@ -94,6 +101,41 @@ impl Verify {
             ExitCode::Done
         } else {
             ExitCode::Damage
+        })
+    }
+}
+
+impl Verify {
+    fn probe(&self, context: &Context) -> Result<ExitCode, Failure> {
+        let store = self.repository.store(&context.config)?;
+        let other = self.repository.store(&context.config)?;
+        let report = context.runtime.block_on(store.probe(&other))?;
+        let checks = report.checks.iter().map(|check| {
+            let (outcome, what) = match &check.outcome {
+                ProbeOutcome::Kept => ("kept", None),
+                ProbeOutcome::Noted(what) => ("noted", Some(what.as_str())),
+                ProbeOutcome::Broken(how) => ("broken", Some(how.as_str())),
+            };
+            (check.promise, outcome, what)
+        });
+        if context.output.json {
+            let checks: Vec<_> = checks
+                .map(|(promise, outcome, what)| json!({"promise": promise, "outcome": outcome, "what": what}))
+                .collect();
+            context.output.json_line(&json!({
+                "version": 1, "type": "store", "fit": report.broken().is_none(), "checks": checks,
+            }));
+        } else {
+            for (promise, outcome, what) in checks {
+                let what = what.map(|what| format!(": {what}")).unwrap_or_default();
+                let line = format!("{outcome}: {promise}{what}");
+                context.output.line(&printable(&line));
+            }
+        }
+        Ok(if report.broken().is_none() {
+            ExitCode::Done
+        } else {
+            ExitCode::Refused
         })
     }
 }

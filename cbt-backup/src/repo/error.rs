@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::id::{ObjectId, PointId, SessionId};
 use super::key::SlotKind;
-use super::store;
+use super::store::{self, StoreSaid};
 
 /// An error of the repository.
 ///
@@ -33,6 +33,14 @@ pub enum Error {
         /// One thing that is there.
         found: String,
     },
+    /// The bucket or container is not there.
+    #[error("there is no such bucket: {location}")]
+    NoBucket {
+        /// The store's address, or the folder in it that was listed.
+        location: String,
+        /// What the store said.
+        source: StoreSaid,
+    },
     /// The address names a kind of store this build has not.
     #[error("repository address {address}: stores of kind {scheme} are not supported")]
     UnsupportedAddress {
@@ -48,6 +56,16 @@ pub enum Error {
         address: String,
         /// What is wrong with it.
         why: String,
+    },
+    /// The store does not do what the repository rests on.
+    #[error("{location} is not fit for a repository: broken was \"{promise}\": {how}")]
+    UnfitStore {
+        /// The store's address.
+        location: String,
+        /// What the store must do.
+        promise: &'static str,
+        /// What it did.
+        how: String,
     },
     /// No key slot opened.
     #[error("the {what} opens none of the {slots} key slots{}", and_damaged(*damaged))]
@@ -128,7 +146,7 @@ pub enum Error {
         /// Name of the object.
         object: String,
         /// What the store said.
-        source: Arc<object_store::Error>,
+        source: StoreSaid,
     },
     /// The store refuses what it is asked for: rights or credentials are wanting.
     #[error("failed to {operation} {object}: the store refuses access")]
@@ -138,7 +156,7 @@ pub enum Error {
         /// Name of the object or prefix.
         object: String,
         /// What the store said.
-        source: Arc<object_store::Error>,
+        source: StoreSaid,
     },
     /// The store does not let go of an object now: it is locked for a time, or without rights
     /// to delete. A sweep leaves it to a later one.
@@ -147,7 +165,7 @@ pub enum Error {
         /// Name of the object.
         object: String,
         /// What the store said.
-        source: Arc<object_store::Error>,
+        source: StoreSaid,
     },
     /// An object is not there.
     #[error("{object} is missing from the repository")]
@@ -181,7 +199,7 @@ pub enum Error {
         /// Name of the object or prefix.
         object: String,
         /// What the store said.
-        source: Arc<object_store::Error>,
+        source: StoreSaid,
     },
     /// The local folder could not be used.
     #[error("failed to use folder {path}")]
@@ -364,7 +382,7 @@ impl Error {
 
     /// True when the store, or the way to it, was out of order: the same may go well later.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Store { source, .. } if store::is_passing(source))
+        matches!(self, Self::Store { source, .. } if store::is_passing(source.get()))
     }
 
     /// True when something in the repository is lost or not what it was.

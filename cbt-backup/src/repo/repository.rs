@@ -53,6 +53,23 @@ struct Inner {
 }
 
 impl Repository {
+    /// Refuses a store that holds a repository or something else.
+    ///
+    /// # Errors
+    /// `AlreadyRepository`, `NotEmpty`, `AccessDenied`, `Store`.
+    pub async fn refuse_used(store: &Store) -> Result<(), Error> {
+        let location = store.location().to_owned();
+        match store.get(CONFIG, SMALL_LIMIT_BYTES).await {
+            Err(Error::Missing { .. }) => {}
+            Err(error) if !error.is_damage() => return Err(error),
+            _ => return Err(Error::AlreadyRepository { location }),
+        }
+        match store.any().await? {
+            None => Ok(()),
+            Some(found) => Err(Error::NotEmpty { location, found }),
+        }
+    }
+
     /// Makes a repository in an empty store.
     ///
     /// # Errors
@@ -62,7 +79,7 @@ impl Repository {
         key: impl Into<RepositoryKey>,
         options: InitOptions,
     ) -> Result<Self, Error> {
-        refuse_used(&store).await?;
+        Self::refuse_used(&store).await?;
         let config = Config {
             format: FORMAT,
             id: ObjectId::generate(),
@@ -195,18 +212,5 @@ impl Repository {
         let length = PlainLength::AtMost(MAX_USAGE_BYTES);
         let plain = self.blob(PackKind::Node, reference, length).await?;
         Usage::decode(&plain).map_err(|what| Error::damaged(&reference.pack(PackKind::Node), what))
-    }
-}
-
-async fn refuse_used(store: &Store) -> Result<(), Error> {
-    let location = store.location().to_owned();
-    match store.get(CONFIG, SMALL_LIMIT_BYTES).await {
-        Err(Error::Missing { .. }) => {}
-        Err(error) if !error.is_damage() => return Err(error),
-        _ => return Err(Error::AlreadyRepository { location }),
-    }
-    match store.any().await? {
-        None => Ok(()),
-        Some(found) => Err(Error::NotEmpty { location, found }),
     }
 }

@@ -8,6 +8,9 @@ mod cloud;
 mod failure;
 mod limit;
 mod local;
+mod mount;
+mod probe;
+mod said;
 
 use std::fmt;
 use std::ops::Range;
@@ -23,6 +26,9 @@ use serde::de::DeserializeOwned;
 use self::address::StoreAddress;
 pub(super) use self::failure::is_passing;
 pub use self::limit::StoreLimits;
+use self::probe::PROBE_FOLDER;
+pub use self::probe::{ProbeCheck, ProbeOutcome, ProbeReport};
+pub use self::said::StoreSaid;
 use super::error::Error;
 use super::key::Keys;
 use super::sealed;
@@ -97,6 +103,12 @@ impl Store {
         }
     }
 
+    /// What stands below, for tests that reach past us.
+    #[cfg(test)]
+    pub(super) fn objects(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.objects)
+    }
+
     /// What messages call this store.
     pub fn location(&self) -> &str {
         &self.location
@@ -159,7 +171,7 @@ impl Store {
     /// Names and sizes in bytes of all objects in the folder `prefix`, or of all (`""`).
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, Error> {
         let path = Path::from(prefix);
-        let failed = |source| failure::of_read("list", prefix, source);
+        let failed = |source| failure::of_list(prefix, source);
         self.objects
             .list((!prefix.is_empty()).then_some(&path))
             .map_ok(|meta| (meta.location.to_string(), meta.size))
@@ -168,11 +180,25 @@ impl Store {
             .map_err(failed)
     }
 
-    /// One object, if there is any.
+    /// One object, if there is any but what a probe that was cut off left.
     pub(crate) async fn any(&self) -> Result<Option<String>, Error> {
-        let first = self.objects.list(None).try_next().await;
-        let first = first.map_err(|source| failure::of_read("list", &self.location, source))?;
-        Ok(first.map(|meta| meta.location.to_string()))
+        let mut objects = self.objects.list(None);
+        loop {
+            let next = objects.try_next().await;
+            let next = next.map_err(|source| failure::of_list(&self.location, source))?;
+            match next.map(|meta| meta.location.to_string()) {
+                Some(name) if is_probe(&name) => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// What to know of the file system, for a folder on one that is not simply fit.
+    fn notes(&self) -> Option<String> {
+        match self.location.parse() {
+            Ok(StoreAddress::Local(folder)) => mount::notes(&folder),
+            _ => None,
+        }
     }
 
     /// Reads a sealed JSON object.
@@ -198,6 +224,11 @@ impl Store {
         let object = sealed::seal(keys, name, &plain)?;
         self.put(name, object.into()).await
     }
+}
+
+/// True for an object of a probe that was cut off.
+pub(crate) fn is_probe(name: &str) -> bool {
+    name.split('/').next() == Some(PROBE_FOLDER)
 }
 
 fn too_short(name: &str, range: &Range<u64>) -> Error {

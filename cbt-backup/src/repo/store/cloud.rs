@@ -31,10 +31,10 @@ const USER_AGENT: &str = concat!("cbt-backup/", env!("CARGO_PKG_VERSION"));
 /// Makes the client of the store at `address`; nothing is sent yet.
 pub(super) fn open(address: &CloudAddress, location: &str) -> Result<Arc<dyn ObjectStore>, Error> {
     tls::install_provider();
-    let failed = |source| Error::Store {
+    let failed = |source: object_store::Error| Error::Store {
         operation: "open",
         object: location.to_owned(),
-        source: Arc::new(source),
+        source: source.into(),
     };
     let options = client_options(address)?;
     let objects: Arc<dyn ObjectStore> = match address.kind {

@@ -2,7 +2,6 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::sync::Arc;
 
 use object_store::Error as StoreError;
 
@@ -17,7 +16,27 @@ const NO_ROOM: [&str; 5] = [
     "AccountQuota",
 ];
 
-/// The error of a read or a listing.
+/// What stores answer for a bucket that is not there. For one object it is simply not found.
+const NO_BUCKET: [&str; 4] = [
+    "NoSuchBucket",
+    "ContainerNotFound",
+    "notFound",
+    "The specified bucket does not exist",
+];
+
+/// The error of a listing, which a store refuses only for a bucket that is not there.
+pub(super) fn of_list(prefix: &str, source: StoreError) -> Error {
+    let text = source.to_string();
+    if text.contains("status code: 404") && NO_BUCKET.iter().any(|word| text.contains(word)) {
+        return Error::NoBucket {
+            location: prefix.to_owned(),
+            source: source.into(),
+        };
+    }
+    of_read("list", prefix, source)
+}
+
+/// The error of a read.
 pub(super) fn of_read(operation: &'static str, name: &str, source: StoreError) -> Error {
     let object = name.to_owned();
     match &source {
@@ -25,12 +44,12 @@ pub(super) fn of_read(operation: &'static str, name: &str, source: StoreError) -
         other if denied(other) => Error::AccessDenied {
             operation,
             object,
-            source: Arc::new(source),
+            source: source.into(),
         },
         _ => Error::Store {
             operation,
             object,
-            source: Arc::new(source),
+            source: source.into(),
         },
     }
 }
@@ -43,12 +62,12 @@ pub(super) fn of_write(name: &str, source: StoreError) -> Error {
         StoreError::Unauthenticated { .. } => of_read("write", name, source),
         other if refuses_data(other) => Error::NotWritable {
             object,
-            source: Arc::new(source),
+            source: source.into(),
         },
         _ => Error::Store {
             operation: "write",
             object,
-            source: Arc::new(source),
+            source: source.into(),
         },
     }
 }
@@ -63,7 +82,7 @@ pub(super) fn of_delete(name: &str, source: StoreError) -> Error {
         other if denied(other) || matches!(other, StoreError::AlreadyExists { .. }) => {
             Error::DeleteRefused {
                 object: name.to_owned(),
-                source: Arc::new(source),
+                source: source.into(),
             }
         }
         _ => of_read("delete", name, source),
@@ -190,6 +209,16 @@ mod tests {
         };
         let error = of_delete("x", stranger);
         assert!(matches!(error, Error::AccessDenied { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_bucket_that_is_not_there_is_told_from_an_empty_one() {
+        let answer = "non-2xx status code: 404 Not Found: <Error><Code>NoSuchBucket</Code>";
+        assert!(matches!(
+            of_list("x", generic(answer)),
+            Error::NoBucket { .. }
+        ));
+        assert!(matches!(of_list("x", generic("odd")), Error::Store { .. }));
     }
 
     #[test]

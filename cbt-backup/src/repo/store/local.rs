@@ -35,7 +35,7 @@ pub(super) fn open(path: &FilePath, location: &str) -> Result<Arc<dyn ObjectStor
     let objects = LocalFileSystem::new_with_prefix(path).map_err(|source| Error::Store {
         operation: "open",
         object: location.to_owned(),
-        source: Arc::new(source),
+        source: source.into(),
     })?;
     Ok(Arc::new(Folder {
         // Staged file, fsync, rename, fsync of the folder.

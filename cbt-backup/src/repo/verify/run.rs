@@ -13,6 +13,7 @@ use crate::repo::id::{PackId, PackKind};
 use crate::repo::name::ObjectName;
 use crate::repo::point::Point;
 use crate::repo::repository::Repository;
+use crate::repo::store::is_probe;
 use crate::repo::usage::Usage;
 
 /// Time between heart-beats of the announcement.
@@ -117,6 +118,7 @@ impl Verify<'_> {
                     }
                 }
                 Some(_) => {}
+                None if is_probe(&name) => {}
                 None => {
                     let what = "no object of a repository has this name";
                     self.report
