@@ -1,7 +1,10 @@
 //! VMs whose changes are not tracked: each run is a full that says why.
 
+use std::fs;
+
 use anyhow::Result;
 use cbt_tests::{Bench, BenchOptions, Outcome};
+use serde_json::Value;
 
 #[track_caller]
 fn assert_full_because(outcome: &Outcome, why: &str) {
@@ -36,6 +39,33 @@ fn without_support_for_tracking_every_run_is_a_full_with_the_reason() -> Result<
         second.disk(2000).bytes("new_bytes") <= 1 << 18,
         "{second:#?}"
     );
+    bench.assert_put_back()?;
+    bench.assert_sound()
+}
+
+#[test]
+fn a_host_older_than_4_0_is_not_asked_what_changed() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let _ = bench.backup(&[])?.expect_code(0);
+    let before = bench.backup(&[])?.expect_code(0);
+    assert_eq!(before.result()["kind"], "incremental", "{before:#?}");
+    let calls = bench.calls()?;
+    let (asked, switched) = (
+        calls.count("vcenter", "QueryChangedDiskAreas"),
+        calls.count("vcenter", "ReconfigVM_Task"),
+    );
+    assert!(asked > 0);
+    let path = bench.path("lab/site.json");
+    let mut site: Value = serde_json::from_slice(&fs::read(&path)?)?;
+    site["host"]["version"] = "3.5.0".into();
+    fs::write(&path, site.to_string())?;
+    // The VM says that it is tracked. It is its host that can't.
+    let after = bench.backup(&[])?.expect_code(0);
+    assert_full_because(&after, "the host has release 3.5.0, tracking needs 4.0");
+    let calls = bench.calls()?;
+    assert_eq!(calls.count("vcenter", "QueryChangedDiskAreas"), asked);
+    assert_eq!(calls.count("vcenter", "ReconfigVM_Task"), switched);
     bench.assert_put_back()?;
     bench.assert_sound()
 }
