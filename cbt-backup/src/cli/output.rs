@@ -5,6 +5,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use unicode_width::UnicodeWidthStr as _;
+
 /// Something could not be written to standard output. The program then does not say "done".
 static FAILED: AtomicBool = AtomicBool::new(false);
 
@@ -88,39 +90,50 @@ pub fn table(rows: &[Vec<String>]) -> String {
     table_below(rows, &mut Vec::new())
 }
 
-/// Rows that go on a table which was printed before with these widths of its columns. The widths
-/// grow where they must.
+/// Rows that go on a table which was printed before with these widths of its columns, in columns
+/// of a terminal. The widths grow where they must.
 pub fn table_below(rows: &[Vec<String>], widths: &mut Vec<usize>) -> String {
     for row in rows {
         if row.len() > widths.len() {
             widths.resize(row.len(), 0);
         }
         for (cell, width) in row.iter().zip(widths.iter_mut()) {
-            *width = cell.chars().count().max(*width);
+            *width = cell.width().max(*width);
         }
     }
     let line = |row: &Vec<String>| {
         let cells: Vec<String> = row
             .iter()
             .zip(widths.iter())
-            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())))
+            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.width())))
             .collect();
         cells.join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A name from outside, with control characters made visible so that it cannot drive a terminal.
+/// A name from outside, with what could drive a terminal or deceive the reader made visible:
+/// control characters, line ends, marks of direction, and what has no width.
 pub fn printable(name: &str) -> String {
-    name.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect::<Vec<_>>()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    let mut shown = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c.is_control() || is_deceptive(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Unicode's line and paragraph separators, marks of direction, and invisible characters. The two
+/// joiners stay, which some scripts are written with.
+fn is_deceptive(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -163,6 +176,27 @@ mod tests {
         let mut widths = vec![5];
         assert_eq!(table_below(&rows, &mut widths), "a      bb\nccc    d");
         assert_eq!(widths, [5, 2]);
-        assert_eq!(printable("x\u{1b}[31m"), "x\\u{1b}[31m");
+        // Wide characters take two columns.
+        let rows = [
+            vec!["日本".to_owned(), "b".to_owned()],
+            vec!["ascii".to_owned(), "d".to_owned()],
+        ];
+        assert_eq!(table(&rows), "日本   b\nascii  d");
+    }
+
+    #[test]
+    fn what_drives_a_terminal_or_deceives_is_shown() {
+        for (name, shown) in [
+            ("x\u{1b}[31m", "x\\u{1b}[31m"),
+            ("a\tb\nc\r", "a\\tb\\nc\\r"),
+            ("csi\u{9b}2J", "csi\\u{9b}2J"),
+            ("bidi\u{202e}gnp.exe", "bidi\\u{202e}gnp.exe"),
+            ("app\u{200b}01", "app\\u{200b}01"),
+            ("\u{feff}app", "\\u{feff}app"),
+            ("line\u{2028}end", "line\\u{2028}end"),
+            ("日本語 ñ – 😀", "日本語 ñ – 😀"),
+        ] {
+            assert_eq!(printable(name), shown);
+        }
     }
 }
