@@ -2,6 +2,8 @@
 
 mod details;
 mod groups;
+#[cfg(test)]
+mod typed_tests;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -15,7 +17,7 @@ use crate::{
     cli::{
         exit_code::{ExitCode, Failure},
         options::ServerOptions,
-        output::{Output, printable, table, table_below},
+        output::{Output, note, printable, table, table_below},
         selection::{AnyVms, SELECTORS},
     },
     vsphere::{Client, VmSelection, VmSummary},
@@ -78,12 +80,14 @@ impl Vms {
             return as_they_arrive(client, selection, output).await;
         }
         let vms = client.select_vms(selection).await?;
+        if vms.is_empty() {
+            note("note: this account sees no VM that is meant");
+        }
         if self.details {
             let vms = read(client, vms).await?;
             if output.json {
-                let all: Vec<Value> = vms.iter().map(Detailed::json).collect();
-                output.document(&json!({"version": 1, "vms": all}));
-            } else {
+                output.document(&details::document(&vms));
+            } else if !vms.is_empty() {
                 let all: Vec<String> = vms.iter().map(Detailed::text).collect();
                 output.line(&all.join("\n\n"));
             }

@@ -46,9 +46,20 @@ pub(super) async fn read(
     Ok(all)
 }
 
+/// The VMs as one document.
+pub(super) fn document(vms: &[Detailed]) -> Value {
+    let all: Vec<Value> = vms.iter().map(Detailed::json).collect();
+    json!({"version": 1, "vms": all})
+}
+
 impl Detailed {
+    #[cfg(test)]
+    pub(super) fn new(summary: VmSummary, vm: Vm, host: Option<Host>) -> Self {
+        Self { summary, vm, host }
+    }
+
     /// The fields that scripts may rely on: those of the list, and more.
-    pub(super) fn json(&self) -> Value {
+    fn json(&self) -> Value {
         let vm = &self.vm;
         let mut all = summary_json(&self.summary);
         let disks: Vec<Value> = vm.disks.iter().map(|disk| self.disk_json(disk)).collect();
