@@ -1,21 +1,29 @@
 //! `backup`: a new point of each virtual machine.
 
+mod policy;
+mod report;
+mod state_folder;
+
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
-use serde_json::json;
-use vddk::{Library, OpenOptions, TransportModes, TransportPolicy};
+use vddk::{Library, OpenOptions, TransportModes};
 
-use super::{Context, list::kind};
+pub use self::policy::{Cbt, OnBadMap, Policy};
+use self::{
+    report::{code, tell, worst},
+    state_folder::default_state_dir,
+};
+use super::Context;
 use crate::{
     cli::{
         exit_code::{ExitCode, Failure},
         options::{RepositoryOptions, ServerOptions, VddkOptions},
-        output::{bytes, note, printable, table},
+        output::{note, printable},
         selection::{NamedVms, SELECTORS},
     },
-    engine::{self, BackupOptions, BackupReport, DiskReport, Site, pipeline::Pace},
+    engine::{self, BackupOptions, Site, pipeline::Pace},
     repo::Repository,
     vsphere::{Client, VmSelection, VmSummary},
 };
@@ -78,35 +86,6 @@ pub struct Backup {
 
 /// Sessions of vSphere end after about 30 idle minutes.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_mins(10);
-
-/// Whether change tracking may be switched on.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Cbt {
-    /// Where it is off and no snapshot is in the way
-    Auto,
-    /// Leave it as it is
-    Never,
-}
-
-/// What is acceptable besides the wanted transports.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Policy {
-    /// Nothing else: a disk that comes otherwise is not read
-    Require,
-    /// nbdssl as a last resort; whatever is not the first of the list is told
-    Prefer,
-    /// Any of the list, without a word
-    Allow,
-}
-
-/// What to do about a bad map.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum OnBadMap {
-    /// Read the disk in full, in the same run
-    Full,
-    /// Fail the run with exit code 13
-    Fail,
-}
 
 impl Backup {
     /// Runs the command.
@@ -214,19 +193,9 @@ impl Backup {
                     .with_hint("use --state-dir")
             })?,
             transports,
-            transport_policy: match self.policy(context)? {
-                Policy::Require => TransportPolicy::Require,
-                Policy::Prefer => TransportPolicy::Prefer,
-                Policy::Allow => TransportPolicy::Allow,
-            },
-            tracking: match self.cbt {
-                Cbt::Auto => engine::TrackingPolicy::Auto,
-                Cbt::Never => engine::TrackingPolicy::Never,
-            },
-            on_bad_map: match self.on_bad_map {
-                OnBadMap::Full => engine::OnBadMap::Full,
-                OnBadMap::Fail => engine::OnBadMap::Fail,
-            },
+            transport_policy: self.policy(context)?.into(),
+            tracking: self.cbt.into(),
+            on_bad_map: self.on_bad_map.into(),
             full: self.full,
             open: OpenOptions {
                 time_out: Duration::from_secs(self.read_seconds),
@@ -252,42 +221,6 @@ impl Backup {
     }
 }
 
-/// The customary place: for the whole machine as root, else the user's own. What decides is who the
-/// process is, not what its environment says: all runs of one machine must find each other's locks.
-fn default_state_dir() -> Option<PathBuf> {
-    if is_root() {
-        return Some(PathBuf::from("/var/lib/cbt-backup"));
-    }
-    let folder = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let user = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")));
-    user.map(|user| user.join("cbt-backup"))
-}
-
-/// The kernel gives a process's folder to the user that it acts as.
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").is_ok_and(|folder| folder.uid() == 0)
-}
-
-fn code(report: &BackupReport) -> ExitCode {
-    match () {
-        () if report.incomplete => ExitCode::Incomplete,
-        () if report.left_behind => ExitCode::LeftBehind,
-        () => ExitCode::Done,
-    }
-}
-
-/// What is told of several points: an incomplete one counts more than something left behind.
-fn worst(codes: &[ExitCode]) -> ExitCode {
-    let order = [ExitCode::Incomplete, ExitCode::LeftBehind];
-    let found = order.into_iter().find(|code| codes.contains(code));
-    found.unwrap_or(ExitCode::Done)
-}
-
 /// Where there are several, the VM that failed is named.
 fn of_vm(failure: Failure, vm: &VmSummary, count: usize) -> Failure {
     if count < 2 {
@@ -307,74 +240,4 @@ async fn keep_alive(client: Client) {
             tracing::warn!(%error, "the session could not be kept alive");
         }
     }
-}
-
-fn tell(context: &Context, report: &BackupReport) {
-    let output = context.output;
-    if output.json {
-        let disks: Vec<_> = report.disks.iter().map(disk_json).collect();
-        output.json_line(&json!({
-            "version": 1, "type": "result", "point": report.point.to_string(), "vm": report.vm,
-            "kind": kind(report.kind), "disks": disks, "events": report.events,
-            "incomplete": report.incomplete, "left_behind": report.left_behind,
-        }));
-        return;
-    }
-    output.line(&format!(
-        "point {} of {} ({})",
-        report.point,
-        printable(&report.vm),
-        kind(report.kind)
-    ));
-    let mut rows = vec![
-        ["DISK", "", "SIZE", "CHANGED", "READ", "NEW", "STORED", "BY"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    rows.extend(report.disks.iter().map(row));
-    output.line(&table(&rows));
-    for disk in report.disks.iter().filter(|disk| disk.reason.is_some()) {
-        let reason = disk.reason.as_deref().unwrap_or_default();
-        output.line(&format!(
-            "{}: {} because {}",
-            printable(&disk.label),
-            disk.action,
-            printable(reason)
-        ));
-    }
-    for disk in report.disks.iter().filter(|disk| disk.failure.is_some()) {
-        let failure = disk.failure.as_deref().unwrap_or_default();
-        output.line(&format!(
-            "{}: not read: {}",
-            printable(&disk.label),
-            printable(failure)
-        ));
-    }
-}
-
-fn row(disk: &DiskReport) -> Vec<String> {
-    vec![
-        printable(&disk.label),
-        if disk.failure.is_some() {
-            "failed"
-        } else {
-            disk.action
-        }
-        .to_owned(),
-        bytes(disk.capacity_bytes),
-        disk.changed_bytes.map_or_else(|| "-".to_owned(), bytes),
-        bytes(disk.read_bytes),
-        bytes(disk.new_bytes),
-        bytes(disk.stored_bytes),
-        disk.transport.clone().unwrap_or_default(),
-    ]
-}
-
-fn disk_json(disk: &DiskReport) -> serde_json::Value {
-    json!({
-        "label": disk.label, "device_key": disk.device_key, "action": disk.action, "reason": disk.reason,
-        "capacity_bytes": disk.capacity_bytes, "changed_bytes": disk.changed_bytes,
-        "read_bytes": disk.read_bytes, "new_bytes": disk.new_bytes, "stored_bytes": disk.stored_bytes,
-        "transport": disk.transport, "failure": disk.failure,
-    })
 }

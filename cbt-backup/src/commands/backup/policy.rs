@@ -1,0 +1,63 @@
+//! What a backup may do, in the words of the command line.
+
+use clap::ValueEnum;
+use vddk::TransportPolicy;
+
+use crate::engine;
+
+/// Whether change tracking may be switched on.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Cbt {
+    /// Where it is off and no snapshot is in the way
+    Auto,
+    /// Leave it as it is
+    Never,
+}
+
+/// What is acceptable besides the wanted transports.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Policy {
+    /// Nothing else: a disk that comes otherwise is not read
+    Require,
+    /// nbdssl as a last resort; whatever is not the first of the list is told
+    Prefer,
+    /// Any of the list, without a word
+    Allow,
+}
+
+/// What to do about a bad map.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum OnBadMap {
+    /// Read the disk in full, in the same run
+    Full,
+    /// Fail the run with exit code 13
+    Fail,
+}
+
+impl From<Cbt> for engine::TrackingPolicy {
+    fn from(cbt: Cbt) -> Self {
+        match cbt {
+            Cbt::Auto => Self::Auto,
+            Cbt::Never => Self::Never,
+        }
+    }
+}
+
+impl From<Policy> for TransportPolicy {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Require => Self::Require,
+            Policy::Prefer => Self::Prefer,
+            Policy::Allow => Self::Allow,
+        }
+    }
+}
+
+impl From<OnBadMap> for engine::OnBadMap {
+    fn from(action: OnBadMap) -> Self {
+        match action {
+            OnBadMap::Full => Self::Full,
+            OnBadMap::Fail => Self::Fail,
+        }
+    }
+}
