@@ -101,7 +101,12 @@ impl Command {
     pub fn ends_by_itself(&self) -> bool {
         matches!(
             self,
-            Self::Backup(_) | Self::Restore(_) | Self::Verify(_) | Self::Prune(_) | Self::Cbt(_)
+            Self::Backup(_)
+                | Self::Restore(_)
+                | Self::Verify(_)
+                | Self::Prune(_)
+                | Self::Cbt(_)
+                | Self::Vms(_)
         )
     }
 

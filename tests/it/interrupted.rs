@@ -3,7 +3,8 @@
 use std::fs;
 
 use anyhow::Result;
-use cbt_tests::{Bench, Outcome};
+use cbt_tests::{Bench, Outcome, VM};
+use lab::Fault;
 
 /// A bench with one point and something to read for the next.
 fn bench_with_a_point() -> Result<Bench> {
@@ -46,6 +47,28 @@ fn a_signal_in_the_middle_is_130_and_everything_is_put_back() -> Result<()> {
         bench.assert_sound()?;
         let next = assert_next_is_fine(&mut bench)?;
         assert_eq!(next.events(), Vec::<String>::new());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_signal_ends_looking_with_a_logout() -> Result<()> {
+    for (command, options) in [("vms", &[][..]), ("cbt", &["status", VM])] {
+        let bench = Bench::new()?;
+        bench.order(&[Fault {
+            call: "RetrievePropertiesEx".to_owned(),
+            delay_ms: Some(20_000),
+            ..Fault::default()
+        }])?;
+        let mut run = bench.start(bench.server_arguments(command, options))?;
+        let looks = || {
+            let calls = bench.calls();
+            calls.is_ok_and(|calls| calls.count("vcenter", "CreateContainerView") > 0)
+        };
+        run.wait_until("it looks", looks)?;
+        run.signal("INT")?;
+        let _ = run.wait()?.expect_code(130).expect_said("interrupted");
+        assert_eq!(bench.calls()?.count("vcenter", "Logout"), 1, "{command}");
     }
     Ok(())
 }

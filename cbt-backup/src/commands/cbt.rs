@@ -49,6 +49,9 @@ enum Action {
     /// Switch tracking off
     Disable(Disable),
     /// Begin tracking anew: off, cycle, on, cycle. All change ids of before are void
+    ///
+    /// After a failure in the middle it is switched on again. A reset that is killed in the middle
+    /// leaves the VM untracked: look with `cbt status`.
     Reset(Reset),
 }
 
@@ -145,11 +148,8 @@ impl Cbt {
             return Ok(ExitCode::Done);
         }
         let selection = target.wanted.selection()?;
-        context.runtime.block_on(async {
-            let client = target.server.connect(&context.config).await?.client;
-            let done = action.all(&client, &selection, context).await;
-            let _ = client.logout().await;
-            done
+        context.with_client(&target.server, async |client| {
+            action.all(client, &selection, context).await
         })
     }
 }
@@ -181,7 +181,7 @@ impl Action {
         selection: &VmSelection,
         context: &Context,
     ) -> Result<ExitCode, Failure> {
-        let mut vms = client.select_vms(selection).await?;
+        let mut vms = context.unless_stopped(client.select_vms(selection)).await?;
         if !matches!(self, Self::Status(_)) {
             vms = self.target().wanted.without_templates(vms)?;
         }

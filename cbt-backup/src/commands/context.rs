@@ -1,10 +1,29 @@
 //! What every command is given.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use anyhow::anyhow;
 use tokio::runtime::Handle;
 
-use crate::cli::{config::Config, output::Output, progress::Progress};
+use crate::{
+    cli::{
+        config::Config,
+        exit_code::{ExitCode, Failure},
+        options::ServerOptions,
+        output::Output,
+        progress::Progress,
+    },
+    vsphere::Client,
+};
+
+/// How often is looked whether a signal came.
+const SIGNAL_POLL: Duration = Duration::from_millis(50);
 
 /// What every command is given.
 #[derive(Clone, Debug)]
@@ -25,5 +44,44 @@ impl Context {
     /// A display for a long command.
     pub fn progress(&self) -> Progress {
         Progress::new(self.output, self.quiet)
+    }
+
+    /// Logs in, does the work, and logs out on every way out.
+    ///
+    /// # Errors
+    /// Those of the login and of the work.
+    pub fn with_client<T>(
+        &self,
+        server: &ServerOptions,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.runtime.block_on(async {
+            let login = self.unless_stopped(server.connect(&self.config)).await?;
+            let done = work(&login.client).await;
+            if let Err(error) = login.client.logout().await {
+                tracing::warn!(%error, "logging out failed");
+            }
+            done
+        })
+    }
+
+    /// What `work` gives, unless a signal comes before. Only for work that may be cut short
+    /// anywhere, such as looking.
+    ///
+    /// # Errors
+    /// 130 after a signal; those of the work.
+    pub async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, impl Into<Failure>>>,
+    ) -> Result<T, Failure> {
+        let stopped = async {
+            while !self.cancel.load(Ordering::SeqCst) {
+                tokio::time::sleep(SIGNAL_POLL).await;
+            }
+        };
+        tokio::select! {
+            done = work => done.map_err(Into::into),
+            () = stopped => Err(Failure::new(ExitCode::Interrupted, anyhow!("interrupted"))),
+        }
     }
 }

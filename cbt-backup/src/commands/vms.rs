@@ -61,11 +61,9 @@ impl Vms {
     /// 18 for a VM or place that is not there, or not alone.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
         let selection = self.wanted.selection()?;
-        context.runtime.block_on(async {
-            let client = self.server.connect(&context.config).await?.client;
-            let done = self.list(&client, &selection, context.output).await;
-            let _ = client.logout().await;
-            done
+        context.with_client(&self.server, async |client| {
+            let list = self.list(client, &selection, context.output);
+            context.unless_stopped(list).await
         })?;
         Ok(ExitCode::Done)
     }

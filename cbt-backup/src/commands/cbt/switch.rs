@@ -40,7 +40,7 @@ impl Action {
             on_step: &on_step,
         };
         Ok(match self {
-            Self::Status(_) => client.tracking(vm).await?,
+            Self::Status(_) => context.unless_stopped(client.tracking(vm)).await?,
             Self::Enable(enable) => {
                 let options = options(enable.cycle, enable.limit);
                 if enable.upgrade_hardware {
@@ -67,6 +67,9 @@ impl From<TrackingError> for Failure {
             TrackingError::Interrupted { .. } => Self::new(ExitCode::Interrupted, error),
             TrackingError::CycleLeft { .. } => Self::new(ExitCode::LeftBehind, error)
                 .with_hint("remove that snapshot by hand; its description is no other's"),
+            TrackingError::LeftOff { .. } => Self::new(ExitCode::LeftBehind, error).with_hint(
+                "remove the snapshot of ours that may be left, then switch it on: cbt-backup cbt enable --cycle",
+            ),
             TrackingError::Refused { ref causes } => {
                 let hint = causes.first().map(TrackingCause::remedy);
                 let failure = Self::new(ExitCode::Vsphere, error);

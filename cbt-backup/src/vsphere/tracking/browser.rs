@@ -6,9 +6,11 @@ use crate::vsphere::moref::Moref;
 /// The page of the server's object browser that shows the backing, with its `changeId`, of the
 /// disk `device_key`: of `object`, which is a snapshot, or a VM where there is none.
 pub fn browser_path(server: &ServerAddress, object: &Moref, device_key: i32) -> String {
+    let authority = server.authority();
+    // As a browser shows it: without the port that goes without saying.
+    let authority = authority.strip_suffix(":443").unwrap_or(&authority);
     format!(
-        "https://{}/mob/?moid={}&doPath=config.hardware.device%5b{device_key}%5d.backing",
-        server.authority(),
+        "https://{authority}/mob/?moid={}&doPath=config.hardware.device%5b{device_key}%5d.backing",
         percent_encode(&object.id)
     )
 }
@@ -41,6 +43,11 @@ mod tests {
         assert_eq!(
             browser_path(&server, &Moref::snapshot("snapshot-2044"), 2000),
             "https://vcenter.example.test:8443/mob/?moid=snapshot-2044&doPath=config.hardware.device%5b2000%5d.backing"
+        );
+        let usual = "vcenter.example.test".parse().unwrap();
+        assert!(
+            browser_path(&usual, &Moref::vm("vm-1"), 1)
+                .starts_with("https://vcenter.example.test/mob/")
         );
         let odd = browser_path(&server, &Moref::vm("a b&c"), -1);
         assert!(odd.contains("moid=a%20b%26c&"), "{odd}");

@@ -6,7 +6,8 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrackingCause {
-    /// Nobody switched it on.
+    /// Nobody switched it on; or somebody did, the server tells only what is in effect, and there
+    /// was no stun cycle since.
     NotSwitchedOn,
     /// The task that switches it still runs: it was looked at too early.
     ReadTooEarly,
@@ -83,7 +84,7 @@ impl TrackingCause {
     /// What a person can do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::NotSwitchedOn => "switch it on: cbt-backup cbt enable",
+            Self::NotSwitchedOn => "switch it on: cbt-backup cbt enable --cycle",
             Self::ReadTooEarly => "look again in a moment",
             Self::NoCycleYet => {
                 "make a cycle: power on, resume, move or snapshot the VM, or use --cycle; the next backup is one too"
@@ -130,7 +131,7 @@ impl TrackingCause {
 impl fmt::Display for TrackingCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotSwitchedOn => f.write_str("nobody switched it on"),
+            Self::NotSwitchedOn => f.write_str("it was not switched on, or there was no stun cycle since"),
             Self::ReadTooEarly => {
                 f.write_str("read too early: the task that reconfigures the VM still runs")
             }

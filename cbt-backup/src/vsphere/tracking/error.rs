@@ -22,6 +22,13 @@ pub enum TrackingError {
         #[source]
         source: Box<Error>,
     },
+    /// A reset failed after tracking was switched off, and it could not be switched on again.
+    #[error("change tracking is left switched off")]
+    LeftOff {
+        /// What kept it from being switched on.
+        #[source]
+        source: Box<TrackingError>,
+    },
     /// The program was told to stop. What it had made is removed.
     #[error("interrupted before change tracking was {wanted}")]
     Interrupted {

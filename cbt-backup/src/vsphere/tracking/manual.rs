@@ -47,6 +47,8 @@ Switch change tracking on by hand
        $spec.ChangeTrackingEnabled = $true
        (Get-VM NAME).ExtensionData.ReconfigVM($spec)
        New-Snapshot -VM NAME -Name cycle | Remove-Snapshot -Confirm:$false
+  With pyVmomi the first three lines are one; govc has no option for it.
+       vm.ReconfigVM_Task(vim.vm.ConfigSpec(changeTrackingEnabled=True))
 ";
 
 const STATUS: &str = "\
@@ -81,6 +83,7 @@ Begin change tracking anew by hand, after a query that fails time and again
   3. Switch it on. Running: make and remove a snapshot. Powered off: power on.
   4. The next backup reads everything. Do this once: if it does not help, it
      does not help twice.
+  Stopped between 2 and 3, the VM is left untracked: switch it on again.
 ";
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ impl TrackingReport {
         let mut causes = blockers(vm, &facts);
         let state = match vm.change_tracking_enabled {
             _ if !causes.is_empty() => TrackingState::Off,
-            Some(true) => state_of_enabled(&disks, &facts, &mut causes),
+            Some(true) => state_of_enabled(vm, &disks, &facts, &mut causes),
             _ => state_of_disabled(vm, &facts, &mut causes),
         };
         causes.extend(disks.iter().filter_map(switched_off));
@@ -153,6 +153,7 @@ pub(super) fn too_old(version: String) -> Option<TrackingCause> {
 }
 
 fn state_of_enabled(
+    vm: &Vm,
     disks: &[DiskReport],
     facts: &TrackingFacts,
     causes: &mut Vec<TrackingCause>,
@@ -170,8 +171,10 @@ fn state_of_enabled(
     if facts.just_cycled {
         return state_after_cycle(disks, causes);
     }
+    // Servers may write a disk's setting at once: what was switched just now waits in any case.
+    let is_new = facts.just_switched == Some(true);
     let is_waiting = |disk: &DiskReport| {
-        disk.change_id.is_none() && matches!(disk.tracking, DiskTracking::Pending)
+        disk.change_id.is_none() && (is_new || matches!(disk.tracking, DiskTracking::Pending))
     };
     if disks.iter().any(is_waiting) {
         causes.push(if facts.reconfiguring {
@@ -179,6 +182,7 @@ fn state_of_enabled(
         } else {
             TrackingCause::NoCycleYet
         });
+        push_snapshots(vm, causes);
         return TrackingState::Pending;
     }
     TrackingState::On
@@ -226,12 +230,20 @@ fn state_of_disabled(
         }
         _ => {}
     }
-    causes.push(TrackingCause::NotSwitchedOn);
+    // What was wanted needs no cause.
+    if facts.just_switched != Some(false) {
+        causes.push(TrackingCause::NotSwitchedOn);
+        push_snapshots(vm, causes);
+    }
+    TrackingState::Off
+}
+
+/// Snapshots stand in the way of what is not on yet.
+fn push_snapshots(vm: &Vm, causes: &mut Vec<TrackingCause>) {
     let count = vm.snapshots.iter().count();
     if count > 0 {
         causes.push(TrackingCause::SnapshotsExist { count });
     }
-    TrackingState::Off
 }
 
 fn switched_off(disk: &DiskReport) -> Option<TrackingCause> {
@@ -360,7 +372,9 @@ mod tests {
             ),
             (&on, just(false, false, &[]), (Pending, vec!["still-on"])),
             (&on, just(false, true, &[]), (Pending, vec!["still-on"])),
-            (&off, just(false, true, &[]), (Off, vec!["not-switched-on"])),
+            (&off, just(false, true, &[]), (Off, vec![])),
+            // The settings are there, and the cycle is not.
+            (&on, just(true, false, &[]), (Pending, vec!["no-cycle-yet"])),
         ] {
             assert_eq!(judged(vm, facts.clone()), expected, "{facts:?}");
         }
@@ -464,6 +478,9 @@ mod tests {
         assert_eq!(state, TrackingState::Off);
         assert_eq!(ids, ["not-switched-on", "snapshots-exist"]);
         vm.change_tracking_enabled = Some(true);
+        let (state, ids) = judged(&vm, TrackingFacts::default());
+        assert_eq!(state, TrackingState::Pending);
+        assert_eq!(ids, ["no-cycle-yet", "snapshots-exist"]);
         for (key, value) in BOTH {
             vm.tracking_keys.note(key, value);
         }

@@ -77,7 +77,8 @@ impl Client {
     }
 
     /// Switches tracking on, in the order of "vSphere API reference, 5.2": look, reconfigure,
-    /// cycle if wanted, look again. A VM that is tracked is left alone.
+    /// cycle if wanted, look again. A VM that is on is left alone, unless a cycle is wanted and no
+    /// snapshot's change ids prove it yet.
     ///
     /// # Errors
     ///
@@ -89,18 +90,21 @@ impl Client {
         options: &SwitchOptions<'_>,
     ) -> Result<(Vm, TrackingReport), TrackingError> {
         let (before, report) = self.tracking(vm).await?;
-        if report.state == TrackingState::On {
+        let is_proved = report.disks.iter().any(|disk| disk.change_id.is_some());
+        if report.state == TrackingState::On && (is_proved || !options.cycle) {
             return Ok((before, report));
         }
-        refuse(report.obstacles())?;
+        let mut obstacles = report.obstacles();
+        if options.cycle {
+            obstacles = with_snapshots(obstacles, &before);
+        }
+        refuse(obstacles)?;
+        let mut facts = TrackingFacts::default();
         if before.change_tracking_enabled != Some(true) {
             self.switch_tracking(&before, true, options).await?;
+            facts.just_switched = Some(true);
         }
-        let mut facts = TrackingFacts {
-            just_switched: Some(true),
-            ..TrackingFacts::default()
-        };
-        if options.cycle && before.snapshots.is_empty() {
+        if options.cycle {
             options.go_on("cycled")?;
             (options.on_step)("make a stun cycle");
             facts.change_ids = self.stun_cycle(vm, options.task_limit).await?;
@@ -143,43 +147,72 @@ impl Client {
     /// # Errors
     ///
     /// [`TrackingError::Refused`] while snapshots exist, or where the VM can't be tracked;
-    /// [`TrackingError::CycleLeft`]; any failure of the calls. Tracking may then be off.
+    /// [`TrackingError::CycleLeft`]; any failure of the calls. After a failure in the middle it is
+    /// switched on again; [`TrackingError::LeftOff`] if that fails too.
     pub async fn reset_tracking(
         &self,
         vm: &Moref,
         options: &SwitchOptions<'_>,
     ) -> Result<(Vm, TrackingReport), TrackingError> {
         let (before, report) = self.tracking(vm).await?;
-        let count = before.snapshots.iter().count();
-        let mut obstacles = report.obstacles();
-        obstacles.retain(|cause| !matches!(cause, TrackingCause::SnapshotsExist { .. }));
-        if count > 0 {
-            obstacles.push(TrackingCause::SnapshotsExist { count });
-        }
-        refuse(obstacles)?;
+        refuse(with_snapshots(report.obstacles(), &before))?;
+        options.go_on("switched off")?;
         let is_off = before.power_state == PowerState::Off;
-        self.switch_tracking(&before, false, options).await?;
-        let cycle = async || {
-            (options.on_step)("make a stun cycle");
-            self.stun_cycle(vm, options.task_limit).await
-        };
         // From here on it goes through: stopping would leave the VM untracked.
-        if !is_off {
-            cycle().await?;
+        if let Err(error) = self.reconfigure_tracking(&before, false, options).await {
+            // What was refused changed nothing; after anything else, nobody knows.
+            let is_refusal =
+                matches!(&error, TrackingError::Client(error) if error.fault().is_some());
+            if is_refusal {
+                return Err(error);
+            }
+            return Err(self.back_on(&before, error, options).await);
         }
-        let now = self.vm(vm).await?;
-        self.reconfigure_tracking(&now, true, options).await?;
-        let facts = TrackingFacts {
+        if !is_off {
+            (options.on_step)("make a stun cycle");
+            if let Err(error) = self.stun_cycle(vm, options.task_limit).await {
+                return Err(self.back_on(&before, error, options).await);
+            }
+        }
+        if let Err(error) = self.reconfigure_tracking(&before, true, options).await {
+            return Err(TrackingError::LeftOff {
+                source: Box::new(error),
+            });
+        }
+        let mut facts = TrackingFacts {
             just_switched: Some(true),
-            just_cycled: !is_off,
-            change_ids: if is_off {
-                std::collections::BTreeMap::new()
-            } else {
-                cycle().await?
-            },
             ..TrackingFacts::default()
         };
+        if !is_off {
+            (options.on_step)("make a stun cycle");
+            facts.change_ids = self.stun_cycle(vm, options.task_limit).await?;
+            facts.just_cycled = true;
+        }
         self.look_again(vm, facts).await
+    }
+
+    /// Undoes the switch-off of a reset that failed with `error`, and gives what is to be told.
+    async fn back_on(
+        &self,
+        vm: &Vm,
+        error: TrackingError,
+        options: &SwitchOptions<'_>,
+    ) -> TrackingError {
+        // Beside a snapshot it must not be switched on.
+        if matches!(error, TrackingError::CycleLeft { .. }) {
+            return TrackingError::LeftOff {
+                source: Box::new(error),
+            };
+        }
+        match self.reconfigure_tracking(vm, true, options).await {
+            Ok(()) => error,
+            Err(source) => {
+                tracing::error!(%error, vm = %vm.id, "a reset of tracking failed");
+                TrackingError::LeftOff {
+                    source: Box::new(source),
+                }
+            }
+        }
     }
 
     async fn switch_tracking(
@@ -279,6 +312,16 @@ impl Client {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The causes, with the VM's snapshots as one of them.
+fn with_snapshots(mut causes: Vec<TrackingCause>, vm: &Vm) -> Vec<TrackingCause> {
+    causes.retain(|cause| !matches!(cause, TrackingCause::SnapshotsExist { .. }));
+    let count = vm.snapshots.iter().count();
+    if count > 0 {
+        causes.push(TrackingCause::SnapshotsExist { count });
+    }
+    causes
 }
 
 fn refuse(causes: Vec<TrackingCause>) -> Result<(), TrackingError> {

@@ -1,5 +1,7 @@
 //! Switching tracking, against a VM that behaves: what is sent, in which order, and what is left.
 
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,12 +33,26 @@ struct Site {
     /// Give disks no change ids in snapshots.
     untracked: bool,
     switches: Vec<&'static str>,
+    /// Give disks their settings with the switch, not with the cycle.
+    keys_at_once: bool,
+    /// Methods, and from which to which call each is refused.
+    refusals: Vec<(&'static str, RangeInclusive<usize>)>,
+    counts: BTreeMap<String, usize>,
     /// The release of the host; the usual one if empty.
     host: &'static str,
 }
 
 impl Site {
     fn answer(&mut self, seen: &Seen) -> Reply {
+        let count = self.counts.entry(seen.method().to_owned()).or_default();
+        *count += 1;
+        let count = *count;
+        let is_refused = |(method, calls): &(&str, RangeInclusive<usize>)| {
+            seen.method() == *method && calls.contains(&count)
+        };
+        if self.refusals.iter().any(is_refused) {
+            return Reply::fault("SnapshotFault");
+        }
         match seen.method() {
             "RetrievePropertiesEx" => self.properties(seen.operation()),
             "ReconfigVM_Task" => {
@@ -130,7 +146,7 @@ impl Site {
             format!("<currentSnapshot type=\"VirtualMachineSnapshot\">{id}</currentSnapshot>")
         });
         let tree = format!("{}{}", current.unwrap_or_default(), nodes.concat());
-        let keys = if self.enabled && self.cycled && !self.untracked {
+        let keys = if self.enabled && (self.cycled || self.keys_at_once) && !self.untracked {
             "<OptionValue><key>scsi0:0.ctkEnabled</key><value xsi:type=\"xsd:string\">TRUE</value></OptionValue>"
         } else {
             ""
@@ -229,9 +245,102 @@ async fn enabling_is_pending_without_a_cycle_and_on_with_one() {
     // It was on already: only the cycle was missing.
     assert_eq!(site.lock().unwrap().switches, ["on", "snapshot", "removed"]);
     assert!(site.lock().unwrap().snapshots.is_empty());
-    // Tracked: nothing more is done.
-    client.enable_tracking(&vm(), &options(true)).await.unwrap();
+    // It is on: nothing more is done, unless a cycle is wanted for its proof.
+    client
+        .enable_tracking(&vm(), &options(false))
+        .await
+        .unwrap();
     assert_eq!(site.lock().unwrap().switches.len(), 3);
+    client.enable_tracking(&vm(), &options(true)).await.unwrap();
+    assert_eq!(site.lock().unwrap().switches[3..], ["snapshot", "removed"]);
+}
+
+#[tokio::test]
+async fn settings_that_are_there_at_once_are_no_stun_cycle() {
+    let (_server, client, site) = rig(Site {
+        keys_at_once: true,
+        ..Site::default()
+    })
+    .await;
+    let (_, report) = client
+        .enable_tracking(&vm(), &options(false))
+        .await
+        .unwrap();
+    assert_eq!(
+        (report.state, ids(&report)),
+        (TrackingState::Pending, vec!["no-cycle-yet"])
+    );
+    let (_, report) = client.enable_tracking(&vm(), &options(true)).await.unwrap();
+    assert_eq!((report.state, ids(&report)), (TrackingState::On, vec![]));
+    assert_eq!(site.lock().unwrap().switches, ["on", "snapshot", "removed"]);
+}
+
+#[tokio::test]
+async fn a_cycle_beside_snapshots_is_refused_and_not_left_out() {
+    let (server, client, _) = rig(Site {
+        enabled: true,
+        untracked: true,
+        snapshots: vec![foreign()],
+        ..Site::default()
+    })
+    .await;
+    let (_, report) = client.tracking(&vm()).await.unwrap();
+    assert_eq!(ids(&report), ["no-cycle-yet", "snapshots-exist"]);
+    let refused = client.enable_tracking(&vm(), &options(true)).await;
+    assert!(
+        matches!(refused, Err(TrackingError::Refused { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(server.count("CreateSnapshot_Task"), 0);
+}
+
+#[tokio::test]
+async fn a_reset_that_fails_in_the_middle_switches_on_again_or_says_that_it_is_off() {
+    let (create, reconfigure) = ("CreateSnapshot_Task", "ReconfigVM_Task");
+    for (refused, is_left_off, switches) in [
+        // Nothing was switched.
+        ((reconfigure, 1..=9), false, &[][..]),
+        // The cycle after the switch-off.
+        ((create, 1..=1), false, &["off", "on"]),
+        // The one after the switch-on.
+        (
+            (create, 2..=2),
+            false,
+            &["off", "snapshot", "removed", "on"],
+        ),
+        // The switch-on itself.
+        ((reconfigure, 2..=9), true, &["off", "snapshot", "removed"]),
+    ] {
+        let (_server, client, site) = rig(Site {
+            enabled: true,
+            refusals: vec![refused.clone()],
+            ..Site::default()
+        })
+        .await;
+        let error = client
+            .reset_tracking(&vm(), &options(true))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            matches!(error, TrackingError::LeftOff { .. }),
+            is_left_off,
+            "{refused:?}: {error}"
+        );
+        assert_eq!(site.lock().unwrap().switches, switches, "{refused:?}");
+    }
+    // With a snapshot of ours there it must not be switched on.
+    let (_server, client, site) = rig(Site {
+        enabled: true,
+        refuse_to_remove: true,
+        ..Site::default()
+    })
+    .await;
+    let error = client
+        .reset_tracking(&vm(), &options(true))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, TrackingError::LeftOff { .. }), "{error}");
+    assert_eq!(site.lock().unwrap().switches, ["off", "snapshot"]);
 }
 
 #[tokio::test]
