@@ -107,6 +107,7 @@ impl Command {
                 | Self::Prune(_)
                 | Self::Cbt(_)
                 | Self::Vms(_)
+                | Self::Privileges(_)
         )
     }
 

@@ -53,7 +53,11 @@ fn a_signal_in_the_middle_is_130_and_everything_is_put_back() -> Result<()> {
 
 #[test]
 fn a_signal_ends_looking_with_a_logout() -> Result<()> {
-    for (command, options) in [("vms", &[][..]), ("cbt", &["status", VM])] {
+    for (command, options) in [
+        ("vms", &[][..]),
+        ("cbt", &["status", VM]),
+        ("privileges", &["--check", VM]),
+    ] {
         let bench = Bench::new()?;
         bench.order(&[Fault {
             call: "RetrievePropertiesEx".to_owned(),

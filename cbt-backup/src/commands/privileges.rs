@@ -42,6 +42,9 @@ pub struct Privileges {
     /// In which form the role is printed
     #[arg(long = "as", value_enum, default_value_t = Form::Table)]
     form: Form,
+    /// Take what only some VMs or ways want into the commands and ids too, such as encryption
+    #[arg(long)]
+    optional: bool,
     /// Name of the role in the printed commands
     #[arg(long, value_name = "NAME", default_value = "cbt-backup", value_parser = plain_name)]
     role: String,
@@ -58,6 +61,8 @@ pub struct Privileges {
 enum Purpose {
     /// To back up
     Backup,
+    /// Besides, on the proxy VM and the datastores of the disks, to read them by HotAdd
+    Hotadd,
     /// To back up and to restore
     Restore,
 }
@@ -66,6 +71,7 @@ impl From<Purpose> for PrivilegePurpose {
     fn from(purpose: Purpose) -> Self {
         match purpose {
             Purpose::Backup => Self::Backup,
+            Purpose::Hotadd => Self::HotAdd,
             Purpose::Restore => Self::Restore,
         }
     }
@@ -99,54 +105,55 @@ impl Privileges {
     /// 2 for a word that is no selector, 12 when certificate or login is refused or a privilege is
     /// missing, 13 for a fault, 18 for a VM or place that is not there, or not alone.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
-        let privileges: Vec<&Privilege> = Privilege::of(self.purpose.into()).collect();
+        let purpose = self.purpose.into();
+        let privileges: Vec<&Privilege> = Privilege::of(purpose).collect();
+        let in_role =
+            |privilege: &&&Privilege| self.optional || !privilege.is_optional_for(purpose);
+        let role: Vec<&Privilege> = privileges.iter().filter(in_role).copied().collect();
         if self.check {
             let selection = if self.wanted.vms.is_empty() {
                 None
             } else {
                 Some(self.wanted.selection()?)
             };
-            return context.runtime.block_on(async {
-                let client = self.server.connect(&context.config).await?.client;
-                let purpose = self.purpose.into();
-                let checked =
-                    check::run(&client, selection.as_ref(), purpose, context.output).await;
-                let _ = client.logout().await;
-                checked
+            return context.with_client(&self.server, async |client| {
+                let check = check::run(client, selection.as_ref(), purpose, context.output);
+                context.unless_stopped(check).await
             });
         }
         if context.output.json {
-            let rows: Vec<_> = privileges.iter().map(|p| document(p)).collect();
+            let rows: Vec<_> = privileges.iter().map(|p| document(p, purpose)).collect();
             context
                 .output
                 .document(&json!({"version": 1, "role": self.role, "privileges": rows}));
             return Ok(ExitCode::Done);
         }
         match self.form {
-            Form::Table => context.output.line(&rows(&privileges)),
-            Form::Powercli => context.output.line(&powercli(&self.role, &privileges)),
-            Form::Govc => context.output.line(&govc(&self.role, &privileges)),
-            Form::Ids => context.output.line(&ids(&privileges)),
+            Form::Table => context.output.line(&rows(&privileges, purpose)),
+            Form::Powercli => context.output.line(&powercli(&self.role, &role)),
+            Form::Govc => context.output.line(&govc(&self.role, &role)),
+            Form::Ids => context.output.line(&ids(&role)),
         }
         Ok(ExitCode::Done)
     }
 }
 
-fn document(privilege: &Privilege) -> serde_json::Value {
+fn document(privilege: &Privilege, purpose: PrivilegePurpose) -> serde_json::Value {
     json!({
         "id": privilege.id,
         "name": privilege.ui_name,
         "on": privilege.scope.as_str(),
         "for": match privilege.purpose {
             PrivilegePurpose::Backup => "backup",
+            PrivilegePurpose::HotAdd => "hotadd",
             PrivilegePurpose::Restore => "restore",
         },
         "reason": privilege.reason,
-        "optional": privilege.is_optional,
+        "optional": privilege.is_optional_for(purpose),
     })
 }
 
-fn rows(privileges: &[&Privilege]) -> String {
+fn rows(privileges: &[&Privilege], purpose: PrivilegePurpose) -> String {
     let mut rows = vec![
         ["PRIVILEGE", "IN VCENTER", "ON", "FOR"]
             .map(str::to_owned)
@@ -157,15 +164,15 @@ fn rows(privileges: &[&Privilege]) -> String {
             privilege.id.to_owned(),
             privilege.ui_name.to_owned(),
             privilege.scope.as_str().to_owned(),
-            purpose_words(privilege),
+            purpose_words(privilege, purpose),
         ]
     }));
     table(&rows)
 }
 
 /// What a privilege is for, in words.
-fn purpose_words(privilege: &Privilege) -> String {
-    let optional = if privilege.is_optional {
+fn purpose_words(privilege: &Privilege, purpose: PrivilegePurpose) -> String {
+    let optional = if privilege.is_optional_for(purpose) {
         " (where wanted)"
     } else {
         ""
@@ -202,7 +209,7 @@ mod tests {
     fn every_form_has_every_privilege() {
         let privileges: Vec<&Privilege> = Privilege::of(PrivilegePurpose::Restore).collect();
         for text in [
-            rows(&privileges),
+            rows(&privileges, PrivilegePurpose::Restore),
             powercli("r", &privileges),
             govc("r", &privileges),
             ids(&privileges),

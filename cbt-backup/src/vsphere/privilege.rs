@@ -37,6 +37,9 @@ impl PrivilegeScope {
 pub enum PrivilegePurpose {
     /// A backup needs it.
     Backup,
+    /// Reading disks by HotAdd needs it besides, on the proxy VM and on the datastores of the
+    /// disks.
+    HotAdd,
     /// A restore needs it besides.
     Restore,
 }
@@ -55,17 +58,40 @@ pub struct Privilege {
     /// Why.
     pub reason: &'static str,
     /// Only some VMs or ways want it, such as encrypted ones.
-    pub is_optional: bool,
+    is_optional: bool,
 }
 
 impl Privilege {
-    /// Those of a purpose. A restore needs those of a backup too.
+    /// Those of a purpose. A restore needs those of a backup too; those of HotAdd stand alone,
+    /// since they are needed on other VMs.
     pub fn of(purpose: PrivilegePurpose) -> impl Iterator<Item = &'static Self> {
-        PRIVILEGES.iter().filter(move |privilege| {
-            privilege.purpose == PrivilegePurpose::Backup || purpose == PrivilegePurpose::Restore
+        PRIVILEGES.iter().filter(move |privilege| match purpose {
+            PrivilegePurpose::Backup => privilege.purpose == PrivilegePurpose::Backup,
+            PrivilegePurpose::HotAdd => OF_HOT_ADD.contains(&privilege.id),
+            PrivilegePurpose::Restore => true,
         })
     }
+
+    /// True if only some VMs or ways want it for that purpose.
+    pub fn is_optional_for(&self, purpose: PrivilegePurpose) -> bool {
+        let is_needed = purpose == PrivilegePurpose::Restore && NOT_OPTIONAL_TO_RESTORE == self.id;
+        self.is_optional && !is_needed
+    }
 }
+
+/// Those that HotAdd needs ("vSphere API reference, 6").
+const OF_HOT_ADD: [&str; 7] = [
+    "Datastore.AllocateSpace",
+    "VirtualMachine.Config.AddNewDisk",
+    "VirtualMachine.Config.AddExistingDisk",
+    "VirtualMachine.Config.RemoveDisk",
+    "VirtualMachine.Config.Resource",
+    "VirtualMachine.Config.Settings",
+    "Cryptographer.AddDisk",
+];
+
+/// A restore uploads the NVRAM file.
+const NOT_OPTIONAL_TO_RESTORE: &str = "Datastore.FileManagement";
 
 const fn backup(
     scope: PrivilegeScope,
@@ -132,6 +158,9 @@ const PRIVILEGES: &[Privilege] = &[
     restore(Vm, "VirtualMachine.Config.AddRemoveDevice", "Virtual machine > Change Configuration > Add or remove device", "its controllers and cards"),
     restore(Vm, "VirtualMachine.Config.EditDevice", "Virtual machine > Change Configuration > Modify device settings", "its devices"),
     optional(restore(Vm, "VirtualMachine.Config.RawDevice", "Virtual machine > Change Configuration > Configure Raw device", "raw devices")),
+    optional(restore(Vm, "VirtualMachine.Config.HostUSBDevice", "Virtual machine > Change Configuration > Configure Host USB device", "USB devices of a host")),
+    optional(restore(Vm, "VirtualMachine.Config.MksControl", "Virtual machine > Change Configuration > Display connection settings", "the limit of its consoles")),
+    optional(restore(Vm, "VirtualMachine.Config.ManagedBy", "Virtual machine > Change Configuration > Configure managedBy", "VMs of an extension")),
     restore(Vm, "VirtualMachine.Config.Settings", "Virtual machine > Change Configuration > Change Settings", "its settings"),
     restore(Vm, "VirtualMachine.Config.AdvancedConfig", "Virtual machine > Change Configuration > Advanced configuration", "its extra settings"),
     restore(Vm, "VirtualMachine.Config.Resource", "Virtual machine > Change Configuration > Change resource", "its shares and limits"),
@@ -143,6 +172,7 @@ const PRIVILEGES: &[Privilege] = &[
     optional(restore(Vm, "VirtualMachine.Config.UpgradeVirtualHardware", "Virtual machine > Change Configuration > Upgrade virtual machine compatibility", "cbt enable --upgrade-hardware")),
     restore(Vm, "VirtualMachine.Interact.DeviceConnection", "Virtual machine > Interaction > Connect devices", "its devices' connections"),
     optional(restore(Vm, "VirtualMachine.Interact.SetCDMedia", "Virtual machine > Interaction > Configure CD media", "its CD drives")),
+    optional(restore(Vm, "VirtualMachine.Interact.SetFloppyMedia", "Virtual machine > Interaction > Configure floppy media", "its floppy drives")),
     restore(Vm, "VirtualMachine.Interact.PowerOn", "Virtual machine > Interaction > Power on", "start it afterwards"),
     restore(Vm, "VirtualMachine.Interact.PowerOff", "Virtual machine > Interaction > Power off", "restore in place"),
     optional(restore(Vm, "VirtualMachine.Interact.AnswerQuestion", "Virtual machine > Interaction > Answer question", "the question whether it was copied")),
@@ -153,6 +183,8 @@ const PRIVILEGES: &[Privilege] = &[
     optional(restore(Vm, "Cryptographer.Encrypt", "Cryptographic operations > Encrypt", "encrypted VMs")),
     optional(restore(Vm, "Cryptographer.EncryptNew", "Cryptographic operations > Encrypt new", "encrypted VMs")),
     optional(restore(Vm, "Cryptographer.AddDisk", "Cryptographic operations > Add disk", "encrypted VMs")),
+    optional(restore(Vm, "Cryptographer.Migrate", "Cryptographic operations > Migrate", "encrypted VMs")),
+    optional(restore(Vm, "VApp.ApplicationConfig", "vApp > vApp application configuration", "VMs with vApp properties")),
     optional(restore(Folder, "Cryptographer.RegisterVM", "Cryptographic operations > Register VM", "encrypted VMs")),
     optional(restore(Root, "StorageProfile.View", "VM storage policies > View VM storage policies", "encrypted VMs")),
 ];
@@ -173,8 +205,22 @@ mod tests {
             Privilege::of(PrivilegePurpose::Restore).count(),
             PRIVILEGES.len()
         );
+        let hot_add = Privilege::of(PrivilegePurpose::HotAdd).count();
+        assert_eq!(hot_add, super::OF_HOT_ADD.len());
         for privilege in PRIVILEGES {
             assert!(privilege.ui_name.contains(" > "), "{}", privilege.id);
         }
+    }
+
+    #[test]
+    fn what_only_some_want_may_be_needed_by_a_restore() {
+        let files = PRIVILEGES
+            .iter()
+            .find(|p| p.id == "Datastore.FileManagement");
+        let files = files.unwrap();
+        assert!(files.is_optional_for(PrivilegePurpose::Backup));
+        assert!(!files.is_optional_for(PrivilegePurpose::Restore));
+        let optional = |purpose| Privilege::of(purpose).any(|p| p.is_optional_for(purpose));
+        assert!(optional(PrivilegePurpose::Restore) && optional(PrivilegePurpose::HotAdd));
     }
 }

@@ -40,11 +40,11 @@ pub(super) async fn run(
     let (places, vms) = places(client, &vms, purpose).await?;
     let answers = ask(client, &places, purpose).await?;
     let mut missing = answers.iter().flat_map(|(_, missing)| missing);
-    let lacks = missing.any(|privilege| !privilege.is_optional);
+    let lacks = missing.any(|privilege| !privilege.is_optional_for(purpose));
     if output.json {
-        output.document(&document(&answers, &vms, lacks));
+        output.document(&document(&answers, &vms, purpose, lacks));
     } else {
-        for line in lines(&answers, &vms, lacks) {
+        for line in lines(&answers, &vms, purpose, lacks) {
             output.line(&line);
         }
         if selection.is_none() {
@@ -96,9 +96,14 @@ async fn ask<'p>(
     Ok(answers)
 }
 
-fn document(answers: &[Answer<'_>], vms: &[VmFound], lacks: bool) -> serde_json::Value {
+fn document(
+    answers: &[Answer<'_>],
+    vms: &[VmFound],
+    purpose: PrivilegePurpose,
+    lacks: bool,
+) -> serde_json::Value {
     let objects = answers.iter().map(|(place, missing)| {
-        let missing: Vec<_> = missing.iter().map(|p| super::document(p)).collect();
+        let missing: Vec<_> = missing.iter().map(|p| super::document(p, purpose)).collect();
         json!({"type": place.moref.kind, "moref": place.moref.id, "name": place.name, "as": place.kind.as_str(), "missing": missing})
     });
     let vms = vms
@@ -112,7 +117,12 @@ fn document(answers: &[Answer<'_>], vms: &[VmFound], lacks: bool) -> serde_json:
     })
 }
 
-fn lines(answers: &[Answer<'_>], vms: &[VmFound], lacks: bool) -> Vec<String> {
+fn lines(
+    answers: &[Answer<'_>],
+    vms: &[VmFound],
+    purpose: PrivilegePurpose,
+    lacks: bool,
+) -> Vec<String> {
     let mut rows = vec![
         ["MISSING ON", "PRIVILEGE", "IN VCENTER", "TO"]
             .map(str::to_owned)
@@ -124,7 +134,7 @@ fn lines(answers: &[Answer<'_>], vms: &[VmFound], lacks: bool) -> Vec<String> {
                 printable(&place.to_string()),
                 privilege.id.to_owned(),
                 privilege.ui_name.to_owned(),
-                super::purpose_words(privilege),
+                super::purpose_words(privilege, purpose),
             ]
         }));
     }

@@ -147,6 +147,12 @@ mod tests {
     #[test]
     fn each_object_is_asked_for_what_is_needed_there() {
         use PrivilegePurpose::{Backup, Restore};
+        let proxy = ids(Kind::Vm, PrivilegePurpose::HotAdd);
+        assert!(
+            proxy.contains(&"VirtualMachine.Config.AddExistingDisk"),
+            "{proxy:?}"
+        );
+        assert_eq!(proxy.len(), 6);
         let methods = ["Global.DisableMethods", "Global.EnableMethods"];
         assert_eq!(ids(Kind::Root, Backup), methods);
         assert_eq!(ids(Kind::Host, Restore), methods);
