@@ -11,6 +11,7 @@ use std::path::Path;
 use vmdk::{OpenOptions, SectorRun};
 
 use crate::made::Made;
+use crate::revert::deltas_of;
 use crate::state::{LabLock, remove_if_there};
 use crate::tracking::{GRAIN_BYTES, ctk_of};
 use crate::{Disk, Error, Lab, Link, Vm};
@@ -33,9 +34,19 @@ impl Lab {
     pub fn remove_snapshot(&self, snapshot: &str, remove_children: bool) -> Result<(), Error> {
         let lock = self.lock()?;
         let mut vm = self.vm_by_snapshot(snapshot)?;
+        let before = deltas_of(&vm);
         take_from_tree(&mut vm, snapshot, remove_children);
         let mut made = Made::default();
-        let dropped = self.stun_cycle(&mut vm, &mut made)?;
+        let mut dropped = self.stun_cycle(&mut vm, &mut made)?;
+        // A branch that the VM left has nothing to be merged into.
+        let attached = self.attached_files()?;
+        let left = deltas_of(&vm);
+        for file in before
+            .difference(&left)
+            .filter(|file| !attached.contains(*file))
+        {
+            dropped.extend(self.files_of_link(file)?);
+        }
         vm.change_version = jiff::Timestamp::now().to_string();
         vm.consolidation_needed = true;
         self.store_vm(&lock, &vm)?;

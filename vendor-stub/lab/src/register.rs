@@ -105,7 +105,7 @@ impl Lab {
                 let device = format!("{controller}:{}", slot.unit_number);
                 let key = |part: &str| format!("{device}.{part}");
                 known.extend([key("present"), key("fileName"), key("mode")]);
-                known.push(format!("{controller}.virtualDev"));
+                known.extend(["present", "virtualDev"].map(|part| format!("{controller}.{part}")));
                 let word = entries.get(&format!("{controller}.virtualDev"));
                 if let Some(type_name) = word.and_then(|word| vmx::controller_type(word)) {
                     vm.controller_types

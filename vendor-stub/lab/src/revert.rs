@@ -75,7 +75,7 @@ impl Lab {
 }
 
 /// The deltas a VM refers to. Its base disks stay whatever happens.
-fn deltas_of(vm: &Vm) -> BTreeSet<String> {
+pub(crate) fn deltas_of(vm: &Vm) -> BTreeSet<String> {
     let frozen = vm.snapshots.iter().flat_map(|snapshot| &snapshot.disks);
     let disks = vm.disks.iter().chain(frozen);
     disks

@@ -1,6 +1,6 @@
 //! The .vmx file of a VM, written and read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tracking::change_id::spaced;
 use crate::{Bus, Vm};
@@ -37,6 +37,19 @@ pub(crate) fn text(vm: &Vm) -> String {
         .unwrap_or(vm.change_tracking.enabled)
     {
         lines.push(("ctkEnabled".into(), "TRUE".into()));
+    }
+    let of_disks = vm.disks.iter().map(|disk| disk.controller_key);
+    let controllers: BTreeSet<i32> = vm
+        .controller_types
+        .keys()
+        .copied()
+        .chain(of_disks)
+        .collect();
+    for key in controllers {
+        if let Some(bus) = Bus::of_controller(key).filter(|bus| *bus != Bus::Ide) {
+            let place = format!("{}{}", bus.word(), bus.number(key));
+            lines.push((format!("{place}.present"), "TRUE".into()));
+        }
     }
     for (key, type_name) in &vm.controller_types {
         let known = CONTROLLERS.iter().find(|(_, known)| known == type_name);

@@ -360,3 +360,19 @@ fn a_merge_that_was_cut_off_is_finished_later() {
     fixture.lab.remove_snapshot(&snapshot, false).unwrap();
     assert!(fixture.read(None) == now);
 }
+
+#[test]
+fn a_branch_that_the_vm_left_goes_with_its_last_snapshot() {
+    let (fixture, snapshots, _) = three();
+    let [(first, content), (second, _), (third, _)] = snapshots.as_slice() else {
+        panic!("there are three");
+    };
+    fixture.lab.revert_to_snapshot(first).unwrap();
+    fixture.lab.remove_snapshot(third, false).unwrap();
+    fixture.lab.remove_snapshot(second, false).unwrap();
+    assert!(fixture.read(Some(first)) == *content);
+    fixture.lab.remove_snapshot(first, false).unwrap();
+    assert!(fixture.read(None) == *content, "running state");
+    let left: Vec<String> = fixture.files();
+    assert!(!left.iter().any(|file| file.contains("-00000")), "{left:?}");
+}
