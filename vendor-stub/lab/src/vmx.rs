@@ -62,9 +62,11 @@ pub(crate) fn text(vm: &Vm) -> String {
         let bus = disk.bus();
         let number = bus.number(disk.controller_key);
         let place = format!("{}{number}:{}", bus.word(), disk.unit_number);
-        let file = disk.top().map(|link| link.file.clone());
+        let file = disk
+            .top()
+            .map_or("", |link| in_folder(&vm.vmx_path, &link.file));
         lines.push((format!("{place}.present"), "TRUE".into()));
-        lines.push((format!("{place}.fileName"), file.unwrap_or_default()));
+        lines.push((format!("{place}.fileName"), file.to_owned()));
         lines.push((format!("{place}.mode"), disk.mode.replace('_', "-")));
     }
     for (key, device) in &vm.other_devices {
@@ -82,6 +84,14 @@ pub(crate) fn text(vm: &Vm) -> String {
     lines.iter().fold(String::new(), |text, (key, value)| {
         text + key + " = \"" + &escape(value) + "\"\n"
     })
+}
+
+/// The name alone of a file beside the .vmx file, as a host writes it; of others the whole path,
+/// where a host has the path of its own file system.
+fn in_folder<'a>(vmx_path: &str, file: &'a str) -> &'a str {
+    let folder = vmx_path.rsplit_once('/').map(|(folder, _)| folder);
+    let name = folder.and_then(|folder| file.strip_prefix(folder)?.strip_prefix('/'));
+    name.filter(|name| !name.contains('/')).unwrap_or(file)
 }
 
 /// The entries of a configuration file. Lines that are none are left out.
@@ -136,6 +146,18 @@ mod tests {
     fn uuids_take_the_form_of_the_disk_database() {
         let text = ddb_uuid("6000C290-a113-6543-7d13-7363c08fe61d");
         assert_eq!(text, "60 00 c2 90 a1 13 65 43-7d 13 73 63 c0 8f e6 1d");
+    }
+
+    #[test]
+    fn files_beside_it_are_written_by_name() {
+        for (file, written) in [
+            ("[ds] app01/a.vmdk", "a.vmdk"),
+            ("[ds] app01/b/a.vmdk", "[ds] app01/b/a.vmdk"),
+            ("[ds] app012/a.vmdk", "[ds] app012/a.vmdk"),
+            ("[other] app01/a.vmdk", "[other] app01/a.vmdk"),
+        ] {
+            assert_eq!(in_folder("[ds] app01/app01.vmx", file), written);
+        }
     }
 
     #[test]

@@ -188,3 +188,23 @@ fn quiescing_fails_or_is_left_out() {
     assert!(!lab.create_snapshot(vm, &spec).unwrap().quiesced);
     assert!(lab.vm(vm).unwrap().disk(KEY).is_some());
 }
+
+#[test]
+fn a_configuration_names_controllers_and_the_disks_beside_it() {
+    let fixture = Fixture::new(GRAIN);
+    let file = fixture
+        .lab
+        .root()
+        .join("datastores/datastore1/app01/app01.vmx");
+    let entry = |line: &str| std::fs::read_to_string(&file).unwrap().contains(line);
+    assert!(entry("\nscsi0.present = \"TRUE\"\n"));
+    assert!(entry("\nscsi0:0.fileName = \"app01.vmdk\"\n"));
+    fixture.snapshot("one");
+    // The running disk, whatever has written the file since.
+    let change = VmChange {
+        annotation: Some("new".into()),
+        ..VmChange::default()
+    };
+    fixture.lab.reconfigure(&fixture.vm, change).unwrap();
+    assert!(entry("\nscsi0:0.fileName = \"app01-000001.vmdk\"\n"));
+}
