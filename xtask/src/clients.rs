@@ -5,6 +5,7 @@ mod dummy;
 mod govc;
 mod ground;
 mod gvddk;
+mod libvirt;
 mod nbdkit;
 mod process;
 mod pyvmomi;
@@ -121,7 +122,11 @@ type SoapClient = fn(&Stage, &Path) -> anyhow::Result<Outcome>;
 type LibraryClient = fn(&Ground) -> anyhow::Result<Outcome>;
 
 /// The clients that talk to the stand-in vCenter.
-const SOAP: [(&str, SoapClient); 2] = [("pyVmomi", pyvmomi::run), ("govc", govc::run)];
+const SOAP: [(&str, SoapClient); 3] = [
+    ("pyVmomi", pyvmomi::run),
+    ("govc", govc::run),
+    ("libvirt", libvirt::run),
+];
 /// The clients that load the stand-in VixDiskLib, and a library of others that `vddk` loads.
 const LIBRARY: [(&str, LibraryClient); 4] = [
     ("nbdkit", nbdkit::run),
@@ -130,9 +135,10 @@ const LIBRARY: [(&str, LibraryClient); 4] = [
     ("vadp-sequence", vadp::run),
 ];
 /// The names of both, in order.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     SOAP[0].0,
     SOAP[1].0,
+    SOAP[2].0,
     LIBRARY[0].0,
     LIBRARY[1].0,
     LIBRARY[2].0,
