@@ -1,7 +1,7 @@
 //! Backup and restore: the only part that knows vSphere, VDDK and the repository.
 //!
-//! - [`plan`], [`tracking`], [`coverage`]: what is read of each disk, and the proof that the
-//!   server's map of changed areas covers it.
+//! - [`plan`], [`tracking`], `growth`, `changed_map`, [`coverage`]: what is read of each disk, and the
+//!   proof that the server's map of changed areas covers it.
 //! - [`storage`]: what decides on the way to the disks.
 //! - [`source`], [`pipeline`], [`target`]: how the bytes move.
 //! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back.
@@ -10,9 +10,11 @@
 
 pub mod backup;
 pub mod block_set;
+mod changed_map;
 pub mod coverage;
 pub mod disk_run;
 pub mod error;
+mod growth;
 pub mod host;
 pub mod ledger;
 pub mod monitor;

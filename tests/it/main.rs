@@ -7,6 +7,7 @@ mod c_clients;
 mod cbt;
 mod cycle;
 mod disk_faults;
+mod grown;
 mod interrupted;
 mod keys;
 mod lies;

@@ -8,7 +8,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
-use lab::{DatastoreKind, DatastoreSpec, DiskSpec, Fault, Lab, SiteSpec, SnapshotSpec, VmSpec};
+use lab::{
+    DatastoreKind, DatastoreSpec, DiskChange, DiskSpec, Fault, Lab, SiteSpec, SnapshotSpec,
+    VmChange, VmSpec,
+};
 use tempfile::TempDir;
 use vcenter_stub::{Options, VCenter};
 
@@ -184,6 +187,24 @@ impl Bench {
         )?;
         self.touched.mark(device_key, offset_bytes, length_bytes);
         Ok(())
+    }
+
+    /// Somebody makes a disk larger.
+    ///
+    /// # Errors
+    ///
+    /// When the lab refuses.
+    pub fn grow(&mut self, device_key: i32, capacity_bytes: u64) -> Result<()> {
+        let disks = vec![DiskChange::Grow {
+            device_key,
+            capacity_bytes,
+        }];
+        let change = VmChange {
+            disks,
+            ..VmChange::default()
+        };
+        self.lab.reconfigure(&self.vm, change)?;
+        self.shadow.grow(device_key, capacity_bytes)
     }
 
     /// Somebody makes a snapshot of the VM.

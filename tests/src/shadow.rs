@@ -68,6 +68,15 @@ impl Shadow {
         Ok(Frozen { files })
     }
 
+    /// Makes a disk larger; the new part reads as zeros.
+    pub(crate) fn grow(&self, device_key: i32, capacity_bytes: u64) -> Result<()> {
+        let file = self
+            .disks
+            .get(&device_key)
+            .with_context(|| format!("no disk {device_key}"))?;
+        Ok(file.set_len(capacity_bytes)?)
+    }
+
     /// Makes the disks again what they were.
     pub(crate) fn go_back(&self, to: &Frozen) -> Result<()> {
         for (device_key, path) in &to.files {

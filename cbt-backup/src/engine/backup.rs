@@ -281,8 +281,14 @@ impl Run<'_> {
         // What cannot work is refused before anything is changed.
         self.connect_options(facts).plan()?;
         self.begin_access(identity)?;
-        let tracking =
-            tracking::prepare(self.site, &self.vm, self.options.tracking, self.recorder)?;
+        let host = tracking::host(self.site, &self.vm)?;
+        let tracking = tracking::prepare(
+            self.site,
+            &self.vm,
+            &host,
+            self.options.tracking,
+            self.recorder,
+        )?;
         if let Tracking::Off { reason } = &tracking {
             self.recorder.event(&Event::info(
                 "tracking-off",
@@ -302,6 +308,7 @@ impl Run<'_> {
             tracking: &tracking,
             only_our_snapshot: self.vm.snapshots.roots.is_empty(),
             snapshots_before,
+            host: &host,
             session,
             options: self.options,
             monitor: self.recorder,

@@ -36,7 +36,7 @@ pub struct Coverage {
 }
 
 /// Why an answer cannot be believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadMap {
     /// A page of no length before the end: asking on would never end.
     #[error("the server's answer stalls at byte {at_bytes} of {capacity_bytes}")]
@@ -72,6 +72,20 @@ pub enum BadMap {
         /// Its length.
         length_bytes: u64,
     },
+    /// An answer that is none: numbers below zero or missing, broken XML, more than there can be.
+    #[error("the server's answer cannot be read: {why}")]
+    Unreadable {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Page after page, and no end within the time that is allowed.
+    #[error("the server's answer does not end within {limit_seconds} seconds and {pages} pages")]
+    TooSlow {
+        /// How many were read.
+        pages: u64,
+        /// The time allowed.
+        limit_seconds: u64,
+    },
     /// More pages than the disk has grains.
     #[error("the server's answer does not end after {pages} pages")]
     Endless {
@@ -95,11 +109,11 @@ pub enum Uncovered<E> {
 /// `page` is asked with the byte to start from, which is always below `capacity_bytes`.
 ///
 /// # Errors
-/// [`Uncovered::Bad`] naming the check that failed, [`Uncovered::Query`] with the error of `page`.
+/// [`Uncovered::Bad`] naming the check that failed; what `page` says.
 pub fn cover<E>(
     capacity_bytes: u64,
     block_shift: u8,
-    mut page: impl FnMut(u64) -> Result<Page, E>,
+    mut page: impl FnMut(u64) -> Result<Page, Uncovered<E>>,
 ) -> Result<Coverage, Uncovered<E>> {
     let mut coverage = Coverage {
         changed: BlockSet::empty(capacity_bytes, block_shift),
@@ -115,7 +129,7 @@ pub fn cover<E>(
         if coverage.pages == most_pages {
             return Err(Uncovered::Bad(BadMap::Endless { pages: most_pages }));
         }
-        let answer = page(at).map_err(Uncovered::Query)?;
+        let answer = page(at)?;
         let end = page_end(&answer, at, capacity_bytes).map_err(Uncovered::Bad)?;
         hasher.update(&answer.start_bytes.to_le_bytes());
         hasher.update(&answer.length_bytes.to_le_bytes());
@@ -168,17 +182,17 @@ fn fold(
     };
     let mut counted_to = page.start_bytes;
     for &(start_bytes, length_bytes) in &page.areas {
-        let outside = BadMap::AreaOutsidePage {
+        let outside = || BadMap::AreaOutsidePage {
             start_bytes,
             length_bytes,
         };
-        let end = start_bytes.checked_add(length_bytes).ok_or(outside)?;
+        let end = start_bytes.checked_add(length_bytes).ok_or_else(outside)?;
         if length_bytes == 0
             || start_bytes < page.start_bytes
             || start_bytes >= page_end
             || end > most_end
         {
-            return Err(outside);
+            return Err(outside());
         }
         let end = end.min(capacity_bytes);
         hasher.update(&start_bytes.to_le_bytes());
@@ -202,7 +216,9 @@ mod tests {
     /// Answers from a list of pages and fails the test when asked past its end.
     fn run(pages: Vec<Page>) -> Result<Coverage, BadMap> {
         let mut pages = pages.into_iter();
-        match cover(CAPACITY, 18, |_| pages.next().ok_or("asked too often")) {
+        match cover(CAPACITY, 18, |_| {
+            pages.next().ok_or(Uncovered::Query("asked too often"))
+        }) {
             Ok(coverage) => Ok(coverage),
             Err(Uncovered::Bad(bad)) => Err(bad),
             Err(Uncovered::Query(error)) => panic!("{error}"),
@@ -287,7 +303,7 @@ mod tests {
     #[test]
     fn a_failing_question_is_handed_on() {
         assert!(matches!(
-            cover(CAPACITY, 18, |_| Err("no")),
+            cover(CAPACITY, 18, |_| Err(Uncovered::Query("no"))),
             Err(Uncovered::Query("no"))
         ));
     }
@@ -308,7 +324,7 @@ mod tests {
                     named.extend(areas.iter().copied());
                     Ok(Page { start_bytes: at, length_bytes: u64::from(length) * 512, areas })
                 }
-                None => Err(()),
+                None => Err(Uncovered::Query(())),
             });
             if let Ok(coverage) = result {
                 for (start, length) in named {

@@ -1,14 +1,16 @@
 //! One disk of a run: what is planned, asked, read and stored.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use vddk::{Connection, TransportFallback};
 
 use super::{
     backup::{BackupOptions, OnBadMap},
     block_set::BlockSet,
-    coverage::{self, BadMap, Page, Uncovered},
+    changed_map::refusal_of,
+    coverage::{self, BadMap, Uncovered},
     error::{Error, chain},
+    growth,
     monitor::{Event, Monitor},
     pipeline,
     plan::{self, BaseDisk, DiskPlan, Tracking},
@@ -20,7 +22,7 @@ use crate::{
         Coverage, DiskIdentity, DiskOutcome, DiskRecord, DiskSlot, DiskSpec, DiskState, ParentDisk,
         Point, PointId, Session,
     },
-    vsphere::{Disk, DiskChangeInfo, Moref, QueryRefusal},
+    vsphere::{Disk, Host, Moref, QueryRefusal},
 };
 
 /// What was done with a disk.
@@ -66,6 +68,8 @@ pub struct DiskRun<'a> {
     pub only_our_snapshot: bool,
     /// Number of other snapshots that there are.
     pub snapshots_before: u32,
+    /// The host that runs the VM, as far as it may be looked at.
+    pub host: &'a Host,
     /// The session that stores.
     pub session: &'a Session,
     /// How.
@@ -109,6 +113,7 @@ impl DiskRun<'_> {
         let mut plan = plan::plan(disk, self.tracking, base.as_ref().map(|base| &base.disk));
         let mut change_id = disk.backing.change_id.clone().filter(|id| !id.is_empty());
         let mut snapshots_before = Some(self.snapshots_before);
+        let distrusted_tracking = self.distrusted(disk, base.as_ref());
         let mut answer = None;
         match &plan {
             DiskPlan::Skip { reason } => {
@@ -133,18 +138,31 @@ impl DiskRun<'_> {
                         bad,
                     });
                 }
-                Err(Uncovered::Bad(bad)) => {
-                    // The next run asks from the old id again: what this server says is in doubt.
-                    change_id = Some(base_change_id.clone());
-                    // A revert to a snapshot of either time would make that id misleading.
-                    snapshots_before = base
-                        .as_ref()
-                        .and_then(|base| base.disk.snapshots_before)
-                        .map(|before| before.max(self.snapshots_before));
-                    plan = self.full_after_bad_map(disk, bad);
+                Err(uncovered) => {
+                    let refusal = refusal_of(&uncovered);
+                    // An id that the server refuses as such is of no use any more. Else the next run asks
+                    // from the old one again: what this server says is in doubt.
+                    if !matches!(
+                        refusal,
+                        Some(QueryRefusal::ChangeId | QueryRefusal::Argument)
+                    ) {
+                        change_id = Some(base_change_id.clone());
+                        // A revert to a snapshot of either time would make that id misleading.
+                        snapshots_before = base
+                            .as_ref()
+                            .and_then(|base| base.disk.snapshots_before)
+                            .map(|before| before.max(self.snapshots_before));
+                    }
+                    plan = match uncovered {
+                        Uncovered::Bad(bad) => self.full_after_bad_map(disk, &bad),
+                        Uncovered::Query(Error::Interrupted) => return Err(Error::Interrupted),
+                        // There is nothing left to read.
+                        Uncovered::Query(error) if refusal == Some(QueryRefusal::SnapshotGone) => {
+                            return Err(error);
+                        }
+                        Uncovered::Query(error) => self.full_after_fault(disk, &error, refusal),
+                    };
                 }
-                Err(Uncovered::Query(Error::Interrupted)) => return Err(Error::Interrupted),
-                Err(Uncovered::Query(error)) => plan = self.full_after_fault(disk, &error),
             },
         }
         if change_id.is_none() && *self.tracking == Tracking::On {
@@ -166,6 +184,7 @@ impl DiskRun<'_> {
         let landmark = Landmark {
             change_id,
             snapshots_before,
+            distrusted_tracking,
         };
         let (slot, parent) = self.add(disk, &landmark, parent, &mut plan, &mut answer)?;
         let block_shift = self.session.geometry(slot).block_shift();
@@ -207,6 +226,7 @@ impl DiskRun<'_> {
             block_shift: None,
             change_id: landmark.change_id.clone(),
             snapshots_before: landmark.snapshots_before,
+            distrusted_tracking: landmark.distrusted_tracking.clone(),
             parent,
         };
         match self.session.add_disk(spec(parent)) {
@@ -386,28 +406,26 @@ impl DiskRun<'_> {
         }
     }
 
-    fn changed(
-        &self,
-        disk: &Disk,
-        base_change_id: &str,
-    ) -> Result<coverage::Coverage, Uncovered<Error>> {
-        self.monitor.step("ask for changed areas");
-        coverage::cover(disk.capacity_bytes, ASKED_SHIFT, |start_bytes| {
-            if self.cancel.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            let asked = self.site.client.query_changed_disk_areas(
-                self.vm,
-                self.snapshot,
-                disk.device_key,
-                start_bytes,
-                base_change_id,
-            );
-            self.site.ask(asked).map(|info| page(&info))
-        })
+    /// The tracking of this disk that cannot be believed, which is said.
+    fn distrusted(&self, disk: &Disk, base: Option<&Base>) -> Option<String> {
+        let found = growth::distrusted(disk, base.map(|base| &base.disk), self.host)?;
+        self.monitor.event(&Event::warning(
+            "tracking-distrusted",
+            format!(
+                "{} grew on a host that may track grown disks wrongly ({}), and is read in full until tracking \
+                 begins anew: cbt-backup cbt reset",
+                disk.label,
+                if self.host.product.is_empty() {
+                    "its release is not known"
+                } else {
+                    &self.host.product
+                }
+            ),
+        ));
+        Some(found)
     }
 
-    fn full_after_bad_map(&self, disk: &Disk, bad: BadMap) -> DiskPlan {
+    fn full_after_bad_map(&self, disk: &Disk, bad: &BadMap) -> DiskPlan {
         self.monitor.event(&Event::warning(
             "bad-map",
             format!(
@@ -421,12 +439,15 @@ impl DiskRun<'_> {
         }
     }
 
-    fn full_after_fault(&self, disk: &Disk, error: &Error) -> DiskPlan {
+    fn full_after_fault(
+        &self,
+        disk: &Disk,
+        error: &Error,
+        refusal: Option<QueryRefusal>,
+    ) -> DiskPlan {
         let mut why = chain(error);
         let mut then = "the disk is read in full";
-        if let Error::Vsphere(error) = error
-            && let Some(refusal) = QueryRefusal::of_error(error)
-        {
+        if let Some(refusal) = refusal {
             why = format!("{refusal} ({why})");
             then = refusal.remedy();
         }
@@ -442,7 +463,7 @@ impl DiskRun<'_> {
 }
 
 /// The set is asked for at the tracking grain, before the disk's block size is known.
-const ASKED_SHIFT: u8 = 16;
+pub(super) const ASKED_SHIFT: u8 = 16;
 
 /// The same bytes in blocks of another size.
 fn rebuilt(set: &BlockSet, block_shift: u8) -> BlockSet {
@@ -451,18 +472,6 @@ fn rebuilt(set: &BlockSet, block_shift: u8) -> BlockSet {
         other.insert_bytes(run.start << ASKED_SHIFT..run.end << ASKED_SHIFT);
     }
     other
-}
-
-fn page(info: &DiskChangeInfo) -> Page {
-    Page {
-        start_bytes: info.start_offset_bytes,
-        length_bytes: info.length_bytes,
-        areas: info
-            .areas
-            .iter()
-            .map(|area| (area.start_bytes, area.length_bytes))
-            .collect(),
-    }
 }
 
 fn proof(coverage: &coverage::Coverage) -> Coverage {
@@ -479,6 +488,7 @@ fn proof(coverage: &coverage::Coverage) -> Coverage {
 struct Landmark {
     change_id: Option<String>,
     snapshots_before: Option<u32>,
+    distrusted_tracking: Option<String>,
 }
 
 /// A disk in an earlier point, and what it can serve for.
@@ -508,6 +518,7 @@ fn base_of(disk: &Disk, parents: &[Point]) -> Option<Base> {
             disk: BaseDisk {
                 change_id: record.change_id.clone(),
                 snapshots_before: record.snapshots_before,
+                distrusted_tracking: record.distrusted_tracking.clone(),
                 capacity_bytes: record.capacity_bytes,
             },
             origin: match &record.state {

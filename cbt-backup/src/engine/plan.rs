@@ -43,6 +43,8 @@ pub struct BaseDisk {
     pub change_id: Option<String>,
     /// Number of other snapshots that stood when the id was taken; `None` when not known.
     pub snapshots_before: Option<u32>,
+    /// The tracking that was found wrong, the first part of its change ids.
+    pub distrusted_tracking: Option<String>,
     /// The size then.
     pub capacity_bytes: u64,
 }
@@ -95,6 +97,10 @@ pub fn plan(disk: &Disk, tracking: &Tracking, base: Option<&BaseDisk>) -> DiskPl
             "the change id did not grow ({} after {}), as after a revert",
             new.sequence, old.sequence
         )),
+        (Some(_), Some(new)) if base.distrusted_tracking.as_deref() == Some(new.tracking) => full(
+            "it grew on a host that may track grown disks wrongly, and tracking has not begun anew since"
+                .to_owned(),
+        ),
         (Some(_), Some(_)) => match may_be_of_a_dead_branch(base) {
             Some(reason) => full(reason),
             None => DiskPlan::Incremental {
@@ -125,13 +131,13 @@ fn may_be_of_a_dead_branch(base: &BaseDisk) -> Option<String> {
 
 /// The two parts of a change id, `<tracking>/<sequence>`. Everything else about it is opaque.
 #[derive(Debug, PartialEq, Eq)]
-struct ChangeId<'a> {
-    tracking: &'a str,
-    sequence: u64,
+pub(super) struct ChangeId<'a> {
+    pub(super) tracking: &'a str,
+    pub(super) sequence: u64,
 }
 
 impl<'a> ChangeId<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (tracking, sequence) = text.rsplit_once('/')?;
         Some(Self {
             tracking,
@@ -177,6 +183,7 @@ mod tests {
         BaseDisk {
             change_id: change_id.map(str::to_owned),
             snapshots_before: Some(0),
+            distrusted_tracking: None,
             capacity_bytes: 1 << 30,
         }
     }

@@ -6,7 +6,7 @@ use super::{
     plan::Tracking,
     site::Site,
 };
-use crate::vsphere::Vm;
+use crate::vsphere::{Host, Vm};
 
 /// What a run may do about change tracking that is off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,21 @@ pub enum TrackingPolicy {
     Never,
 }
 
+/// The host that runs the VM. Where it is not told, or may not be looked at, nothing is known of it.
+///
+/// # Errors
+/// When the question itself fails.
+pub fn host(site: &Site, vm: &Vm) -> Result<Host, Error> {
+    let Some(host) = &vm.host else {
+        return Ok(Host::default());
+    };
+    match site.ask(site.client.hosts(std::slice::from_ref(host))) {
+        Ok(mut found) => Ok(found.pop().map(|(_, host)| host).unwrap_or_default()),
+        Err(Error::Vsphere(error)) if error.fault().is_some() => Ok(Host::default()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Looks at the VM's switch, and turns it where the policy and the rules allow (vSphere reference,
 /// 5.1 and 5.2). Call it before the snapshot is made: the snapshot is the stun cycle that makes the
 /// switch take effect.
@@ -27,6 +42,7 @@ pub enum TrackingPolicy {
 pub fn prepare(
     site: &Site,
     vm: &Vm,
+    host: &Host,
     policy: TrackingPolicy,
     monitor: &dyn Monitor,
 ) -> Result<Tracking, Error> {
@@ -37,6 +53,14 @@ pub fn prepare(
     };
     if let Some(cause) = site.ask(site.client.tracking_gate(vm))? {
         return off(&cause.to_string());
+    }
+    if host.loses_writes_of_consolidation() {
+        return Ok(Tracking::Off {
+            reason: format!(
+                "its host ({}) does not track what is written while a snapshot is consolidated; patch it",
+                host.product
+            ),
+        });
     }
     if vm.change_tracking_enabled == Some(true) {
         return Ok(Tracking::On);

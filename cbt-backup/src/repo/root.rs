@@ -176,6 +176,9 @@ pub struct DiskRecord {
     /// Number of other snapshots that stood when the change id was taken; `None` when not known.
     #[serde(default)]
     pub snapshots_before: Option<u32>,
+    /// The tracking whose change ids are not to be believed: their first part.
+    #[serde(default)]
+    pub distrusted_tracking: Option<String>,
     /// What became of it.
     pub state: DiskState,
     /// The data; none for zeros only, and for an absent disk.

@@ -1,5 +1,7 @@
 //! Hosts: what runs the VMs, and which release of it.
 
+mod defect;
+
 use std::fmt;
 use std::str::FromStr;
 

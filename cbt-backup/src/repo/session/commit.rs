@@ -320,6 +320,7 @@ fn new_record(
         fan_out_bits: disk.geometry.fan_out_bits(),
         // An increment on a disk without data would miss all of it.
         change_id: change_id.filter(|_| complete),
+        distrusted_tracking: disk.spec.distrusted_tracking.clone(),
         snapshots_before: disk.spec.snapshots_before.filter(|_| complete),
         state,
         tree,
