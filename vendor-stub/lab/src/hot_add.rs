@@ -5,13 +5,15 @@
 //! datastore. Both stay when the process dies, and keep the source's snapshots from being removed
 //! until [`Lab::clean_up_hot_add`].
 
+mod attached;
 mod loose;
 mod rules;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+pub use attached::HotAdded;
 pub use rules::HotAddRefusal;
 
 use crate::datastore_path::DatastorePath;
@@ -37,20 +39,6 @@ pub struct HotAddSpec<'a> {
     pub state_folder: Option<&'a str>,
 }
 
-/// A disk attached to the proxy. When it is dropped it stays attached, as it does when a process
-/// dies; [`HotAdded::detach`] takes it away.
-#[derive(Debug)]
-#[must_use = "a disk that is not detached stays attached"]
-pub struct HotAdded {
-    lab: Lab,
-    proxy: String,
-    device_key: i32,
-    /// The file to open.
-    path: PathBuf,
-    /// Locked while the process lives.
-    alive: File,
-}
-
 /// A device that the proxy is to get.
 #[derive(Clone, Copy, Debug)]
 struct Wanted<'a> {
@@ -70,32 +58,6 @@ pub struct CleanedUp {
     pub cleaned: BTreeSet<String>,
     /// VMs of which a disk is still attached.
     pub remaining: BTreeSet<String>,
-}
-
-impl HotAdded {
-    /// The file behind the new device of the proxy.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Takes the device away from the proxy, and the redo log with it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotFound`] when it was taken away meanwhile, [`Error::Io`].
-    pub fn detach(self) -> Result<(), Error> {
-        let lock = self.lab.lock()?;
-        let mut proxy = self.lab.load_vm(&self.proxy)?;
-        self.lab.take_away(&lock, &mut proxy, self.device_key)?;
-        remove_if_there(&self.lab.alive_file(&self.proxy, self.device_key))
-    }
-}
-
-impl Drop for HotAdded {
-    fn drop(&mut self) {
-        // A fork may share the open file; the process's end gives the lock back too.
-        let _ = self.alive.unlock();
-    }
 }
 
 impl Lab {

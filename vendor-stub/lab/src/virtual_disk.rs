@@ -1,6 +1,6 @@
 //! Disks on datastores, made and changed for themselves and not as part of a VM.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vmdk::{CreateOptions, OpenOptions};
 
@@ -128,6 +128,32 @@ impl Lab {
             .map_err(Error::disk("write to", &file))
     }
 
+    /// What a disk holds, all its links together, as a stream-optimised VMDK of that name; `None` if
+    /// it could take more bytes than that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disk`] when it cannot be read.
+    pub fn disk_as_stream(
+        &self,
+        descriptor: &Path,
+        name: &str,
+        max_bytes: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let disk = open(descriptor, false)?;
+        let failed = |error| Error::disk("read", descriptor)(error);
+        let needed = disk
+            .space_needed_bytes(vmdk::DiskKind::StreamOptimized)
+            .map_err(failed)?;
+        if needed > max_bytes {
+            return Ok(None);
+        }
+        let options = CreateOptions::new(disk.capacity_sectors());
+        disk.write_stream(Vec::new(), name, &options, &mut |_, _| {})
+            .map(Some)
+            .map_err(failed)
+    }
+
     /// The file of a disk that exists.
     fn disk_file(&self, path: &str) -> Result<PathBuf, Error> {
         let place = DatastorePath::parse(path)?;
@@ -166,9 +192,7 @@ impl Lab {
             return Err(Error::not_found(Kind::Datastore, &place.datastore));
         }
         let file = place.under(self.root());
-        if place.file.strip_suffix(".vmdk").is_none()
-            || !file.parent().is_some_and(std::path::Path::is_dir)
-        {
+        if place.file.strip_suffix(".vmdk").is_none() || !file.parent().is_some_and(Path::is_dir) {
             return Err(Error::not_found(Kind::File, path));
         }
         if file.exists() {
@@ -193,7 +217,7 @@ impl Lab {
     }
 }
 
-fn open(file: &std::path::Path, write: bool) -> Result<vmdk::Disk, Error> {
+fn open(file: &Path, write: bool) -> Result<vmdk::Disk, Error> {
     let options = OpenOptions {
         write,
         ..OpenOptions::default()

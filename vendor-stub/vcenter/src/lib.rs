@@ -50,6 +50,7 @@ mod error;
 mod form;
 mod history;
 mod journal;
+mod lease;
 mod methods;
 mod mob;
 mod model;

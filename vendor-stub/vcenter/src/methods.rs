@@ -10,6 +10,7 @@ mod dispatch;
 mod file_manager;
 mod filter;
 mod history;
+mod lease;
 mod lie;
 mod life_cycle;
 mod other_device;

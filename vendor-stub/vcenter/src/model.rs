@@ -51,7 +51,7 @@ pub(crate) fn properties(
         | "DatastoreNamespaceManager" => service::properties(world, id),
         "session" => match filter::properties(world, id) {
             Some(found) => Ok(Some(found)),
-            None => match history::properties(world, id) {
+            None => match history::properties(world, id).or_else(|| lease(world, id)) {
                 Some(found) => Ok(Some(found)),
                 None => view::properties(world, id),
             },
@@ -70,6 +70,13 @@ pub(crate) fn properties(
         "datacenter" | "group" => folder::properties(world, id),
         _ => Ok(None),
     }
+}
+
+/// The lease of that id, if the session has it.
+fn lease(world: &World<'_>, id: &str) -> Option<DataObject> {
+    let sessions = &world.state.sessions;
+    let found = sessions.with(world.cookie, |session| session.leases.get(id).cloned())??;
+    Some(found.properties(id, world.state.clock.now_ms()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod folder;
 mod http;
 mod listener;
 mod mob;
+mod nfc;
 mod state;
 mod vcenter;
 

@@ -1,11 +1,13 @@
 //! Sessions: who is logged in under which cookie, and what dies with a session.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::timestamp;
 use crate::collector::{Collector, Pages};
 use crate::history::History;
+use crate::lease::Lease;
 use crate::random;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
@@ -62,6 +64,8 @@ pub(crate) struct Session {
     pub(crate) views: HashMap<String, View>,
     /// Results still to be fetched.
     pub(crate) pages: Pages,
+    /// Leases of disks by their id.
+    pub(crate) leases: HashMap<String, Lease>,
     /// Collectors of past tasks by their id.
     pub(crate) histories: HashMap<String, History>,
     /// Property collectors by their id.
@@ -137,6 +141,7 @@ impl Sessions {
             views: HashMap::new(),
             pages: Pages::default(),
             histories: HashMap::new(),
+            leases: HashMap::new(),
             collectors: HashMap::from([(COLLECTOR.to_owned(), Arc::default())]),
         };
         self.live().insert(cookie.clone(), session.clone());
@@ -203,6 +208,13 @@ impl Sessions {
     /// Ends a session with all that hangs on it.
     pub(crate) fn end(&self, cookie: &str) {
         self.live().remove(cookie);
+    }
+
+    /// The file of a lease, and whether it is a disk.
+    pub(crate) fn leased(&self, ticket: &str, name: &str, now_ms: u64) -> Option<(PathBuf, bool)> {
+        let live = self.live();
+        let mut leases = live.values().flat_map(|session| session.leases.values());
+        leases.find_map(|lease| lease.file(ticket, name, now_ms))
     }
 
     /// The login of the session of that key.

@@ -1,6 +1,9 @@
 //! Switching change tracking on and off.
 
-use lab::{ChangedAreasError, DiskSpec, Error, PowerState, SiteSpec, VmSpec};
+use lab::{
+    ChangedAreasError, DatastoreKind, DatastoreSpec, DiskSpec, Error, PowerState, Provisioning,
+    SiteSpec, SnapshotSpec, VmChange, VmSpec,
+};
 
 use crate::{Fixture, GRAIN, KEY};
 
@@ -138,4 +141,111 @@ fn the_map_is_filled_with_what_is_allocated() {
     )
     .unwrap();
     assert!(map.ends_with(&[0; 3]) && map.contains(&1));
+}
+
+#[test]
+fn each_stun_cycle_lets_the_switch_take_effect_and_nothing_else_does() {
+    type Step = fn(&Fixture, &str);
+    let cycles: [(&str, Step); 8] = [
+        ("power-on", |fixture, _| {
+            let (lab, vm) = (&fixture.lab, fixture.vm.as_str());
+            lab.set_power_state(vm, PowerState::PoweredOff).unwrap();
+            assert!(!lab.vm(vm).unwrap().change_tracking.enabled);
+            lab.set_power_state(vm, PowerState::PoweredOn).unwrap();
+        }),
+        ("resume", |fixture, _| {
+            let (lab, vm) = (&fixture.lab, fixture.vm.as_str());
+            lab.change_power_state(vm, PowerState::Suspended).unwrap();
+            assert!(!lab.vm(vm).unwrap().change_tracking.enabled);
+            lab.change_power_state(vm, PowerState::PoweredOn).unwrap();
+        }),
+        ("migration", |fixture, _| {
+            fixture.lab.migrate(&fixture.vm).unwrap();
+        }),
+        ("relocation", |fixture, _| {
+            fixture.lab.relocate(&fixture.vm, "other").unwrap();
+        }),
+        ("snapshot", |fixture, _| drop(fixture.snapshot("s"))),
+        ("removal", |fixture, snapshot| {
+            fixture.lab.remove_snapshot(snapshot, false).unwrap();
+        }),
+        ("removal of all", |fixture, _| {
+            fixture.lab.remove_all_snapshots(&fixture.vm).unwrap();
+        }),
+        ("restart", |fixture, _| {
+            let (lab, vm) = (&fixture.lab, fixture.vm.as_str());
+            lab.power_failure(vm).unwrap();
+            lab.set_power_state(vm, PowerState::PoweredOn).unwrap();
+        }),
+    ];
+    for (name, cycle) in cycles {
+        let site = SiteSpec::default().with_datastores([
+            DatastoreSpec::new("datastore1", DatastoreKind::Vmfs),
+            DatastoreSpec::new("other", DatastoreKind::Nfs),
+        ]);
+        let fixture = Fixture::with(site, 4 * GRAIN);
+        let (snapshot, _) = fixture.snapshot("before");
+        let (lab, vm) = (&fixture.lab, fixture.vm.as_str());
+        lab.set_change_tracking(vm, true).unwrap();
+        // What changes the configuration only, and a guest that writes, are none.
+        let change = VmChange {
+            memory_mib: Some(4096),
+            ..VmChange::default()
+        };
+        lab.reconfigure(vm, change).unwrap();
+        fixture.write(0, &[1; 512]);
+        assert!(!lab.vm(vm).unwrap().change_tracking.enabled, "{name}");
+        cycle(&fixture, &snapshot);
+        assert!(lab.vm(vm).unwrap().change_tracking.enabled, "{name}");
+    }
+}
+
+#[test]
+fn the_map_is_filled_by_what_each_kind_of_disk_counts_as_allocated() {
+    for (provisioning, kind, told) in [
+        (Provisioning::Thin, DatastoreKind::Vmfs, vec![3]),
+        (Provisioning::LazyThick, DatastoreKind::Local, vec![3]),
+        (
+            Provisioning::EagerThick,
+            DatastoreKind::Vmfs,
+            vec![0, 1, 2, 3],
+        ),
+        (
+            Provisioning::ClonedThick,
+            DatastoreKind::Vmfs,
+            vec![0, 1, 2, 3],
+        ),
+        (Provisioning::Thin, DatastoreKind::Nfs, vec![0, 1, 2, 3]),
+        (Provisioning::Thin, DatastoreKind::Vsan, vec![0, 1, 2, 3]),
+        (Provisioning::Thin, DatastoreKind::Vvol, vec![0, 1, 2, 3]),
+    ] {
+        let site = SiteSpec::default().with_datastores([DatastoreSpec::new("d", kind)]);
+        let fixture = Fixture::with(site, GRAIN);
+        let lab = &fixture.lab;
+        let spec = VmSpec {
+            name: "other".into(),
+            disks: vec![DiskSpec {
+                capacity_bytes: 4 * GRAIN,
+                provisioning,
+                ..DiskSpec::default()
+            }],
+            ..VmSpec::default()
+        };
+        let vm = lab.add_vm(spec).unwrap().moref;
+        lab.guest_write(&vm, KEY, 3 * GRAIN, &[1; 512]).unwrap();
+        lab.set_change_tracking(&vm, true).unwrap();
+        let snapshot = lab.create_snapshot(&vm, &SnapshotSpec::named("s")).unwrap();
+        let page = lab
+            .changed_areas(&vm, Some(&snapshot.moref), KEY, 0, "*")
+            .unwrap();
+        let grains: Vec<u64> = page
+            .areas
+            .iter()
+            .flat_map(|area| {
+                let first = area.start_bytes / GRAIN;
+                first..first + area.length_bytes.div_ceil(GRAIN)
+            })
+            .collect();
+        assert_eq!(grains, told, "{provisioning:?} on {kind:?}");
+    }
 }

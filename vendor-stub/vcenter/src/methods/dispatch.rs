@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 
 use super::{
     authorization, changed_areas, custom_field, datastore_browser, file_manager, filter, history,
-    life_cycle, power, property, question, reconfigure, register, search, service, service_ticket,
-    session, snapshot, update, view, virtual_disk,
+    lease, life_cycle, power, property, question, reconfigure, register, search, service,
+    service_ticket, session, snapshot, update, view, virtual_disk,
 };
 use crate::collector::Wait;
 use crate::journal::arguments;
@@ -249,7 +249,7 @@ fn fails_at_once(method: &Method, type_name: &str) -> bool {
 }
 
 /// Methods that an ESXi host does not have, and how it says so.
-const NOT_ON_A_HOST: [(&str, &str); 7] = [
+const NOT_ON_A_HOST: [(&str, &str); 8] = [
     ("SessionIsActive", "NotImplemented"),
     ("AcquireCloneTicket", "NotImplemented"),
     ("CloneSession", "NotImplemented"),
@@ -257,6 +257,7 @@ const NOT_ON_A_HOST: [(&str, &str); 7] = [
     ("EnableMethods", "MethodNotFound"),
     ("RelocateVM_Task", "NotSupported"),
     ("MigrateVM_Task", "NotSupported"),
+    ("PowerOnMultiVM_Task", "NotSupported"),
 ];
 
 fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
@@ -376,6 +377,11 @@ fn of_vm(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "PowerOnMultiVM_Task" => power::power_on_many(call),
         "UnregisterVM" => life_cycle::unregister(call),
         "Destroy_Task" => life_cycle::destroy(call),
+        "ExportVm" => lease::export_vm(call),
+        "ExportSnapshot" => lease::export_snapshot(call),
+        "HttpNfcLeaseProgress" => lease::progress(call),
+        "HttpNfcLeaseComplete" => lease::complete(call),
+        "HttpNfcLeaseAbort" => lease::abort(call),
         "ResetVM_Task" => power::reset(call),
         "ShutdownGuest" => power::shut_down(call),
         "UpgradeVM_Task" => power::upgrade(call),

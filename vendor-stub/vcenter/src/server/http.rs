@@ -17,7 +17,7 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
-use super::{State, cookie, folder, mob};
+use super::{State, cookie, folder, mob, nfc};
 use crate::methods::{Caller, Outcome, resume, serve};
 use crate::model::service_versions;
 use crate::session::Client;
@@ -44,6 +44,9 @@ pub(super) async fn handle(
         }
         (_, path) if path == "/folder" || path.starts_with("/folder/") => {
             folder::serve(state, peer, request).await
+        }
+        (method, path) if path.starts_with("/nfc/") => {
+            nfc::serve(state, method.clone(), path.to_owned()).await
         }
         (_, "/mob" | "/mob/") => html(StatusCode::METHOD_NOT_ALLOWED),
         (_, "/sdk" | "/sdk/" | "/sdk/vimServiceVersions.xml") => {
