@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, SET_COOKIE,
@@ -24,6 +24,8 @@ use crate::session::Client;
 
 /// Requests of the known clients stay far below this.
 const MAX_BODY_BYTES: usize = 4 << 20;
+/// How much of a body that is too large is still read.
+const MAX_DROPPED_BYTES: usize = 64 << 20;
 const XML: &str = "text/xml; charset=utf-8";
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 
@@ -67,11 +69,11 @@ async fn versions(state: Arc<State>) -> Answer {
 
 async fn soap(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MAX_BODY_BYTES).collect().await else {
+    let Some(body) = collected(body, MAX_BODY_BYTES).await else {
         return html(StatusCode::PAYLOAD_TOO_LARGE);
     };
     let caller = caller(peer, &parts.headers);
-    let Some(outcome) = outcome(&state, caller, body.to_bytes()).await else {
+    let Some(outcome) = outcome(&state, caller, body).await else {
         return html(StatusCode::SERVICE_UNAVAILABLE);
     };
     let delay_ms = outcome.ordered.as_ref().and_then(|fault| fault.delay_ms);
@@ -79,6 +81,27 @@ async fn soap(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>) -
         tokio::time::sleep(Duration::from_millis(delay_ms)).await;
     }
     respond(outcome, &parts.headers)
+}
+
+/// A body; `None` if it is larger than the limit or cut off. What is too much is read all the same,
+/// within bounds, so that a client that is still sending gets to the answer.
+pub(super) async fn collected(mut body: Incoming, max_bytes: usize) -> Option<Bytes> {
+    let (mut whole, mut length) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.ok()?.into_data() else {
+            continue;
+        };
+        length = length.saturating_add(data.len());
+        if length <= max_bytes {
+            whole.extend_from_slice(&data);
+        } else {
+            whole = Vec::new();
+            if length - max_bytes > MAX_DROPPED_BYTES {
+                break;
+            }
+        }
+    }
+    (length <= max_bytes).then(|| whole.into())
 }
 
 /// Serves a call, and waits as long as it waits. When the client goes away, this is dropped
