@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::output::error;
-use crate::{bench, bindings, check, clients, demo, functions, man, miri, reader, sanitize};
+use crate::{
+    bench, bindings, check, clients, demo, functions, man, miri, reader, sanitize, stores,
+};
 
 /// What needs more than one cargo command.
 #[derive(Debug, Parser)]
@@ -24,6 +26,7 @@ enum Command {
     Functions(functions::Functions),
     Man(man::Man),
     Reader(reader::Reader),
+    Stores(stores::Stores),
     Check(check::Check),
     Sanitize(sanitize::Sanitize),
     Miri(miri::Miri),
@@ -39,6 +42,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Functions(command) => command.run(),
         Command::Man(command) => command.run(),
         Command::Reader(command) => command.run(),
+        Command::Stores(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Sanitize(command) => command.run(),
         Command::Miri(command) => command.run(),

@@ -42,9 +42,33 @@ pub(crate) struct Demo {
     /// Folder for everything [default: demo in the target folder]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Where the repository is to be, in place of a folder beside the rest
+    #[arg(skip)]
+    store: Option<Store>,
+}
+
+/// A repository that is no folder of ours.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    /// What `--repo` gets.
+    address: String,
+    /// What opens it.
+    environment: Vec<(String, String)>,
 }
 
 impl Demo {
+    /// The demo in a folder of its own, with its repository at `address`.
+    pub(crate) fn elsewhere(address: String, environment: Vec<(String, String)>) -> Self {
+        let store = Some(Store {
+            address,
+            environment,
+        });
+        Self {
+            store,
+            ..Self::default()
+        }
+    }
+
     /// Runs the command.
     ///
     /// # Errors
@@ -54,9 +78,10 @@ impl Demo {
         let started = Instant::now();
         let folder = match &self.dir {
             Some(folder) => folder.clone(),
+            None if self.store.is_some() => workspace::target()?.join("demo-store"),
             None => workspace::target()?.join("demo"),
         };
-        let played = run::play(&folder, &self.image, self.keep)?;
+        let played = run::play(&folder, &self.image, self.keep, self.store.as_ref())?;
         line(&format!("done in {} s", started.elapsed().as_secs()));
         if self.keep {
             keep::until_interrupted(&played)?;

@@ -8,6 +8,7 @@
 //! bench     reads through vddk against a plain pread loop, as ratios
 //! man       the pages in doc/man/, made from the command lines' definitions
 //! reader    the demo's repository, restored by a reader in Python
+//! stores    the repository on Ceph's radosgw
 //! check     the walks that are too slow for `cargo test`
 //! miri      the pure parts of vddk under Miri
 //! sanitize  the tests of the unsafe crates under AddressSanitizer and LeakSanitizer
@@ -31,6 +32,7 @@ mod python;
 mod reader;
 mod sanitize;
 mod stage;
+mod stores;
 mod workspace;
 
 use std::process::ExitCode;

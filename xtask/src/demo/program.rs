@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
+use super::Store;
 use crate::output::line;
 use crate::stage::Stage;
 
@@ -19,13 +20,25 @@ pub(super) struct Program {
     pub(super) repository: Vec<OsString>,
     /// The server, the login, the library and the state folder.
     pub(super) server: Vec<OsString>,
+    /// What opens the store.
+    environment: Vec<(String, String)>,
 }
 
 impl Program {
     /// Takes the options from where things are: `repo`, `passphrase` and `state` in the folder.
-    pub(super) fn new(path: PathBuf, folder: &Path, kit: &Path, stage: &Stage) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        folder: &Path,
+        kit: &Path,
+        stage: &Stage,
+        store: Option<&Store>,
+    ) -> Self {
+        let address = store.map_or_else(
+            || folder.join("repo").into_os_string(),
+            |store| store.address.clone().into(),
+        );
         let repository = [
-            ("--repo", folder.join("repo").into_os_string()),
+            ("--repo", address),
             (
                 "--passphrase-file",
                 folder.join("passphrase").into_os_string(),
@@ -52,6 +65,7 @@ impl Program {
             path,
             repository: flat(&repository),
             server: flat(&server),
+            environment: store.map_or_else(Vec::new, |store| store.environment.clone()),
         }
     }
 
@@ -130,6 +144,7 @@ impl Program {
                 command.env_remove(name);
             }
         }
+        command.envs(self.environment.iter().cloned());
         command
     }
 }

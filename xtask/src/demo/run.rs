@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use lab::{DiskSpec, SiteSpec, Vm, VmSpec};
 use serde_json::Value;
 
+use super::Store;
 use super::compare::{Verdict, compare};
 use super::guest;
 use super::image::{Image, Plan};
@@ -53,7 +54,12 @@ struct Part {
 /// # Errors
 ///
 /// When a step fails, and when a restored byte differs.
-pub(super) fn play(folder: &Path, given: &[PathBuf], keep: bool) -> anyhow::Result<Played> {
+pub(super) fn play(
+    folder: &Path,
+    given: &[PathBuf],
+    keep: bool,
+    store: Option<&Store>,
+) -> anyhow::Result<Played> {
     line("1. build the program and the stand-in library");
     let (program, library, stand_in) = build(keep)?;
 
@@ -74,7 +80,7 @@ pub(super) fn play(folder: &Path, given: &[PathBuf], keep: bool) -> anyhow::Resu
         .lab
         .install_kit(&library)
         .context("failed to install the stand-in library")?;
-    let program = Program::new(program, folder.path(), &kit, &stage);
+    let program = Program::new(program, folder.path(), &kit, &stage, store);
     line(&format!(
         "  {} with {} disks at {}",
         vm.name,
