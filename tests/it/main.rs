@@ -15,6 +15,7 @@ mod output;
 mod privileges;
 mod refused;
 mod repository_faults;
+mod retention;
 mod reverted;
 mod secrets;
 mod selection;

@@ -1,0 +1,85 @@
+//! Points are dropped, brought back and pruned by the real program.
+
+use anyhow::{Context as _, Result};
+use cbt_tests::{Bench, Noise, Outcome};
+use serde_json::Value;
+
+fn run(bench: &Bench, command: &str, options: &[&str]) -> Result<Value> {
+    let outcome: Outcome = bench.run(bench.repository_arguments(command, options))?;
+    Ok(outcome.expect_code(0).result())
+}
+
+fn number(value: &Value, name: &str) -> u64 {
+    value[name]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{name}: {value}"))
+}
+
+fn living(bench: &Bench) -> Result<Vec<String>> {
+    let list = run(bench, "list", &[])?;
+    let rows = list["points"].as_array().context("no points")?.clone();
+    let ids = rows.iter().filter_map(|row| row["point"].as_str());
+    Ok(ids.map(str::to_owned).collect())
+}
+
+#[test]
+fn points_are_dropped_brought_back_and_pruned() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let mut points = vec![bench.backup(&[])?.expect_code(0).point()];
+    for seed in 1..3 {
+        bench.guest_write(2000, 4 << 20, &Noise::new(seed).bytes(4 << 20))?;
+        points.push(bench.backup(&[])?.expect_code(0).point());
+    }
+
+    // A plan changes nothing.
+    let rules = ["--keep-last", "1", "--min-age", "0s"];
+    let plan = run(&bench, "forget", &rules)?;
+    assert_eq!(
+        (number(&plan, "dropped"), number(&plan, "kept")),
+        (2, 1),
+        "{plan}"
+    );
+    assert_eq!(living(&bench)?, points);
+    let young = run(&bench, "forget", &["--keep-last", "1", "--apply"])?;
+    assert_eq!(
+        number(&young, "dropped"),
+        0,
+        "all are younger than a day: {young}"
+    );
+    let done = run(&bench, "forget", &[&rules[..], &["--apply"]].concat())?;
+    assert_eq!(number(&done, "dropped"), 2);
+    assert_eq!(living(&bench)?, points[2..]);
+    let bin = run(&bench, "list", &["--deleted"])?;
+    assert_eq!(bin["deleted"].as_array().map(Vec::len), Some(2), "{bin}");
+
+    // In the bin nothing is lost.
+    assert_eq!(number(&run(&bench, "prune", &[])?, "packs_deleted"), 0);
+    let back = run(&bench, "undelete", &[&points[1]])?;
+    let back = back["point"].as_str().context("no point")?.to_owned();
+    let folder = bench.path("brought-back");
+    let _ = bench.restore(&back, &folder, &[])?.expect_code(0);
+    let frozen = bench.frozen(&points[1])?;
+    for device_key in [2000, 2001] {
+        let file = folder.join(format!("app01-disk-{device_key}.raw"));
+        frozen.compare(device_key, &file)?;
+    }
+
+    // Past the bin it goes, and what the others need stays.
+    let pruned = run(&bench, "prune", &["--bin-days", "0", "--compact"])?;
+    assert!(number(&pruned, "packs_deleted") > 0, "{pruned}");
+    assert_eq!(number(&pruned, "packs_untold"), 0, "{pruned}");
+    assert_eq!(
+        bench.verify("full")?.expect_code(0).result()["findings"],
+        serde_json::json!([])
+    );
+    bench.assert_restores(&points[2])?;
+    let _ = bench
+        .run(bench.repository_arguments("undelete", &[&points[0]]))?
+        .expect_code(18);
+    // The next increment builds on what is left.
+    bench.guest_write(2000, 9 << 20, &Noise::new(9).bytes(1 << 20))?;
+    let next = bench.backup(&[])?.expect_code(0);
+    assert_eq!(next.result()["kind"], "incremental");
+    bench.assert_restores(&next.point())
+}
