@@ -9,7 +9,7 @@ use super::{KdfParams, Keys, Master, secret::RepositoryKey};
 use crate::repo::{
     cipher::{Cipher, TAG_BYTES, random},
     error::Error,
-    id::{ObjectId, hex, hex_bytes},
+    id::{ObjectId, hex, hex_bytes, unhex_all},
     name::{ObjectName, SMALL_LIMIT_BYTES},
     sealed,
 };
@@ -179,26 +179,10 @@ impl KeySlot {
     pub(super) fn about(&self, keys: &Keys, place: Place) -> Result<About, Error> {
         let name = place.name();
         let bad = |what: &str| Error::damaged(&name, what);
-        let object = unhex(&self.about).ok_or_else(|| bad("its words are no hex digits"))?;
+        let object = unhex_all(&self.about).ok_or_else(|| bad("its words are no hex digits"))?;
         let plain = sealed::open(keys, &name, &object, SMALL_LIMIT_BYTES)?;
         serde_json::from_slice(&plain).map_err(|error| bad(&error.to_string()))
     }
-}
-
-/// The bytes of lower-case hex digits.
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let pairs = text.as_bytes().chunks(2);
-    pairs
-        .map(|pair| match pair {
-            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-            _ => None,
-        })
-        .collect()
 }
 
 #[cfg(test)]

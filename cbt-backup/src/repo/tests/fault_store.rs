@@ -1,13 +1,12 @@
 //! A store that says it is full after a number of writes, and that can be held at a listing.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
@@ -19,8 +18,6 @@ use object_store::{
 };
 
 use tokio::sync::oneshot;
-
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// What the store is to do; shared with the test.
 #[derive(Clone, Debug)]
@@ -130,58 +127,32 @@ impl FaultStore {
     }
 }
 
+#[async_trait]
 impl ObjectStore for FaultStore {
-    fn put_opts<'a, 'b, 'c>(
-        &'a self,
-        to: &'b Path,
+    async fn put_opts(
+        &self,
+        to: &Path,
         payload: PutPayload,
         options: PutOptions,
-    ) -> Answer<'c, PutResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        Box::pin(async move {
-            self.take_write()?;
-            self.inner.put_opts(to, payload, options).await
-        })
+    ) -> Result<PutResult> {
+        self.take_write()?;
+        self.inner.put_opts(to, payload, options).await
     }
 
-    fn put_multipart_opts<'a, 'b, 'c>(
-        &'a self,
-        to: &'b Path,
+    async fn put_multipart_opts(
+        &self,
+        to: &Path,
         options: PutMultipartOptions,
-    ) -> Answer<'c, Box<dyn MultipartUpload>>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        self.inner.put_multipart_opts(to, options)
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(to, options).await
     }
 
-    fn get_opts<'a, 'b, 'c>(&'a self, from: &'b Path, options: GetOptions) -> Answer<'c, GetResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        self.inner.get_opts(from, options)
+    async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(from, options).await
     }
 
-    fn get_ranges<'a, 'b, 'c, 'd>(
-        &'a self,
-        from: &'b Path,
-        ranges: &'c [Range<u64>],
-    ) -> Answer<'d, Vec<Bytes>>
-    where
-        'a: 'd,
-        'b: 'd,
-        'c: 'd,
-        Self: 'd,
-    {
-        self.inner.get_ranges(from, ranges)
+    async fn get_ranges(&self, from: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.inner.get_ranges(from, ranges).await
     }
 
     fn delete_stream(
@@ -204,27 +175,11 @@ impl ObjectStore for FaultStore {
         held.flatten_stream().boxed()
     }
 
-    fn list_with_delimiter<'a, 'b, 'c>(&'a self, prefix: Option<&'b Path>) -> Answer<'c, ListResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        self.inner.list_with_delimiter(prefix)
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
     }
 
-    fn copy_opts<'a, 'b, 'c, 'd>(
-        &'a self,
-        from: &'b Path,
-        to: &'c Path,
-        options: CopyOptions,
-    ) -> Answer<'d, ()>
-    where
-        'a: 'd,
-        'b: 'd,
-        'c: 'd,
-        Self: 'd,
-    {
-        self.inner.copy_opts(from, to, options)
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
     }
 }

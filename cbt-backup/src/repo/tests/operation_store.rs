@@ -1,11 +1,10 @@
 //! A store in which one chosen operation goes wrong, in a chosen way.
 
 use std::fmt;
-use std::future::Future;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
@@ -16,8 +15,6 @@ use object_store::{
     ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload,
     PutResult, Result,
 };
-
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// How an operation goes wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -182,81 +179,51 @@ impl OperationStore {
     }
 }
 
+#[async_trait]
 impl ObjectStore for OperationStore {
-    fn put_opts<'a, 'b, 'c>(
-        &'a self,
-        to: &'b Path,
+    async fn put_opts(
+        &self,
+        to: &Path,
         payload: PutPayload,
         options: PutOptions,
-    ) -> Answer<'c, PutResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        Box::pin(async move {
-            Self::make_due(&self.inner, &self.plan).await?;
-            match self.plan.fate() {
-                Fate::Works => self.inner.put_opts(to, payload, options).await,
-                Fate::Fails => Err(wrong()),
-                Fate::WorksAndFails => {
-                    self.inner.put_opts(to, payload, options).await?;
-                    Err(wrong())
-                }
-                Fate::Later => {
-                    self.plan.put_off(Change::Put(to.clone(), payload));
-                    Err(wrong())
-                }
+    ) -> Result<PutResult> {
+        Self::make_due(&self.inner, &self.plan).await?;
+        match self.plan.fate() {
+            Fate::Works => self.inner.put_opts(to, payload, options).await,
+            Fate::Fails => Err(wrong()),
+            Fate::WorksAndFails => {
+                self.inner.put_opts(to, payload, options).await?;
+                Err(wrong())
             }
-        })
+            Fate::Later => {
+                self.plan.put_off(Change::Put(to.clone(), payload));
+                Err(wrong())
+            }
+        }
     }
 
-    fn put_multipart_opts<'a, 'b, 'c>(
-        &'a self,
-        to: &'b Path,
+    async fn put_multipart_opts(
+        &self,
+        to: &Path,
         options: PutMultipartOptions,
-    ) -> Answer<'c, Box<dyn MultipartUpload>>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        self.inner.put_multipart_opts(to, options)
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(to, options).await
     }
 
-    fn get_opts<'a, 'b, 'c>(&'a self, from: &'b Path, options: GetOptions) -> Answer<'c, GetResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        Box::pin(async move {
-            Self::make_due(&self.inner, &self.plan).await?;
-            match self.plan.fate() {
-                Fate::Works => self.inner.get_opts(from, options).await,
-                _ => Err(wrong()),
-            }
-        })
+    async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
+        Self::make_due(&self.inner, &self.plan).await?;
+        match self.plan.fate() {
+            Fate::Works => self.inner.get_opts(from, options).await,
+            _ => Err(wrong()),
+        }
     }
 
-    fn get_ranges<'a, 'b, 'c, 'd>(
-        &'a self,
-        from: &'b Path,
-        ranges: &'c [Range<u64>],
-    ) -> Answer<'d, Vec<Bytes>>
-    where
-        'a: 'd,
-        'b: 'd,
-        'c: 'd,
-        Self: 'd,
-    {
-        Box::pin(async move {
-            Self::make_due(&self.inner, &self.plan).await?;
-            match self.plan.fate() {
-                Fate::Works => self.inner.get_ranges(from, ranges).await,
-                _ => Err(wrong()),
-            }
-        })
+    async fn get_ranges(&self, from: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        Self::make_due(&self.inner, &self.plan).await?;
+        match self.plan.fate() {
+            Fate::Works => self.inner.get_ranges(from, ranges).await,
+            _ => Err(wrong()),
+        }
     }
 
     fn delete_stream(
@@ -286,27 +253,11 @@ impl ObjectStore for OperationStore {
         listed.flatten_stream().boxed()
     }
 
-    fn list_with_delimiter<'a, 'b, 'c>(&'a self, prefix: Option<&'b Path>) -> Answer<'c, ListResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        self.inner.list_with_delimiter(prefix)
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
     }
 
-    fn copy_opts<'a, 'b, 'c, 'd>(
-        &'a self,
-        from: &'b Path,
-        to: &'c Path,
-        options: CopyOptions,
-    ) -> Answer<'d, ()>
-    where
-        'a: 'd,
-        'b: 'd,
-        'c: 'd,
-        Self: 'd,
-    {
-        self.inner.copy_opts(from, to, options)
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
     }
 }

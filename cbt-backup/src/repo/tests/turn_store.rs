@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
@@ -19,8 +18,6 @@ use object_store::{
     PutResult, Result,
 };
 use tokio::sync::oneshot;
-
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// Who may go on.
 #[derive(Clone, Debug, Default)]
@@ -130,64 +127,34 @@ impl fmt::Display for TurnStore {
     }
 }
 
+#[async_trait]
 impl ObjectStore for TurnStore {
-    fn put_opts<'a, 'b, 'c>(
-        &'a self,
-        to: &'b Path,
+    async fn put_opts(
+        &self,
+        to: &Path,
         payload: PutPayload,
         options: PutOptions,
-    ) -> Answer<'c, PutResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        Box::pin(async move {
-            self.turns.wait(self.actor).await?;
-            self.inner.put_opts(to, payload, options).await
-        })
+    ) -> Result<PutResult> {
+        self.turns.wait(self.actor).await?;
+        self.inner.put_opts(to, payload, options).await
     }
 
-    fn put_multipart_opts<'a, 'b, 'c>(
-        &'a self,
-        to: &'b Path,
+    async fn put_multipart_opts(
+        &self,
+        to: &Path,
         options: PutMultipartOptions,
-    ) -> Answer<'c, Box<dyn MultipartUpload>>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        self.inner.put_multipart_opts(to, options)
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(to, options).await
     }
 
-    fn get_opts<'a, 'b, 'c>(&'a self, from: &'b Path, options: GetOptions) -> Answer<'c, GetResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        Box::pin(async move {
-            self.turns.wait(self.actor).await?;
-            self.inner.get_opts(from, options).await
-        })
+    async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
+        self.turns.wait(self.actor).await?;
+        self.inner.get_opts(from, options).await
     }
 
-    fn get_ranges<'a, 'b, 'c, 'd>(
-        &'a self,
-        from: &'b Path,
-        ranges: &'c [Range<u64>],
-    ) -> Answer<'d, Vec<Bytes>>
-    where
-        'a: 'd,
-        'b: 'd,
-        'c: 'd,
-        Self: 'd,
-    {
-        Box::pin(async move {
-            self.turns.wait(self.actor).await?;
-            self.inner.get_ranges(from, ranges).await
-        })
+    async fn get_ranges(&self, from: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.turns.wait(self.actor).await?;
+        self.inner.get_ranges(from, ranges).await
     }
 
     fn delete_stream(
@@ -220,27 +187,11 @@ impl ObjectStore for TurnStore {
         listed.flatten_stream().boxed()
     }
 
-    fn list_with_delimiter<'a, 'b, 'c>(&'a self, prefix: Option<&'b Path>) -> Answer<'c, ListResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        self.inner.list_with_delimiter(prefix)
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
     }
 
-    fn copy_opts<'a, 'b, 'c, 'd>(
-        &'a self,
-        from: &'b Path,
-        to: &'c Path,
-        options: CopyOptions,
-    ) -> Answer<'d, ()>
-    where
-        'a: 'd,
-        'b: 'd,
-        'c: 'd,
-        Self: 'd,
-    {
-        self.inner.copy_opts(from, to, options)
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
     }
 }
