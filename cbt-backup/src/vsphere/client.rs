@@ -18,7 +18,7 @@ use super::session::{Session, SessionProperties, UserSession};
 use super::thumbprint::Thumbprints;
 use super::tls::{BelievedLeaf, client_config};
 use super::version::{VERSIONS, negotiate};
-use super::xml::{Reader, Tag, XmlError};
+use super::xml::{Reader, Tag, XmlError, short};
 use crate::secret::Secret;
 
 /// What the server says about itself.
@@ -268,7 +268,7 @@ impl fmt::Debug for Client {
 pub(super) fn read_timestamp(r: &mut Reader<'_>, tag: &Tag) -> Result<Timestamp, XmlError> {
     let text = r.text(tag)?;
     text.trim().parse().map_err(|_| XmlError::Value {
-        element: tag.name.clone(),
+        element: short(&tag.name),
         wanted: "a time with its offset",
     })
 }

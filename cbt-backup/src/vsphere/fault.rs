@@ -3,12 +3,18 @@
 use std::fmt;
 
 use super::moref::Moref;
-use super::xml::{Reader, Tag, XmlError};
+use super::xml::{Reader, Tag, XmlError, short};
 
-/// More fields of one fault than this are not kept.
-const MAX_FIELDS: usize = 64;
+/// More fields of one fault than this are not kept; the documented ones have less than ten.
+const MAX_FIELDS: usize = 16;
+/// More further texts of one fault than this are not kept.
+const MAX_DETAILS: usize = 16;
+/// More faults behind one than this are not kept.
+const MAX_CAUSES: usize = 8;
 
-/// A typed refusal of the server, from a SOAP fault or from inside data.
+/// A typed refusal of the server, from a SOAP fault or from inside data. Faults are printed and
+/// kept in points, so all texts are cut after 1000 characters, and of fields, details and causes
+/// only the first are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The type without prefix, such as `FileFault`; new releases add types. This, and never
@@ -64,10 +70,10 @@ impl Fault {
         let mut text = String::new();
         r.children(tag, |r, tag| {
             match tag.name.as_str() {
-                "faultstring" => text = r.text(tag)?,
+                "faultstring" => text = r.short_text(tag)?,
                 "detail" => r.children(tag, |r, tag| {
                     if fault.is_none() {
-                        fault = Some(Self::read_typed(r, tag)?);
+                        fault = Some(Self::read_typed(r, tag, MAX_CAUSES)?);
                     }
                     Ok(())
                 })?,
@@ -82,12 +88,21 @@ impl Fault {
 
     /// Reads a `LocalizedMethodFault`: a typed `fault` and its `localizedMessage`.
     pub(super) fn read_localized(r: &mut Reader<'_>, tag: &Tag) -> Result<Self, XmlError> {
+        Self::read_localized_with(r, tag, MAX_CAUSES)
+    }
+
+    /// The same with at most `causes_left` faults behind it.
+    fn read_localized_with(
+        r: &mut Reader<'_>,
+        tag: &Tag,
+        causes_left: usize,
+    ) -> Result<Self, XmlError> {
         let mut fault = None;
         let mut text = String::new();
         r.children(tag, |r, tag| {
             match tag.name.as_str() {
-                "fault" => fault = Some(Self::read_typed(r, tag)?),
-                "localizedMessage" => text = r.text(tag)?,
+                "fault" => fault = Some(Self::read_typed(r, tag, causes_left)?),
+                "localizedMessage" => text = r.short_text(tag)?,
                 _ => {}
             }
             Ok(())
@@ -98,14 +113,18 @@ impl Fault {
     }
 
     /// Reads the fields of a fault whose type is in `xsi:type`, or else in the element's name.
-    fn read_typed(r: &mut Reader<'_>, tag: &Tag) -> Result<Self, XmlError> {
-        let mut fault = Self::empty(type_name(tag));
+    fn read_typed(r: &mut Reader<'_>, tag: &Tag, causes_left: usize) -> Result<Self, XmlError> {
+        let mut fault = Self::empty(&short(type_name(tag)));
         r.children(tag, |r, tag| {
             match tag.name.as_str() {
-                "faultCause" => fault.cause = Some(Box::new(Self::read_localized(r, tag)?)),
+                "faultCause" if causes_left > 0 => {
+                    let cause = Self::read_localized_with(r, tag, causes_left - 1)?;
+                    fault.cause = Some(Box::new(cause));
+                }
+                "faultCause" => {}
                 "faultMessage" => {
                     let text = read_message(r, tag)?;
-                    if fault.details.len() < MAX_FIELDS && !text.is_empty() {
+                    if fault.details.len() < MAX_DETAILS && !text.is_empty() {
                         fault.details.push(text);
                     }
                 }
@@ -115,7 +134,7 @@ impl Fault {
                             Some(kind) => Moref::new(kind.as_str(), text).to_string(),
                             None => text,
                         };
-                        fault.fields.push((tag.name.clone(), value));
+                        fault.fields.push((short(&tag.name), short(&value)));
                     }
                 }
                 _ => {}
@@ -139,8 +158,8 @@ fn read_message(r: &mut Reader<'_>, tag: &Tag) -> Result<String, XmlError> {
     let mut message = String::new();
     r.children(tag, |r, tag| {
         match tag.name.as_str() {
-            "key" => key = r.text(tag)?,
-            "message" => message = r.text(tag)?,
+            "key" => key = r.short_text(tag)?,
+            "message" => message = r.short_text(tag)?,
             _ => {}
         }
         Ok(())
@@ -203,6 +222,36 @@ mod tests {
         assert_eq!(named.type_name, "FileFault");
         assert_eq!(named.message, "");
         assert_eq!(soap("<Fault/>").type_name, "Fault");
+    }
+
+    #[test]
+    fn long_texts_are_cut_and_of_many_only_the_first_are_kept() {
+        let long = "x".repeat(100_000);
+        let details = format!("<faultMessage><message>{long}</message></faultMessage>").repeat(40);
+        let fields = format!("<f{long}>{long}</f{long}>").repeat(40);
+        let (mut causes, mut ends) = (String::new(), String::new());
+        for _ in 0..40 {
+            causes.push_str("<faultCause><fault>");
+            ends.push_str("</fault></faultCause>");
+        }
+        let fault = soap(&format!(
+            "<Fault><faultstring>{long}</faultstring><detail><{long}>{details}{fields}{causes}{ends}</{long}></detail></Fault>"
+        ));
+        assert_eq!(fault.type_name.chars().count(), 1000);
+        assert_eq!(fault.message.chars().count(), 1000);
+        assert!(fault.message.ends_with("x…"));
+        assert_eq!((fault.fields.len(), fault.details.len()), (16, 16));
+        let (name, value) = &fault.fields[15];
+        for text in [name, value, &fault.details[15]] {
+            assert_eq!(text.chars().count(), 1000);
+        }
+        let mut causes = 0;
+        let mut next = &fault;
+        while let Some(cause) = &next.cause {
+            (causes, next) = (causes + 1, cause);
+        }
+        assert_eq!(causes, 8);
+        assert!(fault.to_string().chars().count() < 60_000);
     }
 
     #[test]

@@ -123,9 +123,9 @@ fn read_info(r: &mut Reader<'_>, tag: &Tag) -> Result<TaskInfo, XmlError> {
     let mut state = None;
     r.children(tag, |r, tag| {
         match tag.name.as_str() {
-            "name" => info.name = r.text(tag)?,
+            "name" => info.name = r.short_text(tag)?,
             "entity" => info.entity = Some(r.moref(tag)?),
-            "state" => state = Some(read_state(r.text(tag)?)),
+            "state" => state = Some(read_state(r.short_text(tag)?)),
             "progress" => info.progress = Some(percent(r.number(tag)?)),
             "cancelable" => info.cancelable = r.boolean(tag)?,
             "cancelled" => info.cancelled = r.boolean(tag)?,

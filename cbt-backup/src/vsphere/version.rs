@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::error::Error;
-use super::xml::{Reader, Tag, XmlError};
+use super::xml::{Reader, Tag, XmlError, short};
 
 /// The newest version whose answers this client was tested with.
 const NEWEST_TESTED: &str = "8.0.2.0";
@@ -35,7 +35,7 @@ fn choose(offered: &[String]) -> Result<String, Error> {
     match known.iter().rev().find(usable) {
         Some(version) => Ok((*version).clone()),
         None => Err(Error::ServerTooOld {
-            newest: known.last().map_or("none", |v| v.as_str()).to_owned(),
+            newest: short(known.last().map_or("none", |v| v.as_str())),
             required: OLDEST,
         }),
     }

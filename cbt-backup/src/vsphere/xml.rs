@@ -6,6 +6,8 @@
 
 mod error;
 mod reader;
+mod short;
 
 pub use error::XmlError;
 pub(crate) use reader::{Node, Reader, Space, Tag};
+pub(crate) use short::short;

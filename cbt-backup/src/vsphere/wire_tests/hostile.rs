@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::server;
 use crate::vsphere::test_server::{Reply, envelope};
-use crate::vsphere::{Client, Error, XmlError};
+use crate::vsphere::{Client, Error, Moref, TaskRef, XmlError};
 
 /// What the client says to this answer of `CurrentTime`.
 async fn refused(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Error {
@@ -170,4 +170,105 @@ async fn a_gzip_bomb_is_cut_off_where_it_is_unpacked() {
     })
     .await;
     assert!(matches!(error, Error::Transport { .. }), "{error:?}");
+}
+
+/// What the client says to it stays short, and is short inside too.
+fn assert_bounded(error: &Error, limit_chars: usize) {
+    let mut said = format!("{error} {error:?}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        said.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    let chars = said.chars().count();
+    assert!(chars < limit_chars, "{chars} characters");
+}
+
+#[tokio::test]
+async fn faults_of_megabytes_are_told_in_short() {
+    const LONG_BYTES: usize = 1 << 20;
+    let long = "x".repeat(LONG_BYTES);
+    let detail = format!(
+        "<faultMessage><key>k</key><message>{long}</message></faultMessage><reason>{long}</reason>"
+    );
+    let fault = format!(
+        "<soapenv:Fault><faultstring>{long}</faultstring><detail><SystemErrorFault xmlns=\"urn:vim25\" xsi:type=\"SystemError\">{detail}</SystemErrorFault></detail></soapenv:Fault>"
+    );
+    let error = refused(move || Reply::xml(500, &envelope(&fault))).await;
+    assert_eq!(error.fault_type(), Some("SystemError"));
+    let kept = error.fault().unwrap();
+    for text in [
+        &kept.message,
+        &kept.details[0],
+        &kept.field("reason").unwrap().to_owned(),
+    ] {
+        assert_eq!(text.chars().count(), 1000);
+        assert!(text.ends_with("x…"));
+    }
+    assert_bounded(&error, 10_000);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_answer_is_told_in_short() {
+    let long = "x".repeat(1 << 20);
+    let value = answer(&format!("<returnval><{long}/></returnval>"));
+    let open = answer(&format!("<{long}></y{long}>"));
+    let entity = answer(&format!("<returnval>&{long};</returnval>"));
+    for body in [value, open, entity] {
+        let error = refused(move || Reply::xml(200, &body)).await;
+        assert!(matches!(error, Error::Xml { .. }));
+        assert_bounded(&error, 10_000);
+    }
+    let stranger = envelope(&format!("<{long}/>"));
+    let error = refused(move || Reply::xml(200, &stranger)).await;
+    assert!(matches!(error, Error::BadAnswer { .. }));
+    assert_bounded(&error, 10_000);
+}
+
+#[tokio::test]
+async fn a_task_with_an_endless_name_is_told_in_short() {
+    let server = server("RetrievePropertiesEx", |_, _| {
+        let long = "x".repeat(1 << 20);
+        Reply::answer(
+            "RetrievePropertiesEx",
+            &format!(
+                "<returnval><objects><obj type=\"Task\">task-1</obj><propSet><name>info</name><val xsi:type=\"TaskInfo\"><name>{long}</name><state>error</state><error><fault xsi:type=\"FileFault\"><file>{long}</file></fault><localizedMessage>{long}</localizedMessage></error></val></propSet></objects></returnval>"
+            ),
+        )
+    })
+    .await;
+    let client = Client::connect(server.options()).await.unwrap();
+    let task = TaskRef(Moref::new("Task", "task-1"));
+    let error = client
+        .wait_task(&task, Duration::from_secs(20), &mut |_| {}, &|| false)
+        .await
+        .unwrap_err();
+    assert!(matches!(&error, Error::TaskFailed { name, .. } if name.chars().count() == 1000));
+    assert_bounded(&error, 10_000);
+    client.logout().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_endless_reference_is_refused() {
+    let server = server("CreateSnapshot_Task", |_, _| {
+        let long = "x".repeat(1 << 20);
+        Reply::answer(
+            "CreateSnapshot_Task",
+            &format!("<returnval type=\"Task\">{long}</returnval>"),
+        )
+    })
+    .await;
+    let client = Client::connect(server.options()).await.unwrap();
+    let vm = super::vm();
+    let made = client.create_snapshot(&vm, "n", "d", false, false).await;
+    let error = made.unwrap_err();
+    assert!(matches!(
+        &error,
+        Error::Xml {
+            source: XmlError::TooMany { limit: 1000, .. },
+            ..
+        }
+    ));
+    assert_bounded(&error, 10_000);
+    client.logout().await.unwrap();
 }

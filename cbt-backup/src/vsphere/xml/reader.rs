@@ -14,6 +14,7 @@ use quick_xml::reader::NsReader;
 pub(crate) use node::Node;
 
 use super::error::XmlError;
+use super::short::{MAX_TEXT_CHARS, short};
 use crate::vsphere::moref::Moref;
 
 /// The namespace of `xsi:type`, whatever its prefix.
@@ -154,6 +155,11 @@ impl<'x> Reader<'x> {
         Ok(is_leaf.then_some(text))
     }
 
+    /// The text of an element for people, cut where it is too long for them.
+    pub(crate) fn short_text(&mut self, tag: &Tag) -> Result<String, XmlError> {
+        Ok(short(&self.text(tag)?))
+    }
+
     /// The text of an element as a number.
     pub(crate) fn number<T: FromStr>(&mut self, tag: &Tag) -> Result<T, XmlError> {
         let text = self.text(tag)?;
@@ -174,6 +180,14 @@ impl<'x> Reader<'x> {
     /// An element as a reference: attribute `type` and a text.
     pub(crate) fn moref(&mut self, tag: &Tag) -> Result<Moref, XmlError> {
         let id = self.text(tag)?;
+        let kind_bytes = tag.kind.as_ref().map_or(0, String::len);
+        // It goes into requests as it came, so it can't be cut; and into errors.
+        if id.len().max(kind_bytes) > MAX_TEXT_CHARS {
+            return Err(XmlError::TooMany {
+                what: "bytes in a reference",
+                limit: MAX_TEXT_CHARS,
+            });
+        }
         match &tag.kind {
             Some(kind) if !id.is_empty() => Ok(Moref::new(kind.as_str(), id)),
             _ => Err(wrong(tag, "a reference")),
@@ -349,7 +363,7 @@ impl<'x> Reader<'x> {
     fn malformed(&self, what: &str) -> XmlError {
         XmlError::Malformed {
             at_bytes: self.inner.buffer_position(),
-            what: what.to_owned(),
+            what: short(what),
         }
     }
 
@@ -402,7 +416,7 @@ fn is_utf8(name: &str) -> bool {
 
 fn wrong(tag: &Tag, wanted: &'static str) -> XmlError {
     XmlError::Value {
-        element: tag.name.clone(),
+        element: short(&tag.name),
         wanted,
     }
 }
