@@ -42,6 +42,10 @@ pub enum TrackingOverSnapshots {
 /// How the site behaves where sites differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they say independent things about a site"
+)]
 pub struct Behaviour {
     /// Snapshots of VMs with a raw disk in physical mode.
     pub physical_raw_disk: PhysicalRawDisk,
@@ -49,6 +53,8 @@ pub struct Behaviour {
     pub unknown_allocation: UnknownAllocation,
     /// Switching tracking on while snapshots exist.
     pub tracking_over_snapshots: TrackingOverSnapshots,
+    /// The `ctkEnabled` keys show as soon as tracking is asked for, before any stun cycle.
+    pub tracking_keys_at_once: bool,
     /// Storage vMotion starts tracking again, as in vSphere 5.
     pub relocation_resets_tracking: bool,
     /// Changes are told by this many grains at once, as on large disks; 0 and 1 mean by each.

@@ -8,6 +8,7 @@ use crate::made::Made;
 use crate::provision::refuse_taken;
 use crate::slot::Slot;
 use crate::state::remove_if_there;
+use crate::tracking::keys::key_of;
 use crate::{Bus, Disk, DiskSpec, Error, Kind, Lab, Site, Vm};
 
 /// A change of a disk.
@@ -152,6 +153,7 @@ impl Lab {
             } => {
                 self.refuse_held(vm)?;
                 let disk = take_disk(vm, device_key)?;
+                vm.extra_config.remove(&key_of(&disk));
                 if destroy {
                     return self.files_of_disk(vm, &disk);
                 }

@@ -1,6 +1,7 @@
 //! Change tracking: the switch, and what a stun cycle does with it.
 
 pub(crate) mod change_id;
+pub(crate) mod keys;
 pub(crate) mod map;
 
 use std::fs;
@@ -60,15 +61,40 @@ fn can_be_tracked(disk: &Disk) -> bool {
 impl Vm {
     /// Asks for change tracking on or off, at the next stun cycle.
     pub(crate) fn ask_for_tracking(&mut self, enabled: bool) -> Result<(), Error> {
-        let possible =
-            self.change_tracking_supported && self.hardware_version >= LOWEST_HARDWARE_VERSION;
-        if enabled && !possible {
+        if enabled && !self.can_track() {
             return Err(Error::ChangeTrackingNotSupported {
                 vm: self.moref.clone(),
             });
         }
-        self.change_tracking.pending = (enabled != self.change_tracking.enabled).then_some(enabled);
+        let tracking = &mut self.change_tracking;
+        let differs = enabled != tracking.enabled || (enabled && tracking.by_keys);
+        tracking.pending = differs.then_some(enabled);
         Ok(())
+    }
+
+    fn can_track(&self) -> bool {
+        self.change_tracking_supported && self.hardware_version >= LOWEST_HARDWARE_VERSION
+    }
+
+    /// Reads the VM's own key, as a power-on does: the manual way to switch tracking. What was asked
+    /// for by the API since goes before it.
+    fn obey_tracking_key(&mut self) {
+        let Some(wanted) = self
+            .tracking_key()
+            .filter(|wanted| !wanted || self.can_track())
+        else {
+            return;
+        };
+        let tracking = &mut self.change_tracking;
+        if tracking.pending.is_some() || wanted == tracking.enabled {
+            return;
+        }
+        if wanted {
+            tracking.enabled = true;
+            tracking.by_keys = true;
+        } else {
+            tracking.pending = Some(false);
+        }
     }
 }
 
@@ -98,6 +124,9 @@ impl Lab {
         let mut dropped = Vec::new();
         if state == PowerState::PoweredOn && vm.power_state != PowerState::PoweredOn {
             self.refuse_held(&vm)?;
+            if vm.power_state == PowerState::PoweredOff {
+                vm.obey_tracking_key();
+            }
             self.restart_lost_tracking(&mut vm, &mut made)?;
             dropped = self.stun_cycle(&mut vm, &mut made)?;
         }
@@ -159,8 +188,8 @@ impl Lab {
         Ok(())
     }
 
-    /// Lets a pending switch take effect; disks that came since are tracked from now on. Returns the
-    /// maps to remove once the VM is stored.
+    /// Lets a pending switch take effect, of the VM or of a disk by its key; disks that came since are
+    /// tracked from now on. Returns the maps to remove once the VM is stored.
     pub(crate) fn stun_cycle(&self, vm: &mut Vm, made: &mut Made) -> Result<Vec<PathBuf>, Error> {
         let mut dropped = Vec::new();
         let pending = vm.change_tracking.pending.take();
@@ -169,8 +198,17 @@ impl Lab {
             None if vm.change_tracking.enabled => true,
             None => return Ok(dropped),
         };
-        for disk in &mut vm.disks {
-            if enabled {
+        if pending.is_some() {
+            vm.drop_tracking_keys(enabled);
+            vm.change_tracking.by_keys = false;
+        }
+        let wanted: Vec<bool> = vm
+            .disks
+            .iter()
+            .map(|disk| enabled && vm.wants_tracked(disk))
+            .collect();
+        for (disk, wanted) in vm.disks.iter_mut().zip(wanted) {
+            if wanted {
                 self.start_tracking(disk, made)?;
             } else if let Some(tracking) =
                 disk.chain.last_mut().and_then(|link| link.tracking.take())

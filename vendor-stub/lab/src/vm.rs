@@ -155,6 +155,10 @@ pub struct Tracking {
     pub enabled: bool,
     /// What was asked for and waits for the next stun cycle.
     pub pending: Option<bool>,
+    /// Was it switched on by `ctkEnabled` in the extra configuration? Then only disks are tracked
+    /// whose own key says so.
+    #[serde(default)]
+    pub by_keys: bool,
 }
 
 /// A method someone disabled on a VM.

@@ -31,13 +31,6 @@ pub(crate) fn text(vm: &Vm) -> String {
         ("uuid.location".into(), location(&vm.vmx_path)),
         ("vc.uuid".into(), ddb_uuid(&vm.instance_uuid)),
     ];
-    if vm
-        .change_tracking
-        .pending
-        .unwrap_or(vm.change_tracking.enabled)
-    {
-        lines.push(("ctkEnabled".into(), "TRUE".into()));
-    }
     let of_disks = vm.disks.iter().map(|disk| disk.controller_key);
     let controllers: BTreeSet<i32> = vm
         .controller_types
@@ -72,7 +65,9 @@ pub(crate) fn text(vm: &Vm) -> String {
     for (key, device) in &vm.other_devices {
         lines.push((format!("{OTHER_DEVICE}{key}"), device.to_string()));
     }
-    lines.extend(vm.extra_config.clone());
+    let tracking = &vm.change_tracking;
+    let tracking = tracking.pending.unwrap_or(tracking.enabled);
+    lines.extend(vm.shown_extra_config(tracking, &vm.disks));
     // Quotes, ends of lines and the escape itself are written by their numbers.
     let escape = |value: &str| {
         value

@@ -1,8 +1,8 @@
 //! Switching change tracking on and off.
 
 use lab::{
-    ChangedAreasError, DatastoreKind, DatastoreSpec, DiskSpec, Error, PowerState, Provisioning,
-    SiteSpec, SnapshotSpec, VmChange, VmSpec,
+    ChangedAreasError, DatastoreKind, DatastoreSpec, DiskChange, DiskSpec, Error, PowerState,
+    Provisioning, SiteSpec, SnapshotSpec, VmChange, VmSpec,
 };
 
 use crate::{Fixture, GRAIN, KEY};
@@ -248,4 +248,129 @@ fn the_map_is_filled_by_what_each_kind_of_disk_counts_as_allocated() {
             .collect();
         assert_eq!(grains, told, "{provisioning:?} on {kind:?}");
     }
+}
+
+/// A VM with two disks, its second switched by that value of its own key.
+fn two_disks(value: &str) -> (Fixture, VmChange) {
+    let fixture = Fixture::new(4 * GRAIN);
+    let second = DiskChange::Add {
+        spec: DiskSpec {
+            capacity_bytes: GRAIN,
+            ..DiskSpec::default()
+        },
+        controller_key: 1000,
+        unit: Some(1),
+    };
+    let change = VmChange {
+        disks: vec![second],
+        ..VmChange::default()
+    };
+    fixture.lab.reconfigure(&fixture.vm, change).unwrap();
+    (fixture, keys(&[("scsi0:1.ctkEnabled", value)]))
+}
+
+fn keys(entries: &[(&str, &str)]) -> VmChange {
+    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    VmChange {
+        extra_config: entries.iter().map(own).collect(),
+        ..VmChange::default()
+    }
+}
+
+/// Makes a snapshot, and tells which disks have a change id there.
+fn tracked(fixture: &Fixture) -> Vec<bool> {
+    let spec = SnapshotSpec::named("s");
+    let snapshot = fixture.lab.create_snapshot(&fixture.vm, &spec).unwrap();
+    let disks = snapshot.disks.iter();
+    disks.map(|disk| disk.change_id.is_some()).collect()
+}
+
+#[test]
+fn a_disk_that_its_key_switches_off_is_not_tracked_from_the_next_cycle_on() {
+    let (fixture, off) = two_disks("FALSE");
+    let (lab, vm) = (&fixture.lab, fixture.vm.as_str());
+    lab.set_change_tracking(vm, true).unwrap();
+    assert_eq!(tracked(&fixture), [true, true]);
+    lab.reconfigure(vm, off).unwrap();
+    assert_eq!(tracked(&fixture), [true, false]);
+    let running = lab.vm(vm).unwrap();
+    let shown = running.shown_extra_config(true, &running.disks);
+    let shown: Vec<(&str, &str)> = shown
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("ctkEnabled", "TRUE"),
+            ("scsi0:0.ctkEnabled", "TRUE"),
+            ("scsi0:1.ctkEnabled", "FALSE"),
+        ],
+    );
+    // Without its key it goes with the VM again; another disk in its place has no key.
+    lab.reconfigure(vm, keys(&[("scsi0:1.ctkEnabled", "")]))
+        .unwrap();
+    assert_eq!(tracked(&fixture), [true, true]);
+    lab.reconfigure(vm, keys(&[("scsi0:1.ctkEnabled", "FALSE")]))
+        .unwrap();
+    let remove = DiskChange::Remove {
+        device_key: KEY + 1,
+        destroy: false,
+    };
+    let change = VmChange {
+        disks: vec![remove],
+        ..VmChange::default()
+    };
+    lab.reconfigure(vm, change).unwrap();
+    assert!(lab.vm(vm).unwrap().extra_config.is_empty());
+}
+
+#[test]
+fn keys_written_while_a_vm_is_off_take_effect_at_power_on() {
+    let (fixture, _) = two_disks("FALSE");
+    let (lab, vm) = (&fixture.lab, fixture.vm.as_str());
+    lab.set_power_state(vm, PowerState::PoweredOff).unwrap();
+    // The second disk has no key, so it is left out.
+    let on = keys(&[("ctkEnabled", "TRUE"), ("scsi0:0.ctkEnabled", "true")]);
+    lab.reconfigure(vm, on).unwrap();
+    assert!(!lab.vm(vm).unwrap().change_tracking.enabled);
+    lab.set_power_state(vm, PowerState::PoweredOn).unwrap();
+    assert!(lab.vm(vm).unwrap().change_tracking.enabled);
+    assert_eq!(tracked(&fixture), [true, false]);
+
+    // The API takes in all disks; its keys go when it switches off.
+    lab.set_change_tracking(vm, true).unwrap();
+    assert_eq!(tracked(&fixture), [true, true]);
+    lab.set_change_tracking(vm, false).unwrap();
+    assert_eq!(tracked(&fixture), [false, false]);
+    let off = lab.vm(vm).unwrap();
+    assert!(off.extra_config.is_empty(), "{:?}", off.extra_config);
+
+    // The key of the VM is read at power-on only, and switches off too.
+    lab.set_change_tracking(vm, true).unwrap();
+    assert_eq!(tracked(&fixture), [true, true]);
+    lab.reconfigure(vm, keys(&[("ctkEnabled", "FALSE")]))
+        .unwrap();
+    assert_eq!(tracked(&fixture), [true, true]);
+    lab.set_power_state(vm, PowerState::PoweredOff).unwrap();
+    lab.set_power_state(vm, PowerState::PoweredOn).unwrap();
+    assert!(!lab.vm(vm).unwrap().change_tracking.enabled);
+    assert_eq!(tracked(&fixture), [false, false]);
+}
+
+#[test]
+fn keys_do_not_make_a_vm_track_that_cannot() {
+    let fixture = Fixture::new(GRAIN);
+    let (lab, vm) = (&fixture.lab, fixture.vm.as_str());
+    lab.set_power_state(vm, PowerState::PoweredOff).unwrap();
+    lab.update_vm(vm, |vm| {
+        vm.hardware_version = 4;
+        Ok(())
+    })
+    .unwrap();
+    let on = keys(&[("ctkEnabled", "TRUE"), ("scsi0:0.ctkEnabled", "TRUE")]);
+    lab.reconfigure(vm, on).unwrap();
+    lab.set_power_state(vm, PowerState::PoweredOn).unwrap();
+    assert!(!lab.vm(vm).unwrap().change_tracking.enabled);
+    assert_eq!(tracked(&fixture), [false]);
 }

@@ -15,6 +15,8 @@ pub(super) struct Config<'a> {
     hardware_version: u32,
     change_version: &'a str,
     tracking: bool,
+    /// What was asked for and waits for a stun cycle.
+    pending: Option<bool>,
     annotation: &'a str,
     disks: &'a [Disk],
 }
@@ -28,6 +30,7 @@ impl<'a> Config<'a> {
             hardware_version: vm.hardware_version,
             change_version: &vm.change_version,
             tracking: vm.change_tracking.enabled,
+            pending: vm.change_tracking.pending,
             annotation: &vm.annotation,
             disks: &vm.disks,
         }
@@ -41,6 +44,7 @@ impl<'a> Config<'a> {
             hardware_version: snapshot.hardware_version,
             change_version: &snapshot.change_version,
             tracking: snapshot.change_tracking_enabled,
+            pending: None,
             annotation: &snapshot.annotation,
             disks: &snapshot.disks,
         }
@@ -84,7 +88,7 @@ impl<'a> Config<'a> {
                 "memoryAllocation",
                 vm_allocation(int(vm.memory_mib).saturating_mul(10)),
             )
-            .with("extraConfig", self.extra_config())
+            .with("extraConfig", self.extra_config(site))
             .with(
                 "datastoreUrl",
                 Value::objects("VirtualMachineConfigInfoDatastoreUrlPair", urls),
@@ -120,19 +124,15 @@ impl<'a> Config<'a> {
     }
 
     /// The switch for tracking shows here too ("vSphere Web Services API" 3.3).
-    fn extra_config(&self) -> Value {
+    fn extra_config(&self, site: &Site) -> Value {
         let stem = file_stem(&self.vm.vmx_path);
         let mut options = vec![option("nvram", &format!("{stem}.nvram"))];
-        if self.tracking {
-            options.push(option("ctkEnabled", "TRUE"));
-            for disk in self.disks.iter().filter(|disk| !disk.takes_no_part()) {
-                let (bus, number) = (disk.bus().word(), disk.bus().number(disk.controller_key));
-                let key = format!("{bus}{number}:{}.ctkEnabled", disk.unit_number);
-                options.push(option(&key, "TRUE"));
-            }
-        }
-        let kept = self.vm.extra_config.iter();
-        options.extend(kept.map(|(key, value)| option(key, value)));
+        let pending = self
+            .pending
+            .filter(|_| site.behaviour.tracking_keys_at_once);
+        let tracking = pending.unwrap_or(self.tracking);
+        let shown = self.vm.shown_extra_config(tracking, self.disks);
+        options.extend(shown.iter().map(|(key, value)| option(key, value)));
         Value::objects("OptionValue", options)
     }
 }

@@ -29,4 +29,5 @@ mod registration;
 mod rig;
 mod scale;
 mod sessions;
+mod tracking_keys;
 mod updates;
