@@ -13,6 +13,7 @@ use vmdk::{OpenOptions, SectorRun};
 use crate::made::Made;
 use crate::revert::deltas_of;
 use crate::state::{LabLock, remove_if_there};
+use crate::time::timestamp;
 use crate::tracking::{GRAIN_BYTES, ctk_of};
 use crate::{Disk, Error, Lab, Link, Vm};
 
@@ -47,7 +48,7 @@ impl Lab {
         {
             dropped.extend(self.files_of_link(file)?);
         }
-        vm.change_version = jiff::Timestamp::now().to_string();
+        vm.change_version = timestamp();
         vm.consolidation_needed = true;
         self.store_vm(&lock, &vm)?;
         made.keep();

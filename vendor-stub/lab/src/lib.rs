@@ -108,6 +108,7 @@ mod site;
 mod slot;
 mod snapshot;
 mod state;
+mod time;
 mod tracking;
 mod virtual_disk;
 mod vm;
@@ -143,6 +144,7 @@ pub use site::{
 };
 pub use slot::Bus;
 pub use snapshot::{Snapshot, SnapshotSpec};
+pub use time::timestamp;
 pub use tracking::GRAIN_BYTES;
 pub use vm::{
     DisabledMethod, Disk, DiskSpec, Link, LinkTracking, PowerState, Provisioning, Tracking, Vm,

@@ -10,6 +10,7 @@ use crate::image::Image;
 use crate::made::Made;
 use crate::slot::{MAX_DISKS, Slot};
 use crate::state::LabLock;
+use crate::time::timestamp;
 use crate::{
     Disk, DiskSpec, Error, Folder, Kind, Lab, Link, PowerState, Provisioning, Quiescing, Site,
     Tracking, Vm, VmSpec, random, vmx,
@@ -309,7 +310,7 @@ pub(crate) fn describe(
         memory_mib: 2048,
         cpus: 2,
         annotation: spec.annotation,
-        change_version: jiff::Timestamp::now().to_string(),
+        change_version: timestamp(),
         change_tracking: Tracking::default(),
         change_tracking_supported: spec.change_tracking_supported,
         disks: Vec::new(),

@@ -8,6 +8,7 @@ use crate::made::Made;
 use crate::provision::refuse_taken;
 use crate::slot::Slot;
 use crate::state::remove_if_there;
+use crate::time::timestamp;
 use crate::tracking::keys::key_of;
 use crate::{Bus, Disk, DiskSpec, Error, Kind, Lab, Site, Vm};
 
@@ -108,7 +109,7 @@ impl Lab {
         for disk in disks {
             dropped.extend(self.apply(&site, &mut vm, disk, &mut made)?);
         }
-        vm.change_version = jiff::Timestamp::now().to_string();
+        vm.change_version = timestamp();
         self.store_vm(&lock, &vm)?;
         made.keep();
         self.write_vmx(&vm)?;

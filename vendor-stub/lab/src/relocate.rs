@@ -5,6 +5,7 @@ use std::fs;
 use crate::datastore_path::DatastorePath;
 use crate::made::Made;
 use crate::state::remove_if_there;
+use crate::time::timestamp;
 use crate::{Disk, Error, Kind, Lab, Vm};
 
 impl Lab {
@@ -41,7 +42,7 @@ impl Lab {
             self.restart_lost_tracking(&mut vm, &mut made)?;
         }
         let dropped = self.stun_cycle(&mut vm, &mut made)?;
-        vm.change_version = jiff::Timestamp::now().to_string();
+        vm.change_version = timestamp();
         self.store_vm(&lock, &vm)?;
         made.keep();
         dropped.iter().try_for_each(|path| remove_if_there(path))

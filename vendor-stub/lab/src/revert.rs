@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::made::Made;
 use crate::state::remove_if_there;
+use crate::time::timestamp;
 use crate::tracking::ctk_of;
 use crate::{Disk, Error, Lab, Vm};
 
@@ -42,7 +43,7 @@ impl Lab {
         vm.hardware_version = target.hardware_version;
         vm.change_tracking.enabled = target.change_tracking_enabled;
         let mut dropped = self.stun_cycle(&mut vm, &mut made)?;
-        vm.change_version = jiff::Timestamp::now().to_string();
+        vm.change_version = timestamp();
         for file in before.difference(&deltas_of(&vm)) {
             dropped.extend(self.files_of_link(file)?);
         }

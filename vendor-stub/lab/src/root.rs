@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::datastore_path::DatastorePath;
+use crate::time::timestamp;
 use crate::{Error, Kind, Site, SiteSpec, Vm, certificate};
 
 /// What `standin.toml` says about the lab; its other keys are the library's.
@@ -152,7 +153,7 @@ impl Lab {
         let lock = self.lock()?;
         let mut vm = self.load_vm(moref)?;
         let result = change(&mut vm)?;
-        vm.change_version = jiff::Timestamp::now().to_string();
+        vm.change_version = timestamp();
         self.store_vm(&lock, &vm)?;
         Ok(result)
     }

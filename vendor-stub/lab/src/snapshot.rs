@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::datastore_path::DatastorePath;
 use crate::made::Made;
 use crate::state::remove_if_there;
+use crate::time::timestamp;
 use crate::tracking::change_id;
 use crate::{Disk, Error, Kind, Lab, Link, PhysicalRawDisk, PowerState, Site, Vm, random};
 
@@ -99,7 +100,7 @@ impl Lab {
         snapshot.quiesced = quiesced;
         vm.current_snapshot = Some(snapshot.moref.clone());
         vm.snapshots.push(snapshot.clone());
-        vm.change_version = jiff::Timestamp::now().to_string();
+        vm.change_version = timestamp();
         self.store_site(&lock, &site)?;
         self.store_vm(&lock, &vm)?;
         made.keep();
@@ -193,7 +194,7 @@ fn describe(vm: &Vm, spec: &SnapshotSpec, disks: Vec<Disk>, moref: String) -> Sn
         name: spec.name.clone(),
         description: spec.description.clone(),
         id: last_id.saturating_add(1),
-        create_time: jiff::Timestamp::now().to_string(),
+        create_time: timestamp(),
         parent: vm.current_snapshot.clone(),
         quiesced: false,
         power_state: PowerState::PoweredOff,

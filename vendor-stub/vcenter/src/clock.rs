@@ -1,9 +1,7 @@
-//! Time: a monotonic clock that a test can advance, and wall-clock text.
+//! Time: a monotonic clock that a test can advance.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-use jiff::{Timestamp, Unit};
 
 /// Milliseconds since the server started, plus what a test added.
 #[derive(Debug)]
@@ -34,24 +32,9 @@ impl Clock {
     }
 }
 
-/// The wall clock as the server writes it: UTC, up to six digits of a second, trailing
-/// zeros dropped ("vSphere Web Services API" 1.7).
-pub(crate) fn timestamp() -> String {
-    let now = Timestamp::now();
-    now.round(Unit::Microsecond).unwrap_or(now).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn timestamps_end_in_z_with_at_most_six_digits() {
-        let text = timestamp();
-        let text = text.strip_suffix('Z').unwrap();
-        let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
-        assert!(fraction.len() <= 6 && text.as_bytes()[10] == b'T', "{text}");
-    }
 
     #[test]
     fn advancing_is_seen_at_once() {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::clock::timestamp;
+use lab::timestamp;
+
 use crate::collector::{Collector, Pages};
 use crate::history::History;
 use crate::lease::Lease;

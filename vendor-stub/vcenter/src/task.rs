@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lab::timestamp;
 use tokio::runtime::Handle;
 
 use crate::changes::Changes;
-use crate::clock::{Clock, timestamp};
+use crate::clock::Clock;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
 

@@ -1,7 +1,8 @@
 //! Methods of ServiceInstance.
 
+use lab::timestamp;
+
 use super::dispatch::Call;
-use crate::clock::timestamp;
 use crate::model::service_content;
 use crate::soap::{Answer, Fault};
 use crate::value::Value;

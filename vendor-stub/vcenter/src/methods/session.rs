@@ -8,11 +8,7 @@ use crate::world::lab_fault;
 
 pub(super) fn login(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let state = call.world.state;
-    // A failed login hands out a cookie as well; it proves nothing.
-    call.new_cookie = Some(random::hex(20)?);
-    if call.world.cookie.is_some() {
-        return Err(Fault::invalid_login());
-    }
+    refuse_second(call)?;
     let args = call.args;
     let user = args.get_text("userName").unwrap_or_default();
     state
@@ -24,6 +20,16 @@ pub(super) fn login(call: &mut Call<'_>) -> Result<Answer, Fault> {
         Some(locale) => locale,
     };
     open(call, user, locale)
+}
+
+/// Refuses a login on a session, whose cookie stays good. Elsewhere a login that fails hands out a
+/// cookie as well; it proves nothing.
+fn refuse_second(call: &mut Call<'_>) -> Result<(), Fault> {
+    if call.world.cookie.is_some() {
+        return Err(Fault::invalid_login());
+    }
+    call.new_cookie = Some(random::hex(20)?);
+    Ok(())
 }
 
 fn open(call: &mut Call<'_>, user: &str, locale: &str) -> Result<Answer, Fault> {
@@ -44,10 +50,7 @@ pub(super) fn clone_ticket(call: &Call<'_>) -> Result<Answer, Fault> {
 
 /// Opens a session for a ticket of another one.
 pub(super) fn clone(call: &mut Call<'_>) -> Result<Answer, Fault> {
-    call.new_cookie = Some(random::hex(20)?);
-    if call.world.cookie.is_some() {
-        return Err(Fault::invalid_login());
-    }
+    refuse_second(call)?;
     let user = call.world.state.sessions.redeem(call.text("cloneTicket"));
     let user = user.ok_or_else(Fault::invalid_login)?;
     open(call, &user, "en")

@@ -1,9 +1,8 @@
 //! ServiceInstance and the singletons that belong to it.
 
-use lab::Site;
+use lab::{Site, timestamp};
 
 use super::{custom_field, role};
-use crate::clock::timestamp;
 use crate::history::MAX_COLLECTORS;
 use crate::schema::TypeRef;
 use crate::soap::Fault;

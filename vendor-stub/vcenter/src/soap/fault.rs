@@ -65,8 +65,13 @@ impl Fault {
             .with("method", Value::string(method))
     }
 
-    /// There is no session.
+    /// There is no session. Methods that decide by their arguments ask for `System.View` first.
     pub(crate) fn not_authenticated(object: &MoRef, privilege: &str) -> Self {
+        let privilege = if privilege == "-" {
+            "System.View"
+        } else {
+            privilege
+        };
         Self::new("NotAuthenticated", "The session is not authenticated.")
             .with("object", Value::Reference(object.clone()))
             .with("privilegeId", Value::string(privilege))

@@ -119,6 +119,7 @@ fn every_property_of_every_object_can_be_read() {
     let mut client = rig.client();
     rig.lab.set_change_tracking(&rig.vm, true).unwrap();
     let snapshot = client.snapshot(&rig.vm);
+    let mut seen = 0;
     for (type_name, id) in [
         ("ServiceInstance", "ServiceInstance"),
         ("SessionManager", "SessionManager"),
@@ -146,7 +147,27 @@ fn every_property_of_every_object_can_be_read() {
             .unwrap();
         let start = format!("<obj type=\"{type_name}\">{id}</obj>");
         assert!(answer.contains(&start), "{type_name}: {answer}");
+        seen += check_times(&answer);
     }
+    assert!(seen > 10, "{seen} times");
+}
+
+/// Every time in an answer is in UTC with at most six digits of a second. Returns how many there are.
+fn check_times(answer: &str) -> usize {
+    let texts = answer.split(['<', '>']);
+    let is_time = |text: &&str| {
+        let bytes = text.as_bytes();
+        bytes.len() > 18 && (bytes[4], bytes[7], bytes[10], bytes[13]) == (b'-', b'-', b'T', b':')
+    };
+    let times = texts.filter(is_time).inspect(|time| {
+        let rest = time[19..].strip_suffix('Z');
+        let fraction = rest.map(|rest| rest.strip_prefix('.').unwrap_or(rest));
+        assert!(
+            fraction.is_some_and(|fraction| fraction.len() <= 6),
+            "{time}"
+        );
+    });
+    times.count()
 }
 
 #[test]

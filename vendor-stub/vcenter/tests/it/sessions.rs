@@ -23,15 +23,22 @@ fn wrong_password_is_invalid_login_with_a_cookie_that_proves_nothing() {
     let time = client.call("CurrentTime", ("ServiceInstance", "ServiceInstance"), "");
     assert_eq!(time.unwrap_err().type_name, "NotAuthenticated");
     client.login(USER, PASSWORD).unwrap();
+    let (cookie, this) = (
+        client.cookie.clone(),
+        ("ServiceInstance", "ServiceInstance"),
+    );
     let again = client.login(USER, PASSWORD).unwrap_err();
     assert_eq!(again.type_name, "InvalidLogin");
+    assert_eq!(client.cookie, cookie, "the session is still there");
+    client.call("CurrentTime", this, "").unwrap();
     assert_eq!(
         rig.calls(),
         [
             "Login InvalidLogin",
             "CurrentTime NotAuthenticated",
             "Login ok",
-            "Login InvalidLogin"
+            "Login InvalidLogin",
+            "CurrentTime ok"
         ]
     );
 }
@@ -173,4 +180,16 @@ fn value(line: &str) -> String {
     let first = line.split(';').next().unwrap();
     let value = first.split_once('=').map_or(first, |(_, value)| value);
     value.trim_matches('"').to_owned()
+}
+
+#[test]
+fn without_a_session_every_method_names_a_privilege() {
+    let rig = Rig::new();
+    let mut client = rig.stranger();
+    let vm = ("VirtualMachine", rig.vm.as_str());
+    for (method, args) in [("ReconfigVM_Task", "<spec></spec>"), ("Destroy_Task", "")] {
+        let body = client.fault_body(method, vm, args);
+        let privilege = between(&body, "<privilegeId>", "<");
+        assert_eq!(privilege, "System.View", "{method}");
+    }
 }
