@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::datastore_path::check_name;
 use crate::made::Made;
-use crate::provision::refuse_taken;
+use crate::provision::{check_mode, refuse_taken};
 use crate::slot::Slot;
 use crate::state::remove_if_there;
 use crate::time::timestamp;
@@ -42,7 +42,14 @@ pub enum DiskChange {
         /// Its new capacity, a multiple of 512.
         capacity_bytes: u64,
     },
-    /// A disk is taken away.
+    /// A disk takes another part in snapshots. Not while the VM has snapshots.
+    SetMode {
+        /// Device key of the disk.
+        device_key: i32,
+        /// One of the modes of `VirtualDiskMode`.
+        mode: String,
+    },
+    /// A disk is taken away. Its controller stays.
     Remove {
         /// Device key of the disk.
         device_key: i32,
@@ -70,6 +77,8 @@ pub struct VmChange {
     pub extra_config: BTreeMap<String, String>,
     /// Types of controllers that are added, by their key.
     pub controllers: BTreeMap<i32, String>,
+    /// Keys of controllers that are taken away, once the disks are changed. None has a disk then.
+    pub removed_controllers: BTreeSet<i32>,
     /// Devices besides disks and their controllers, by their key, as the server keeps them; `None`
     /// takes one away.
     pub other_devices: BTreeMap<i32, Option<serde_json::Value>>,
@@ -104,11 +113,13 @@ impl Lab {
             vm.ask_for_tracking(enabled)?;
         }
         let disks = std::mem::take(&mut change.disks);
+        let removed = std::mem::take(&mut change.removed_controllers);
         vm.take_settings(change);
         let (mut made, mut dropped) = (Made::default(), Vec::new());
         for disk in disks {
             dropped.extend(self.apply(&site, &mut vm, disk, &mut made)?);
         }
+        vm.remove_controllers(&removed)?;
         vm.change_version = timestamp();
         self.store_vm(&lock, &vm)?;
         made.keep();
@@ -148,6 +159,7 @@ impl Lab {
                 device_key,
                 capacity_bytes,
             } => self.grow_disk(&site.behaviour, vm, device_key, capacity_bytes, made)?,
+            DiskChange::SetMode { device_key, mode } => vm.set_disk_mode(device_key, mode)?,
             DiskChange::Remove {
                 device_key,
                 destroy,
@@ -155,6 +167,7 @@ impl Lab {
                 self.refuse_held(vm)?;
                 let disk = take_disk(vm, device_key)?;
                 vm.extra_config.remove(&key_of(&disk));
+                vm.keep_controller(disk.controller_key);
                 if destroy {
                     return self.files_of_disk(vm, &disk);
                 }
@@ -208,6 +221,50 @@ impl Vm {
                 None => self.other_devices.remove(&key),
             };
         }
+    }
+}
+
+/// What happens to controllers and modes.
+impl Vm {
+    /// Keeps a controller whose disks go.
+    fn keep_controller(&mut self, key: i32) {
+        if let Some(bus) = Bus::of_controller(key).filter(|bus| *bus != Bus::Ide) {
+            let usual = || bus.controller_type().to_owned();
+            self.controller_types.entry(key).or_insert_with(usual);
+        }
+    }
+
+    /// Takes controllers away that have no disks.
+    fn remove_controllers(&mut self, keys: &BTreeSet<i32>) -> Result<(), Error> {
+        if let Some(disk) = self
+            .disks
+            .iter()
+            .find(|disk| keys.contains(&disk.controller_key))
+        {
+            return Err(Error::InvalidSpec {
+                what: "controllerKey",
+                reason: format!("{} is on a controller that shall go", disk.label),
+            });
+        }
+        self.controller_types.retain(|key, _| !keys.contains(key));
+        let scsi = |number: &u8| Bus::Scsi.controller_key(i32::from(*number));
+        self.scsi_controllers
+            .retain(|number| !keys.contains(&scsi(number)));
+        Ok(())
+    }
+
+    fn set_disk_mode(&mut self, key: i32, mode: String) -> Result<(), Error> {
+        check_mode(&mode)?;
+        if !self.snapshots.is_empty() {
+            return Err(Error::InvalidSpec {
+                what: "diskMode",
+                reason: "the VM has snapshots".into(),
+            });
+        }
+        let disk = self.disks.iter_mut().find(|disk| disk.device_key == key);
+        disk.ok_or_else(|| Error::not_found(Kind::Disk, key.to_string()))?
+            .mode = mode;
+        Ok(())
     }
 }
 

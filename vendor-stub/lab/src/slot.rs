@@ -62,6 +62,16 @@ impl Bus {
         }
     }
 
+    /// The type that a controller of the bus has unless it is told otherwise.
+    pub fn controller_type(self) -> &'static str {
+        match self {
+            Self::Scsi => "ParaVirtualSCSIController",
+            Self::Sata => "VirtualAHCIController",
+            Self::Nvme => "VirtualNVMEController",
+            Self::Ide => "VirtualIDEController",
+        }
+    }
+
     fn plan(self) -> Plan {
         let plan = |first_controller_key, controllers, units, first_device_key| Plan {
             first_controller_key,

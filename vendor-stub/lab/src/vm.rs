@@ -360,6 +360,18 @@ impl Vm {
             .collect()
     }
 
+    /// The keys of its controllers, without those of IDE that every VM has.
+    pub fn controllers(&self) -> BTreeSet<i32> {
+        let of_disks = self.disks.iter().map(|disk| disk.controller_key);
+        let spare = self.scsi_controllers.iter().copied();
+        let spare = spare.map(|number| Bus::Scsi.controller_key(i32::from(number)));
+        let keys = of_disks
+            .chain(spare)
+            .chain(self.controller_types.keys().copied());
+        keys.filter(|key| Bus::of_controller(*key) != Some(Bus::Ide))
+            .collect()
+    }
+
     /// Is one of its disks encrypted?
     pub fn is_encrypted(&self) -> bool {
         self.disks.iter().any(|disk| disk.encrypted)

@@ -1,6 +1,6 @@
 //! The .vmx file of a VM, written and read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::tracking::change_id::spaced;
 use crate::{Bus, Vm};
@@ -31,15 +31,8 @@ pub(crate) fn text(vm: &Vm) -> String {
         ("uuid.location".into(), location(&vm.vmx_path)),
         ("vc.uuid".into(), ddb_uuid(&vm.instance_uuid)),
     ];
-    let of_disks = vm.disks.iter().map(|disk| disk.controller_key);
-    let controllers: BTreeSet<i32> = vm
-        .controller_types
-        .keys()
-        .copied()
-        .chain(of_disks)
-        .collect();
-    for key in controllers {
-        if let Some(bus) = Bus::of_controller(key).filter(|bus| *bus != Bus::Ide) {
+    for key in vm.controllers() {
+        if let Some(bus) = Bus::of_controller(key) {
             let place = format!("{}{}", bus.word(), bus.number(key));
             lines.push((format!("{place}.present"), "TRUE".into()));
         }

@@ -6,6 +6,8 @@ mod config_spec;
 mod custom_field;
 mod datastore_browser;
 mod datastore_name;
+mod device_change;
+mod disk_change;
 mod dispatch;
 mod file_manager;
 mod filter;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use lab::{Bus, Vm};
 use serde_json::Value as Json;
 
-use super::config_spec::invalid_device;
+use super::device_change::{Operation, invalid_device};
 use crate::schema::schema;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
@@ -25,6 +25,19 @@ const KINDS: [(&str, i32, &str); 8] = [
     ("VirtualUSBController", 7000, "USB controller"),
     ("VirtualUSBXHCIController", 14000, "USB xHCI controller"),
     ("VirtualDevice", 20000, "Device"),
+];
+
+/// Types that only others derive from, and controllers that are there once and for all.
+const BASES: [&str; 9] = [
+    "VirtualDevice",
+    "VirtualController",
+    "VirtualSCSIController",
+    "VirtualSATAController",
+    "VirtualEthernetCard",
+    "VirtualIDEController",
+    "VirtualPS2Controller",
+    "VirtualPCIController",
+    "VirtualSIOController",
 ];
 
 /// The devices of one specification, one after the other. `None` = the VM is new.
@@ -47,7 +60,7 @@ impl<'a> OtherDevices<'a> {
     /// Takes one operation over. `keys` are those of new controllers by the client's keys.
     pub(super) fn apply(
         &mut self,
-        (operation, index): (&str, usize),
+        (operation, index): (Operation, usize),
         device: &DataObject,
         keys: &BTreeMap<i32, i32>,
     ) -> Result<(), Fault> {
@@ -56,17 +69,20 @@ impl<'a> OtherDevices<'a> {
             key.ok_or_else(|| invalid_device("key", index))
         };
         match operation {
-            "add" => self.add(device, keys, index),
-            "remove" => {
+            Operation::Add => self.add(device, keys, index),
+            Operation::Remove => {
                 let key: i32 = wanted()?;
-                self.existing(key, index)?;
+                let existing = self.existing(key, index)?;
+                if !schema().is_a(&existing.type_name, &device.type_name) {
+                    return Err(invalid_device("key", index));
+                }
                 self.changed.insert(key, None);
                 Ok(())
             }
-            "edit" => {
+            Operation::Edit => {
                 let key: i32 = wanted()?;
                 let mut edited = self.existing(key, index)?;
-                if edited.type_name != device.type_name {
+                if !schema().is_a(&edited.type_name, &device.type_name) {
                     return Err(invalid_device("key", index));
                 }
                 for (name, value) in device.members() {
@@ -78,8 +94,21 @@ impl<'a> OtherDevices<'a> {
                 self.changed.insert(key, Some(edited.to_json()));
                 Ok(())
             }
-            _ => Err(invalid_device("operation", index)),
         }
+    }
+
+    /// Is there another device on a controller, when all is done?
+    pub(super) fn any_on(&self, controller: i32) -> bool {
+        let kept = self.vm.map(|vm| &vm.other_devices);
+        let kept = kept.into_iter().flatten();
+        let kept = kept.filter(|(key, _)| !self.changed.contains_key(key));
+        let changed = self.changed.values().flatten();
+        let mut all = kept.map(|(_, device)| device).chain(changed);
+        all.any(|device| {
+            let device = DataObject::from_json(device);
+            let key = device.and_then(|device| device.get_text("controllerKey")?.parse().ok());
+            key == Some(controller)
+        })
     }
 
     fn add(
@@ -88,11 +117,12 @@ impl<'a> OtherDevices<'a> {
         keys: &BTreeMap<i32, i32>,
         index: usize,
     ) -> Result<(), Fault> {
-        let kinds = KINDS.iter();
+        // What is no kind of its own, and the controllers that each VM has, cannot be added.
+        let is_base = BASES.contains(&device.type_name.as_ref());
+        let mut kinds = KINDS.iter().filter(|_| !is_base);
         let (_, first, label) = kinds
-            .clone()
             .find(|(base, ..)| schema().is_a(&device.type_name, base))
-            .ok_or_else(|| invalid_device("", index))?;
+            .ok_or_else(|| invalid_device("key", index))?;
         let mut made = device.clone();
         let given = |name: &str| {
             device

@@ -31,7 +31,7 @@ pub(super) fn reconfigure(call: &Call<'_>) -> Result<Answer, Fault> {
     if let Some((name, _)) = spec.members().find(|(name, _)| !KNOWN.contains(name)) {
         return Err(Fault::not_supported(name));
     }
-    for privilege in config_spec::privileges(spec) {
+    for privilege in config_spec::privileges(&vm, spec) {
         call.world.demand(call.this, privilege)?;
     }
     let change = config_spec::change(call.world, Some(&vm), spec)?;

@@ -17,9 +17,7 @@ const IDE_KEYS: [i32; 2] = [200, 201];
 /// All devices of a VM, in the order vCenter lists them. `owner` is the number of the VM.
 pub(super) fn devices(site: &Site, owner: &str, vm: &Vm, disks: &[Disk]) -> Value {
     let mut controllers: BTreeSet<i32> = disks.iter().map(|disk| disk.controller_key).collect();
-    controllers.extend(vm.controller_types.keys());
-    let spare = vm.scsi_controllers.iter().copied();
-    controllers.extend(spare.map(|number| Bus::Scsi.controller_key(i32::from(number))));
+    controllers.extend(vm.controllers());
     controllers.retain(|key| !IDE_KEYS.contains(key));
 
     let others = other_devices(vm);
@@ -122,16 +120,11 @@ fn controller(
 fn added_controller(key: i32, vm: &Vm, disks: &[Disk], others: &[DataObject]) -> DataObject {
     let bus = Bus::of_controller(key).unwrap_or_default();
     let number = bus.number(key);
-    let (usual, word) = match bus {
-        Bus::Scsi => ("ParaVirtualSCSIController", "SCSI"),
-        Bus::Sata => ("VirtualAHCIController", "SATA"),
-        Bus::Nvme => ("VirtualNVMEController", "NVME"),
-        Bus::Ide => ("VirtualIDEController", "IDE"),
-    };
+    let word = bus.word().to_uppercase();
     let found = vm.controller_types.get(&key).map(String::as_str);
     let type_name = found
         .and_then(|name| schema().intern(name))
-        .unwrap_or(usual);
+        .unwrap_or(bus.controller_type());
     let label = format!("{word} controller {number}");
     let mut on_it = disks.iter().filter(|disk| disk.controller_key == key);
     let shared = on_it.any(|disk| disk.shared_bus);

@@ -12,6 +12,7 @@ mod client;
 mod custom_fields;
 mod cycle;
 mod datastores;
+mod device_changes;
 mod devices;
 mod dialects;
 mod faults;

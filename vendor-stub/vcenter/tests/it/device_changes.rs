@@ -1,0 +1,241 @@
+//! Changes of devices: done, or refused by name and place.
+
+use crate::client::{Client, between};
+use crate::rig::Rig;
+
+/// The device elements of a configuration that are not deeper inside others.
+fn devices(client: &mut Client, vm: &str) -> String {
+    client
+        .read(("VirtualMachine", vm), &["config.hardware.device"])
+        .unwrap()
+}
+
+fn change(operation: &str, device: &str) -> String {
+    format!("<spec><deviceChange><operation>{operation}</operation>{device}</deviceChange></spec>")
+}
+
+fn reconfigure(client: &mut Client, vm: &str, spec: &str) {
+    let info = client.task("ReconfigVM_Task", ("VirtualMachine", vm), spec);
+    assert!(info.contains("<state>success</state>"), "{spec}: {info}");
+}
+
+/// The fault a spec is refused with, its property and its index.
+fn refused(client: &mut Client, vm: &str, spec: &str) -> (String, String) {
+    let body = client.fault_body("ReconfigVM_Task", ("VirtualMachine", vm), spec);
+    let name = between(&body, "xsi:type=\"", "\"").to_owned();
+    let property = ["<property>", "<invalidProperty>"]
+        .iter()
+        .find(|tag| body.contains(**tag))
+        .map_or("", |tag| between(&body, tag, "<"));
+    (name, property.to_owned())
+}
+
+const CARD: &str = "<device xsi:type=\"VirtualVmxnet3\"><key>-4000</key>\
+    <backing xsi:type=\"VirtualEthernetCardNetworkBackingInfo\"><deviceName>VM Network</deviceName></backing></device>";
+
+#[test]
+fn a_device_without_type_is_what_its_key_says() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let vm = rig.vm.as_str();
+    reconfigure(&mut client, vm, &change("add", CARD));
+    for key in [2001, 4000] {
+        let bare = format!("<device><key>{key}</key></device>");
+        reconfigure(&mut client, vm, &change("remove", &bare));
+        let left = devices(&mut client, vm);
+        assert!(!left.contains(&format!("<key>{key}</key>")), "{left}");
+    }
+    assert_eq!(rig.lab.vm(vm).unwrap().disks.len(), 1);
+    for (operation, device, fault, property) in [
+        (
+            "remove",
+            "<device><key>2001</key></device>",
+            "InvalidDeviceSpec",
+            "device.key",
+        ),
+        (
+            "edit",
+            "<device><key>100</key></device>",
+            "InvalidDeviceSpec",
+            "device.key",
+        ),
+        (
+            "add",
+            "<device><key>-1</key></device>",
+            "InvalidDeviceSpec",
+            "device.key",
+        ),
+        (
+            "replace",
+            "<device><key>2000</key></device>",
+            "InvalidArgument",
+            "operation",
+        ),
+        (
+            "add",
+            "<device xsi:type=\"VirtualIDEController\"><key>-1</key><busNumber>2</busNumber></device>",
+            "InvalidDeviceSpec",
+            "device.key",
+        ),
+        (
+            "remove",
+            "<device xsi:type=\"VirtualE1000\"><key>2000</key></device>",
+            "InvalidDeviceSpec",
+            "device.key",
+        ),
+    ] {
+        let found = refused(&mut client, vm, &change(operation, device));
+        assert_eq!(
+            found,
+            (fault.into(), property.into()),
+            "{operation} {device}"
+        );
+    }
+    let unknown = refused(
+        &mut client,
+        vm,
+        &change(
+            "add",
+            "<device xsi:type=\"VirtualNosuch\"><key>-1</key></device>",
+        ),
+    );
+    assert_eq!(unknown.0, "InvalidRequest");
+    let no_operation = "<spec><deviceChange><device><key>2000</key></device></deviceChange></spec>";
+    assert_eq!(refused(&mut client, vm, no_operation).1, "operation");
+}
+
+#[test]
+fn file_operations_are_checked() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let with = |operation: &str, file: &str, device: &str| {
+        format!(
+            "<spec><deviceChange><operation>{operation}</operation>\
+             <fileOperation>{file}</fileOperation>{device}</deviceChange></spec>"
+        )
+    };
+    let disk =
+        "<device xsi:type=\"VirtualDisk\"><key>2001</key><capacityInKB>0</capacityInKB></device>";
+    for (operation, file, device, fault) in [
+        ("remove", "create", disk, "InvalidDeviceSpec"),
+        ("edit", "destroy", disk, "InvalidDeviceSpec"),
+        ("remove", "shred", disk, "InvalidArgument"),
+        ("add", "replace", disk, "NotSupported"),
+        ("add", "create", CARD, "InvalidDeviceSpec"),
+    ] {
+        let found = refused(&mut client, &rig.vm, &with(operation, file, device));
+        assert_eq!(found.0, fault, "{operation} {file}");
+    }
+    assert_eq!(rig.lab.vm(&rig.vm).unwrap().disks.len(), 2);
+}
+
+fn controller(key: i32, bus: i32, sharing: &str) -> String {
+    format!(
+        "<device xsi:type=\"VirtualLsiLogicSASController\"><key>{key}</key><busNumber>{bus}</busNumber>\
+         <sharedBus>{sharing}</sharedBus></device>"
+    )
+}
+
+#[test]
+fn controllers_come_stay_and_go() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let vm = rig.vm.as_str();
+    let has = |client: &mut Client, key: i32| {
+        devices(client, vm).contains(&format!("Controller\"><key>{key}</key>"))
+    };
+    // A number below zero leaves the choice to the server.
+    reconfigure(
+        &mut client,
+        vm,
+        &change("add", &controller(-1, -1, "noSharing")),
+    );
+    assert!(has(&mut client, 1001));
+    let taken = refused(
+        &mut client,
+        vm,
+        &change("add", &controller(-1, 0, "noSharing")),
+    );
+    assert_eq!(
+        taken,
+        ("InvalidDeviceSpec".into(), "device.busNumber".into())
+    );
+    let virtual_sharing = change("add", &controller(-1, 2, "virtualSharing"));
+    assert_eq!(refused(&mut client, vm, &virtual_sharing).0, "NotSupported");
+    let edited = change("edit", &controller(1001, 1, "physicalSharing"));
+    assert_eq!(refused(&mut client, vm, &edited).0, "NotSupported");
+    reconfigure(
+        &mut client,
+        vm,
+        &change("edit", &controller(1001, 1, "noSharing")),
+    );
+
+    reconfigure(
+        &mut client,
+        vm,
+        &change("remove", "<device><key>1001</key></device>"),
+    );
+    assert!(!has(&mut client, 1001));
+    // The one with the disks goes after them only, and stays when they go.
+    let first = "<device xsi:type=\"ParaVirtualSCSIController\"><key>1000</key><busNumber>0</busNumber>\
+                 <sharedBus>noSharing</sharedBus></device>";
+    let busy = refused(&mut client, vm, &change("remove", first));
+    assert_eq!(busy, ("InvalidDeviceSpec".into(), "device.key".into()));
+    let both: String = [2000, 2001]
+        .map(|key| format!("<deviceChange><operation>remove</operation><device><key>{key}</key></device></deviceChange>"))
+        .concat();
+    reconfigure(&mut client, vm, &format!("<spec>{both}</spec>"));
+    assert!(has(&mut client, 1000));
+    reconfigure(&mut client, vm, &change("remove", first));
+    assert!(!has(&mut client, 1000));
+}
+
+#[test]
+fn a_disk_grows_by_kilobytes_though_its_bytes_are_sent_back() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let disk = |kib: u64, bytes: u64, more: &str| {
+        let device = format!(
+            "<device xsi:type=\"VirtualDisk\"><key>2001</key>{more}<capacityInKB>{kib}</capacityInKB>\
+             <capacityInBytes>{bytes}</capacityInBytes></device>"
+        );
+        change("edit", &device)
+    };
+    let capacity = || {
+        rig.lab
+            .vm(&rig.vm)
+            .unwrap()
+            .disk(2001)
+            .unwrap()
+            .capacity_bytes
+    };
+    let mib = 1 << 20;
+    reconfigure(&mut client, &rig.vm, &disk(9 << 10, 8 * mib, ""));
+    assert_eq!(capacity(), 9 * mib);
+    reconfigure(&mut client, &rig.vm, &disk(9 << 10, 10 * mib, ""));
+    assert_eq!(capacity(), 10 * mib);
+
+    let backing = |file: &str, mode: &str| {
+        format!(
+            "<backing xsi:type=\"VirtualDiskFlatVer2BackingInfo\"><fileName>{file}</fileName>\
+             <diskMode>{mode}</diskMode></backing>"
+        )
+    };
+    let file = "[datastore1] app01/app01_1.vmdk";
+    let independent = backing(file, "independent_persistent");
+    reconfigure(
+        &mut client,
+        &rig.vm,
+        &disk(10 << 10, 10 * mib, &independent),
+    );
+    let disks = rig.lab.vm(&rig.vm).unwrap().disks;
+    assert_eq!(disks[1].mode, "independent_persistent");
+    assert_eq!(disks[1].capacity_bytes, 10 * mib);
+
+    let elsewhere = backing("[datastore1] app01/app01.vmdk", "persistent");
+    let moved = "<controllerKey>1000</controllerKey><unitNumber>3</unitNumber>";
+    for more in [elsewhere.as_str(), moved] {
+        let found = refused(&mut client, &rig.vm, &disk(10 << 10, 10 * mib, more));
+        assert_eq!(found.0, "NotSupported", "{more}");
+    }
+}
