@@ -36,6 +36,7 @@ impl Lab {
         let lock = self.lock()?;
         let mut vm = self.vm_by_snapshot(snapshot)?;
         let before = deltas_of(&vm);
+        let records = self.snapshot_files(&vm)?;
         take_from_tree(&mut vm, snapshot, remove_children);
         let mut made = Made::default();
         let mut dropped = self.stun_cycle(&mut vm, &mut made)?;
@@ -48,6 +49,8 @@ impl Lab {
         {
             dropped.extend(self.files_of_link(file)?);
         }
+        let kept = self.snapshot_files(&vm)?;
+        dropped.extend(records.into_iter().filter(|file| !kept.contains(file)));
         vm.change_version = timestamp();
         vm.consolidation_needed = true;
         self.store_vm(&lock, &vm)?;

@@ -166,6 +166,12 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// The memory cannot be kept with a disk that goes on from another moment.
+    #[error("disk {device_key} is independent, so the memory cannot be kept")]
+    MemoryOnIndependentDisk {
+        /// Device key of the disk.
+        device_key: i32,
+    },
     /// The chain of snapshots is as long as it may be.
     #[error("{levels} levels of snapshots already")]
     TooManySnapshots {

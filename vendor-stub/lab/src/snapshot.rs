@@ -25,6 +25,8 @@ pub struct SnapshotSpec {
     pub description: String,
     /// Quiesce the guest? Has no effect on a VM that is off.
     pub quiesce: bool,
+    /// Keep the memory of the guest? Has no effect on a VM that is off.
+    pub memory: bool,
 }
 
 impl SnapshotSpec {
@@ -56,6 +58,9 @@ pub struct Snapshot {
     pub quiesced: bool,
     /// Power state a revert would lead to: without memory always off.
     pub power_state: PowerState,
+    /// Does it keep the memory of the guest?
+    #[serde(default)]
+    pub has_memory: bool,
     /// The disks as of then. Independent disks are listed as they were, and not frozen.
     pub disks: Vec<Disk>,
     /// Name of the VM as of then.
@@ -78,13 +83,17 @@ impl Lab {
     /// # Errors
     ///
     /// [`Error::NotFound`] without such a VM, [`Error::NoSnapshot`], [`Error::TooManySnapshots`],
-    /// [`Error::Template`], [`Error::Quiesce`], [`Error::SequenceExhausted`], [`Error::Disk`] and
+    /// [`Error::MemoryOnIndependentDisk`], [`Error::Template`], [`Error::Quiesce`], [`Error::SequenceExhausted`], [`Error::Disk`] and
     /// [`Error::Io`] when files cannot be made. The VM is as before then.
     pub fn create_snapshot(&self, vm: &str, spec: &SnapshotSpec) -> Result<Snapshot, Error> {
         let lock = self.lock()?;
         let mut vm = self.load_vm(vm)?;
         let mut site = self.load_site()?;
         refuse_snapshot(&site, &vm)?;
+        let has_memory = spec.memory && vm.power_state != PowerState::PoweredOff;
+        if has_memory {
+            refuse_memory(&vm)?;
+        }
         let quiesced = spec.quiesce && vm.quiesce()?;
         let number = site.next_snapshot;
         site.next_snapshot += 1;
@@ -98,6 +107,11 @@ impl Lab {
             .collect::<Result<_, _>>()?;
         let mut snapshot = describe(&vm, spec, disks, format!("snapshot-{number}"));
         snapshot.quiesced = quiesced;
+        if has_memory {
+            snapshot.has_memory = true;
+            snapshot.power_state = vm.power_state;
+        }
+        self.write_snapshot_files(&vm, &snapshot, &mut made)?;
         vm.current_snapshot = Some(snapshot.moref.clone());
         vm.snapshots.push(snapshot.clone());
         vm.change_version = timestamp();
@@ -181,6 +195,16 @@ fn refuse_snapshot(site: &Site, vm: &Vm) -> Result<(), Error> {
     Ok(())
 }
 
+/// Refuses to keep the memory where a disk goes on from another moment.
+fn refuse_memory(vm: &Vm) -> Result<(), Error> {
+    match vm.disks.iter().find(|disk| disk.is_independent()) {
+        None => Ok(()),
+        Some(disk) => Err(Error::MemoryOnIndependentDisk {
+            device_key: disk.device_key,
+        }),
+    }
+}
+
 /// The record of a snapshot of a VM as it is now.
 fn describe(vm: &Vm, spec: &SnapshotSpec, disks: Vec<Disk>, moref: String) -> Snapshot {
     let last_id = vm
@@ -198,6 +222,7 @@ fn describe(vm: &Vm, spec: &SnapshotSpec, disks: Vec<Disk>, moref: String) -> Sn
         parent: vm.current_snapshot.clone(),
         quiesced: false,
         power_state: PowerState::PoweredOff,
+        has_memory: false,
         disks,
         vm_name: vm.name.clone(),
         hardware_version: vm.hardware_version,

@@ -10,6 +10,7 @@ mod filter;
 mod folder;
 mod hardware;
 mod history;
+mod layout;
 mod network;
 mod role;
 mod service;

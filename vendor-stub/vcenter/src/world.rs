@@ -219,6 +219,9 @@ pub(crate) fn lab_fault(error: &lab::Error) -> Fault {
         }
         lab::Error::AlreadyUpgraded { .. } => Fault::new("AlreadyUpgraded", error.to_string()),
         lab::Error::NoSnapshot { .. } => no_snapshot(error),
+        lab::Error::MemoryOnIndependentDisk { .. } => {
+            Fault::new("MemorySnapshotOnIndependentDisk", error.to_string())
+        }
         lab::Error::Template { .. } => Fault::not_supported("template"),
         lab::Error::Quiesce { application } => {
             let name = if *application {

@@ -268,6 +268,7 @@ fn the_record_of_a_snapshot_is_that_of_its_moment() {
         name: "n".into(),
         description: "d".into(),
         quiesce: true,
+        ..SnapshotSpec::default()
     };
     let on = fixture.lab.create_snapshot(&fixture.vm, &spec).unwrap();
     assert!(on.quiesced && on.create_time.ends_with('Z') && on.create_time.contains('T'));

@@ -1,7 +1,7 @@
 //! Power, migration, upgrade and revert of VMs: the stun cycles besides snapshots
 //! ("vSphere API reference", 5.2).
 
-use lab::{Lab, PowerState, Vm};
+use lab::{PowerState, Vm};
 
 use super::dispatch::Call;
 use super::question;
@@ -174,7 +174,7 @@ pub(super) fn revert(call: &Call<'_>) -> Result<Answer, Fault> {
         .ok_or_else(|| Fault::not_found(call.this))?;
     let snapshot = call.this.id.clone();
     let names = ("RevertToSnapshot_Task", "vm.Snapshot.revert");
-    start(call, &vm, names, move |lab| revert_to(lab, &snapshot))
+    start_revert(call, &vm, names, snapshot)
 }
 
 pub(super) fn revert_to_current(call: &Call<'_>) -> Result<Answer, Fault> {
@@ -186,12 +186,25 @@ pub(super) fn revert_to_current(call: &Call<'_>) -> Result<Answer, Fault> {
         "RevertToCurrentSnapshot_Task",
         "VirtualMachine.revertToCurrentSnapshot",
     );
-    start(call, &vm, names, move |lab| revert_to(lab, &snapshot))
+    start_revert(call, &vm, names, snapshot)
 }
 
-fn revert_to(lab: &Lab, snapshot: &str) -> Result<Option<Value>, lab::Error> {
-    lab.revert_to_snapshot(snapshot)?;
-    Ok(None)
+/// A snapshot with memory lets the VM run again, unless the caller does not want that.
+fn start_revert(
+    call: &Call<'_>,
+    vm: &Vm,
+    names: (&'static str, &'static str),
+    snapshot: String,
+) -> Result<Answer, Fault> {
+    let stay_off = call.args.get_flag("suppressPowerOn");
+    let moref = vm.moref.clone();
+    start(call, vm, names, move |lab| {
+        lab.revert_to_snapshot(&snapshot)?;
+        if stay_off {
+            lab.set_power_state(&moref, PowerState::PoweredOff)?;
+        }
+        Ok(None)
+    })
 }
 
 pub(super) fn remove_all(call: &Call<'_>) -> Result<Answer, Fault> {

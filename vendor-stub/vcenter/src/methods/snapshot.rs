@@ -17,12 +17,10 @@ pub(super) fn create(call: &Call<'_>, method: &'static str) -> Result<Answer, Fa
             Fault::new("InvalidName", "The name '' is invalid.").with("name", Value::string(""))
         );
     }
-    if call.args.get_flag("memory") {
-        return Err(Fault::not_supported("memory"));
-    }
     let spec = SnapshotSpec {
         name: call.text("name").to_owned(),
         description: call.text("description").to_owned(),
+        memory: call.args.get_flag("memory"),
         quiesce: call.args.get_flag("quiesce") || call.args.get("quiesceSpec").is_some(),
     };
     let moref = vm.moref.clone();

@@ -8,6 +8,7 @@ use super::config::{Config, guest_full_name, int};
 use super::custom_field;
 use super::datastore::lies_on;
 use super::entity::{entity, escape_name, status};
+use super::layout;
 use super::network;
 use super::snapshot;
 use crate::schema::schema;
@@ -27,6 +28,9 @@ pub(super) fn properties(
 }
 
 fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm, wanted: &Wanted) -> DataObject {
+    // Only for those who ask, for it looks at each file.
+    let layout = wanted.has("layoutEx").then(|| layout::of_vm(world, vm));
+    let layout = layout.flatten();
     let parent = Some(MoRef::new("Folder", vm.folder.clone()));
     let disabled: BTreeSet<&str> = vm
         .disabled_methods
@@ -54,6 +58,7 @@ fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm, wanted: &Wanted) -> 
         .part_if(wanted, "runtime", || runtime(vm))
         .part_if(wanted, "guest", || guest(vm))
         .part_if(wanted, "summary", || summary(site, vm))
+        .with_some("layoutEx", layout.map(Value::Object))
         .with("datastore", Value::references("Datastore", datastores))
         .with("network", network::of_vm(vm))
         .with_some("snapshot", snapshot::tree(vm).map(Value::Object))
@@ -220,6 +225,7 @@ fn capability(vm: &Vm) -> DataObject {
                 "multipleSnapshotsSupported",
                 "snapshotConfigSupported",
                 "poweredOffSnapshotsSupported",
+                "memorySnapshotsSupported",
                 "revertToSnapshotSupported",
                 "quiescedSnapshotsSupported",
                 "lockSnapshotsSupported",
@@ -235,7 +241,6 @@ fn capability(vm: &Vm) -> DataObject {
         .flags(
             false,
             &[
-                "memorySnapshotsSupported",
                 "disableSnapshotsSupported",
                 "consolePreferencesSupported",
                 "settingScreenResolutionSupported",

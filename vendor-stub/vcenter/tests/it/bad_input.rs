@@ -82,8 +82,8 @@ fn unknown_methods_objects_and_paths() {
         (
             "CreateSnapshot_Task",
             vm,
-            "<name>x</name><memory>true</memory><quiesce>false</quiesce>",
-            "NotSupported",
+            "<name></name><memory>true</memory><quiesce>false</quiesce>",
+            "InvalidName",
         ),
     ] {
         let fault = client.call(method, this, args).unwrap_err();

@@ -20,6 +20,7 @@ mod files;
 mod finding;
 mod history;
 mod inventory;
+mod layout;
 mod leases;
 mod life_cycle;
 mod methods;

@@ -108,11 +108,10 @@ const ONE_VM: &[Step] = &[
 ];
 
 const SNAPSHOTS: &[Step] = &[
-    (
-        "snapshot.create -vm app01 -m=false -d {note} {first}",
-        Say(&[]),
-    ),
+    // With memory, as it does unless told otherwise.
+    ("snapshot.create -vm app01 -d {note} {first}", Say(&[])),
     ("snapshot.create -vm app01 -m=false -q {second}", Say(&[])),
+    ("snapshot.tree -vm app01 -s", Say(&["{first}", "B]"])),
     // The second below the first, and the running VM below both.
     ("snapshot.tree -vm app01", Say(&["{first}\n  {second}\n"])),
     (
@@ -127,7 +126,7 @@ const SNAPSHOTS: &[Step] = &[
     ("snapshot.revert -vm app01 {first}", Say(&[])),
     (
         "object.collect -s vm/app01 runtime.powerState",
-        Say(&["poweredOff\n"]),
+        Say(&["poweredOn\n"]),
     ),
     // The one that the VM left; without a current one govc itself would fall over a null.
     ("snapshot.remove -vm app01 {second}", Say(&[])),
@@ -148,7 +147,6 @@ const SNAPSHOTS: &[Step] = &[
 ];
 
 const CHANGES: &[Step] = &[
-    ("vm.power -on app01", Say(&["OK"])),
     ("vm.power -suspend app01", Say(&["OK"])),
     (
         "object.collect -s vm/app01 runtime.powerState",
