@@ -46,7 +46,7 @@ pub enum Outcome<S> {
 /// Explores a model until the end, a broken promise, or `limit` states.
 pub fn explore<M: Model>(model: &M, limit: usize) -> Outcome<M::Step> {
     let mut seen = Seen::<M>::default();
-    seen.insert(model.start(), None);
+    seen.insert(model.start(), 0);
     let mut next = Vec::new();
     let mut at = 0;
     while at < seen.nodes.len() {
@@ -54,7 +54,7 @@ pub fn explore<M: Model>(model: &M, limit: usize) -> Outcome<M::Step> {
         if let Some(promise) = model.broken(&state) {
             return Outcome::Broken {
                 promise,
-                trace: seen.trace(at),
+                trace: seen.trace(model, at),
                 states: seen.nodes.len(),
             };
         }
@@ -63,8 +63,8 @@ pub fn explore<M: Model>(model: &M, limit: usize) -> Outcome<M::Step> {
             return Outcome::Unfinished { states };
         }
         model.steps(&state, &mut next);
-        for (step, state) in next.drain(..) {
-            seen.insert(state, Some((at, step)));
+        for (_, state) in next.drain(..) {
+            seen.insert(state, at);
         }
         at += 1;
     }
@@ -73,7 +73,8 @@ pub fn explore<M: Model>(model: &M, limit: usize) -> Outcome<M::Step> {
     }
 }
 
-/// The states seen so far in the order they were found, with the step that first led there.
+/// The states seen so far in the order they were found, each with the one it was first found from.
+/// The step between them is not kept: memory is what limits the sets, and a trace is asked for once.
 struct Seen<M: Model> {
     nodes: Vec<Node<M>>,
     /// Open addressing: 1 + the index of a node, or 0. Its length is a power of two.
@@ -82,7 +83,7 @@ struct Seen<M: Model> {
 
 struct Node<M: Model> {
     state: M::State,
-    from: Option<(u32, M::Step)>,
+    from: u32,
 }
 
 impl<M: Model> Default for Seen<M> {
@@ -95,7 +96,7 @@ impl<M: Model> Default for Seen<M> {
 }
 
 impl<M: Model> Seen<M> {
-    fn insert(&mut self, state: M::State, from: Option<(usize, M::Step)>) {
+    fn insert(&mut self, state: M::State, from: usize) {
         if self.nodes.len() * 2 >= self.slots.len() {
             self.grow();
         }
@@ -106,7 +107,7 @@ impl<M: Model> Seen<M> {
             }
             slot = (slot + 1) & (self.slots.len() - 1);
         }
-        let from = from.map(|(index, step)| (number(index), step));
+        let from = number(from);
         self.nodes.push(Node { state, from });
         self.slots[slot] = number(self.nodes.len());
     }
@@ -127,11 +128,16 @@ impl<M: Model> Seen<M> {
         (hash as usize) & (self.slots.len() - 1)
     }
 
-    fn trace(&self, mut at: usize) -> Vec<M::Step> {
+    fn trace(&self, model: &M, mut at: usize) -> Vec<M::Step> {
         let mut trace = Vec::new();
-        while let Some((from, step)) = self.nodes[at].from {
-            trace.push(step);
-            at = from as usize;
+        let mut next = Vec::new();
+        while at > 0 {
+            let from = self.nodes[at].from as usize;
+            next.clear();
+            model.steps(&self.nodes[from].state, &mut next);
+            let here = next.iter().find(|(_, to)| *to == self.nodes[at].state);
+            trace.extend(here.map(|(step, _)| *step));
+            at = from;
         }
         trace.reverse();
         trace
