@@ -34,6 +34,8 @@ pub enum Writing {
         parents: Vec<u8>,
         /// The session before it.
         after: Option<u8>,
+        /// Sessions with partial roots, which it drops once it has reported success.
+        finishes: Vec<u8>,
     },
     /// Compaction of point 0: its next generation.
     Compaction,
@@ -140,16 +142,37 @@ impl Scene {
 
     /// A backup that commits a partial root and goes on in a second session, and a sweep.
     pub fn partial_roots() -> Self {
-        let writers = vec![
-            backup(&[0]),
-            Writing::Backup {
-                parents: vec![1],
-                after: Some(1),
-            },
-        ];
+        let writers = vec![backup(&[0]), goes_on(1, &[1])];
         Self {
             dropped: Set::of(0).with(1),
             ..Self::new("2 roots of one run, sweep", writers, 1)
+        }
+    }
+
+    /// A run of three sessions, whose last one drops what the others committed, and a sweep.
+    pub fn row() -> Self {
+        let writers = vec![backup(&[0]), goes_on(1, &[]), goes_on(2, &[1, 2])];
+        Self {
+            dropped: Set::of(1).with(2),
+            ..Self::new("3 roots of one run, sweep", writers, 1)
+        }
+    }
+
+    /// A run of two sessions, another that resumes from whatever root of it there is and drops
+    /// what is partial, and a sweep.
+    pub fn resumed() -> Self {
+        let writers = vec![
+            backup(&[0]),
+            goes_on(1, &[]),
+            Writing::Backup {
+                parents: vec![2, 1],
+                after: None,
+                finishes: vec![1, 2],
+            },
+        ];
+        Self {
+            dropped: Set::of(1).with(2),
+            ..Self::new("2 roots of one run, one that resumes, sweep", writers, 1)
         }
     }
 
@@ -189,6 +212,8 @@ impl Scene {
             Self::compaction(),
             Self::compaction_and_two_sweeps(),
             Self::quarantine(),
+            Self::row(),
+            Self::resumed(),
         ]
     }
 }
@@ -197,5 +222,15 @@ fn backup(parents: &[u8]) -> Writing {
     Writing::Backup {
         parents: parents.to_vec(),
         after: None,
+        finishes: Vec::new(),
+    }
+}
+
+/// The next session of a run that has committed a partial root.
+fn goes_on(before: u8, finishes: &[u8]) -> Writing {
+    Writing::Backup {
+        parents: vec![before],
+        after: Some(before),
+        finishes: finishes.to_vec(),
     }
 }

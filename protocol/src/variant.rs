@@ -43,11 +43,14 @@ pub enum Variant {
     TombstoneByFirstLook,
     /// A sweep removes the list of another one though its packs are there.
     ListOfOthers,
+    /// A run that has committed a partial root goes on in its next session with what it knows: it
+    /// reads no lists and does not look whether that root lives.
+    RowGoesOn,
 }
 
 impl Variant {
     /// All that are wrong.
-    pub const WRONG: [Self; 17] = [
+    pub const WRONG: [Self; 18] = [
         Self::AnnounceLate,
         Self::IgnoreCondemned,
         Self::NoFenceCheck,
@@ -65,6 +68,7 @@ impl Variant {
         Self::OldGenerationWhenClosed,
         Self::TombstoneByFirstLook,
         Self::ListOfOthers,
+        Self::RowGoesOn,
     ];
 }
 

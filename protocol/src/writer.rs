@@ -37,6 +37,10 @@ pub enum At {
     LookProposed(u8),
     /// Deletes its root, which it must not.
     DeleteRoot,
+    /// Looks for a partial root that its own makes useless, by its place in the list.
+    FindPartial(u8),
+    /// Drops the point of that root.
+    DropPartial(u8),
     /// Deletes `open/<session>`.
     Close,
     /// Is done.
@@ -82,7 +86,14 @@ pub(crate) fn steps(scene: &Scene, state: &State, session: u8, moves: &mut Moves
             if after.is_some_and(|before| !state.success.has(before)) {
                 return;
             }
-            if wrong == Variant::AnnounceLate {
+            let goes_on = after.filter(|_| wrong == Variant::RowGoesOn);
+            if let Some(before) = goes_on {
+                go("puts open and goes on", &|state, me| {
+                    state.store.open = state.store.open.with(session);
+                    me.taken = state.store.refs[usize::from(before)];
+                    me.at = At::Upload;
+                });
+            } else if wrong == Variant::AnnounceLate {
                 go("begins", &|_, me| me.at = At::ReadList(0));
             } else {
                 go("puts open", &|state, me| {
@@ -214,7 +225,7 @@ pub(crate) fn steps(scene: &Scene, state: &State, session: u8, moves: &mut Moves
             if !saw {
                 go("finds no fence: success", &|state, me| {
                     state.success = state.success.with(session);
-                    me.at = At::Close;
+                    me.at = after_success(writing, 0);
                 });
                 return;
             }
@@ -235,6 +246,24 @@ pub(crate) fn steps(scene: &Scene, state: &State, session: u8, moves: &mut Moves
             state.store.roots = state.store.roots.without(session);
             me.at = At::Close;
         }),
+        At::FindPartial(place) => {
+            let there = finished(writing, place).is_some_and(|partial| store.roots.has(partial));
+            go("looks for a partial root", &|_, me| {
+                me.at = if there {
+                    At::DropPartial(place)
+                } else {
+                    after_success(writing, place + 1)
+                };
+            });
+        }
+        At::DropPartial(place) => {
+            let point = finished(writing, place).map_or(0, |partial| scene.point(partial));
+            go("drops a partial root", &|state, me| {
+                state.store.dead = state.store.dead.with(point);
+                state.dropped = state.dropped.with(point);
+                me.at = after_success(writing, place + 1);
+            });
+        }
         At::Close => go("deletes open", &|state, me| {
             state.store.open = state.store.open.without(session);
             // What it knew has no effect any more.
@@ -254,6 +283,18 @@ fn lists_read(variant: Variant) -> At {
     } else {
         At::FindParent(0)
     }
+}
+
+/// The session whose partial root is dropped at a place of the list.
+fn finished(writing: &Writing, place: u8) -> Option<u8> {
+    match writing {
+        Writing::Backup { finishes, .. } => finishes.get(usize::from(place)).copied(),
+        Writing::Compaction | Writing::Undelete => None,
+    }
+}
+
+fn after_success(writing: &Writing, place: u8) -> At {
+    finished(writing, place).map_or(At::Close, |_| At::FindPartial(place))
 }
 
 /// The session whose root is looked for at a place of the list.
