@@ -13,7 +13,7 @@ use protocol::{Outcome, Scene, Variant, explore};
   cargo run --release -p protocol -- --thorough
   cargo run --release -p protocol -- --wrong")]
 struct Arguments {
-    /// Also the sets that take minutes and gigabytes
+    /// Also the sets that take minutes and a gigabyte
     #[arg(long)]
     thorough: bool,
     /// The protocols with a mistake in them, with the trace to the damage

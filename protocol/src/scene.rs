@@ -205,7 +205,7 @@ impl Scene {
         ]
     }
 
-    /// Sets that take minutes and gigabytes.
+    /// Sets that take minutes and a gigabyte.
     pub fn thorough() -> Vec<Self> {
         vec![
             Self::two_sweeps(),

@@ -24,21 +24,36 @@ impl Roots {
     /// Looks at the roots of a VM, or at all.
     pub(crate) async fn read(repo: &Repository, vm: Option<&VmKey>) -> Result<Self, Error> {
         let prefix = vm.map_or("point".to_owned(), |vm| format!("point/{vm}"));
-        let names = repo.store().list(&prefix).await?;
-        let dead = repo.dead_points().await?;
-        let finally_fenced = repo.fenced_sessions().await?;
-        let roots = names
-            .iter()
-            .filter_map(|(name, _)| match ObjectName::parse(name) {
-                Some(ObjectName::Root(root)) => Some(root),
-                _ => None,
-            });
-        let (fenced, unfenced) = roots.partition(|root| finally_fenced.contains(&root.session));
-        Ok(Self {
+        let mut names = repo.store().list(&prefix).await?;
+        names.extend(repo.store().list("dead").await?);
+        names.extend(repo.store().list("fence").await?);
+        let names = names.iter().map(|(name, _)| name.as_str());
+        Ok(Self::of(names.filter_map(ObjectName::parse)))
+    }
+
+    /// What these names say.
+    pub(crate) fn of(names: impl Iterator<Item = ObjectName>) -> Self {
+        let (mut roots, mut dead, mut fenced) = (Vec::new(), HashSet::new(), HashSet::new());
+        for name in names {
+            match name {
+                ObjectName::Root(root) => roots.push(root),
+                ObjectName::Dead(point) => drop(dead.insert(point)),
+                ObjectName::Fence {
+                    session,
+                    last: true,
+                    ..
+                } => drop(fenced.insert(session)),
+                _ => {}
+            }
+        }
+        let (fenced, unfenced) = roots
+            .into_iter()
+            .partition(|root| fenced.contains(&root.session));
+        Self {
             unfenced,
             fenced,
             dead,
-        })
+        }
     }
 
     /// The root that counts of each living point.

@@ -8,6 +8,8 @@ mod fault_store;
 mod faults;
 mod healing;
 mod keys;
+mod life;
+mod matrix;
 mod model;
 mod operation_store;
 mod probe;

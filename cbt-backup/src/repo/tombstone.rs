@@ -112,6 +112,17 @@ impl Repository {
 
     /// A tombstone; `None` when it is gone or cannot be read.
     pub(crate) async fn tombstone(&self, point: PointId) -> Result<Option<Tombstone>, Error> {
+        match self.read_tombstone(point).await {
+            Err(error) if error.is_damage() => {
+                tracing::warn!(%error, "a tombstone cannot be read; it counts all the same");
+                Ok(None)
+            }
+            read => read,
+        }
+    }
+
+    /// A tombstone; `None` when it is gone.
+    pub(crate) async fn read_tombstone(&self, point: PointId) -> Result<Option<Tombstone>, Error> {
         let name = ObjectName::Dead(point).to_string();
         let read = self
             .store()
@@ -119,10 +130,6 @@ impl Repository {
         match read.await {
             Ok(tombstone) => Ok(Some(tombstone)),
             Err(Error::Missing { .. }) => Ok(None),
-            Err(error) if error.is_damage() => {
-                tracing::warn!(%name, %error, "a tombstone cannot be read; it counts all the same");
-                Ok(None)
-            }
             Err(error) => Err(error),
         }
     }

@@ -2,6 +2,7 @@
 
 mod content;
 mod finding;
+mod names;
 mod run;
 mod trees;
 

@@ -54,6 +54,9 @@ impl fmt::Display for SlotKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct About {
     pub(super) label: String,
+    /// Id of the slot's other fields, so that damage shows to who does not hold its secret.
+    #[serde(default)]
+    pub(super) slot: Option<String>,
 }
 
 /// A wrapped master key: the object `key/<slot>`.
@@ -115,9 +118,7 @@ impl KeySlot {
         Cipher::new(&wrapping).seal(0, place.aad(key.kind()).as_bytes(), &mut buffer, 0)?;
         let mut sealed = [0; 32 + TAG_BYTES];
         sealed.copy_from_slice(&buffer);
-        let about = serde_json::to_vec(about).map_err(|error| Error::machine("JSON", &error))?;
-        let about = hex(&sealed::seal(keys, &place.name(), &about)?);
-        Ok(Self {
+        let mut slot = Self {
             version: 0,
             kind: key.kind(),
             kdf: KDF.to_owned(),
@@ -126,8 +127,30 @@ impl KeySlot {
             lanes: params.lanes,
             salt,
             sealed,
-            about,
-        })
+            about: String::new(),
+        };
+        let about = About {
+            slot: Some(slot.id(keys)),
+            ..about.clone()
+        };
+        let about = serde_json::to_vec(&about).map_err(|error| Error::machine("JSON", &error))?;
+        slot.about = hex(&sealed::seal(keys, &place.name(), &about)?);
+        Ok(slot)
+    }
+
+    /// Keyed hash of all that is not said about it.
+    fn id(&self, keys: &Keys) -> String {
+        let Self {
+            memory_kib,
+            passes,
+            lanes,
+            ..
+        } = self;
+        let kind = self.kind.name();
+        let mut fields = format!("{kind} {memory_kib} {passes} {lanes} ").into_bytes();
+        fields.extend_from_slice(&self.salt);
+        fields.extend_from_slice(&self.sealed);
+        hex(&keys.blob_id(&fields))
     }
 
     /// Reads a slot and checks that its parameters are bearable; `None` for one of a form that
@@ -181,7 +204,12 @@ impl KeySlot {
         let bad = |what: &str| Error::damaged(&name, what);
         let object = unhex_all(&self.about).ok_or_else(|| bad("its words are no hex digits"))?;
         let plain = sealed::open(keys, &name, &object, SMALL_LIMIT_BYTES)?;
-        serde_json::from_slice(&plain).map_err(|error| bad(&error.to_string()))
+        let about: About =
+            serde_json::from_slice(&plain).map_err(|error| bad(&error.to_string()))?;
+        match &about.slot {
+            Some(id) if *id != self.id(keys) => Err(bad("it is not what was written")),
+            _ => Ok(about),
+        }
     }
 }
 
@@ -199,6 +227,7 @@ mod tests {
     fn about() -> About {
         About {
             label: "office".to_owned(),
+            slot: None,
         }
     }
 
@@ -233,8 +262,25 @@ mod tests {
         let (repository, slot) = (ObjectId::generate(), ObjectId::generate());
         assert!(!opens(Place { slot, ..here }, "correct horse"));
         assert!(!opens(Place { repository, ..here }, "correct horse"));
-        assert_eq!(wrapped.about(&keys, here).unwrap(), about());
+        assert_eq!(wrapped.about(&keys, here).unwrap().label, "office");
         assert!(wrapped.about(&keys, Place { slot, ..here }).is_err());
+    }
+
+    #[test]
+    fn damage_shows_to_who_does_not_hold_the_secret() {
+        let keys = Keys::new(Master::generate().unwrap());
+        let here = place();
+        let sound = KeySlot::wrap(&keys, here, &text("x"), CHEAP, &about()).unwrap();
+        for change in [
+            |slot: &mut KeySlot| slot.sealed[5] ^= 1,
+            |slot: &mut KeySlot| slot.salt[0] ^= 1,
+            |slot: &mut KeySlot| slot.passes += 1,
+            |slot: &mut KeySlot| slot.kind = SlotKind::Recovery,
+        ] {
+            let mut slot = sound.clone();
+            change(&mut slot);
+            assert!(slot.about(&keys, here).unwrap_err().is_damage());
+        }
     }
 
     #[test]

@@ -320,6 +320,7 @@ fn make(
     };
     let about = About {
         label: label.to_owned(),
+        slot: None,
     };
     let slot = KeySlot::wrap(keys, place, key, kdf, &about)?;
     let bytes = serde_json::to_vec(&slot).map_err(|error| Error::machine("JSON", &error))?;

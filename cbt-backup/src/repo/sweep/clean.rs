@@ -9,6 +9,7 @@ use crate::repo::condemned::{Condemned, PackList};
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind, PointId};
 use crate::repo::name::{ObjectName, RootName};
+use crate::repo::repository::Repository;
 use crate::repo::roots::Roots;
 
 impl Sweep<'_> {
@@ -69,7 +70,7 @@ impl Sweep<'_> {
             let Some((newest, older)) = names.split_last() else {
                 continue;
             };
-            if older.is_empty() || !self.is_committed_and_whole(newest, packs).await? {
+            if older.is_empty() || !is_committed_and_whole(self.repo, newest, packs).await? {
                 continue;
             }
             if Pins::of(&self.repo.announcements().await?).has(point) {
@@ -83,37 +84,6 @@ impl Sweep<'_> {
             }
         }
         Ok(())
-    }
-
-    async fn is_committed_and_whole(
-        &self,
-        root: &RootName,
-        packs: &HashMap<PackId, u64>,
-    ) -> Result<bool, Error> {
-        let fences = format!("fence/{}", root.session);
-        if !self.repo.store().list(&fences).await?.is_empty() {
-            return Ok(false);
-        }
-        let whole = async {
-            let point = self.repo.read_root(root).await?;
-            let record = &point.root.usage;
-            let table = self.repo.usage(record).await?;
-            let mut needs = table
-                .rows
-                .iter()
-                .map(|((_, pack), need)| (pack, need.pack_bytes));
-            let own = record.reference.pack(PackKind::Node);
-            Ok(needs.all(|(pack, bytes)| packs.get(pack) == Some(&bytes))
-                && packs.get(&own) == Some(&record.pack_bytes))
-        };
-        match whole.await {
-            Err(error @ Error::Store { .. }) => Err(error),
-            Err(error) => {
-                tracing::warn!(%root, %error, "the newest root of a point cannot be read");
-                Ok(false)
-            }
-            Ok(whole) => Ok(whole),
-        }
     }
 
     /// Tombstones that were there at the first mark, when no root of the point was, nor one at the second.
@@ -155,5 +125,37 @@ impl Sweep<'_> {
     async fn remove_root(&mut self, root: &RootName) -> Result<(), Error> {
         self.report.roots_removed += u64::from(self.remove(&root.to_string()).await?);
         Ok(())
+    }
+}
+
+/// Whether a root is of a session that nobody fences, and all its packs are there.
+pub(super) async fn is_committed_and_whole(
+    repo: &Repository,
+    root: &RootName,
+    packs: &HashMap<PackId, u64>,
+) -> Result<bool, Error> {
+    let fences = format!("fence/{}", root.session);
+    if !repo.store().list(&fences).await?.is_empty() {
+        return Ok(false);
+    }
+    let whole = async {
+        let point = repo.read_root(root).await?;
+        let record = &point.root.usage;
+        let table = repo.usage(record).await?;
+        let mut needs = table
+            .rows
+            .iter()
+            .map(|((_, pack), need)| (pack, need.pack_bytes));
+        let own = record.reference.pack(PackKind::Node);
+        Ok(needs.all(|(pack, bytes)| packs.get(pack) == Some(&bytes))
+            && packs.get(&own) == Some(&record.pack_bytes))
+    };
+    match whole.await {
+        Err(error @ Error::Store { .. }) => Err(error),
+        Err(error) => {
+            tracing::warn!(%root, %error, "the newest root of a point cannot be read");
+            Ok(false)
+        }
+        Ok(whole) => Ok(whole),
     }
 }

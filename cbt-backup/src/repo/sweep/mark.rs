@@ -3,8 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::clean::is_committed_and_whole;
 use super::pins::Pins;
 use super::recount::Recount;
+use super::run::stored_packs;
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind, PointId};
 use crate::repo::name::RootName;
@@ -88,6 +90,10 @@ impl<'a> Marker<'a> {
                     tracing::warn!(%root, %error, "a dropped point cannot be read and is not kept");
                 }
                 Err(error) if error.is_damage() => {
+                    if superseded(self.repo, &roots, root).await? {
+                        tracing::warn!(%root, %error, "an old generation cannot be read and is not kept");
+                        continue;
+                    }
                     return Err(Error::Unsweepable {
                         point: root.point,
                         source: Box::new(error),
@@ -140,6 +146,21 @@ impl<'a> Marker<'a> {
         self.needs.insert(name.clone(), Arc::clone(&packs));
         Ok(packs)
     }
+}
+
+/// Whether an old generation may be removed by any sweep: a higher one is committed and whole, and
+/// nobody pins the point.
+async fn superseded(repo: &Repository, roots: &Roots, old: &RootName) -> Result<bool, Error> {
+    let of_point = roots
+        .unfenced
+        .iter()
+        .filter(|root| root.point == old.point && root.generation > old.generation);
+    let Some(newest) = of_point.max_by_key(|root| (root.generation, root.session)) else {
+        return Ok(false);
+    };
+    let packs = stored_packs(repo).await?;
+    Ok(is_committed_and_whole(repo, newest, &packs).await?
+        && !Pins::of(&repo.announcements().await?).has(old.point))
 }
 
 fn root_went(error: &Error, root: &RootName) -> bool {

@@ -167,14 +167,7 @@ impl Sweep<'_> {
     }
 
     pub(super) async fn list_packs(&self) -> Result<Garbage, Error> {
-        let names = self.repo.store().list("pack").await?;
-        let packs = names
-            .into_iter()
-            .filter_map(|(name, bytes)| match ObjectName::parse(&name) {
-                Some(ObjectName::Pack(pack)) => Some((pack, bytes)),
-                _ => None,
-            });
-        Ok(packs.collect())
+        stored_packs(self.repo).await
     }
 
     /// Deletes an object; tells whether it went. One that the store keeps is left to a later sweep.
@@ -200,4 +193,16 @@ async fn remove(repo: &Repository, name: &str) -> Result<bool, Error> {
         Err(Error::Missing { .. }) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// All packs, with their lengths in bytes.
+pub(super) async fn stored_packs(repo: &Repository) -> Result<Garbage, Error> {
+    let names = repo.store().list("pack").await?;
+    let packs = names
+        .into_iter()
+        .filter_map(|(name, bytes)| match ObjectName::parse(&name) {
+            Some(ObjectName::Pack(pack)) => Some((pack, bytes)),
+            _ => None,
+        });
+    Ok(packs.collect())
 }

@@ -242,7 +242,8 @@ fn check(world: &World, told: &Told, dropped: PointId, what: &str) {
         let report = repo
             .verify(site.runtime.handle(), VerifyLevel::Full, &())
             .unwrap();
-        assert!(report.findings.is_empty(), "{what}: {:?}", report.findings);
+        // The root of a session that was fenced is a warning.
+        assert!(report.is_clean(), "{what}: {:?}", report.findings);
         let living = site.runtime.block_on(repo.points(None)).unwrap().points;
         assert!(
             living.iter().all(|point| point.id != dropped),

@@ -13,6 +13,7 @@ use crate::repo::id::{PackId, PackKind};
 use crate::repo::name::ObjectName;
 use crate::repo::point::Point;
 use crate::repo::repository::Repository;
+use crate::repo::roots::Roots;
 use crate::repo::store::is_probe;
 use crate::repo::usage::Usage;
 
@@ -85,7 +86,10 @@ impl Verify<'_> {
 
     /// All that is done while the points are pinned.
     fn check(&mut self, level: VerifyLevel, points: &[Point]) -> Result<(), Error> {
-        self.list()?;
+        let roots = self.list()?;
+        if !matches!(level, VerifyLevel::Point(_)) {
+            self.check_names(&roots)?;
+        }
         let tables = self.tables(points)?;
         if let VerifyLevel::Sample { .. } | VerifyLevel::Full = level {
             self.check_content(level, &tables, points)?;
@@ -105,7 +109,8 @@ impl Verify<'_> {
 
     /// Lists all objects. The points must be known before: then every pack they need was stored
     /// before the list was made, also those of a backup that goes on meanwhile.
-    fn list(&mut self) -> Result<(), Error> {
+    fn list(&mut self) -> Result<Roots, Error> {
+        let mut names = Vec::new();
         for (name, size_bytes) in self.handle.block_on(self.repo.store().list(""))? {
             match ObjectName::parse(&name) {
                 Some(ObjectName::Pack(pack)) => {
@@ -117,7 +122,7 @@ impl Verify<'_> {
                         self.quarantine.add(list);
                     }
                 }
-                Some(_) => {}
+                Some(parsed) => names.push(parsed),
                 None if is_probe(&name) => {}
                 None => {
                     let what = "no object of a repository has this name";
@@ -128,7 +133,7 @@ impl Verify<'_> {
             }
         }
         self.report.counts.packs = self.packs.len() as u64;
-        Ok(())
+        Ok(Roots::of(names.into_iter()))
     }
 
     /// Reads a list of packs; one that cannot be read is a finding, for it stops every backup.
