@@ -5,6 +5,7 @@ mod config;
 mod custom_field;
 mod datastore;
 mod device;
+mod disabled;
 mod entity;
 mod filter;
 mod folder;

@@ -1,12 +1,11 @@
 //! Virtual machines.
 
-use std::collections::BTreeSet;
-
 use lab::{CHOICES, PowerState, Site, Vm};
 
 use super::config::{Config, guest_full_name, int};
 use super::custom_field;
 use super::datastore::lies_on;
+use super::disabled;
 use super::entity::{entity, escape_name, status};
 use super::layout;
 use super::network;
@@ -32,11 +31,6 @@ fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm, wanted: &Wanted) -> 
     let layout = wanted.has("layoutEx").then(|| layout::of_vm(world, vm));
     let layout = layout.flatten();
     let parent = Some(MoRef::new("Folder", vm.folder.clone()));
-    let disabled: BTreeSet<&str> = vm
-        .disabled_methods
-        .iter()
-        .map(|disabled| disabled.method.as_str())
-        .collect();
     let datastores = site
         .datastores
         .iter()
@@ -48,7 +42,7 @@ fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm, wanted: &Wanted) -> 
         .filter(|snapshot| snapshot.parent.is_none())
         .map(|snapshot| &snapshot.moref);
     entity(world, "VirtualMachine", &vm.moref, &vm.name, parent)
-        .with("disabledMethod", Value::strings(disabled))
+        .with("disabledMethod", Value::strings(disabled::methods(vm)))
         .part_if(wanted, "capability", || capability(vm))
         .part_if(wanted, "config", || Config::running(vm).info(site))
         .with(

@@ -12,6 +12,31 @@ fn done(client: &mut Client, method: &str, this: (&str, &str), args: &str) -> St
 }
 
 #[test]
+fn a_vm_lists_what_its_state_does_not_allow() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let vm = ("VirtualMachine", rig.vm.as_str());
+    let lists = |client: &mut Client, method: &str| {
+        let listed = client.read(vm, &["disabledMethod"]).unwrap();
+        listed.contains(&format!(">{method}</string>"))
+    };
+    for (change, on, off) in [
+        (None, true, false),
+        (Some("PowerOffVM_Task"), false, true),
+        (Some("PowerOnVM_Task"), true, false),
+        (Some("SuspendVM_Task"), false, false),
+    ] {
+        if let Some(method) = change {
+            assert!(!lists(&mut client, method), "{method} is allowed");
+            client.task(method, vm, "");
+        }
+        assert_eq!(lists(&mut client, "PowerOnVM_Task"), on, "{change:?}");
+        assert_eq!(lists(&mut client, "PowerOffVM_Task"), off, "{change:?}");
+        assert!(!lists(&mut client, "RelocateVM_Task"));
+    }
+}
+
+#[test]
 fn power_tasks_change_the_state_and_refuse_the_wrong_one() {
     let rig = Rig::new();
     let mut client = rig.client();
