@@ -64,28 +64,31 @@ impl Lab {
     /// [`Error::InvalidSpec`] for a version that the host does not know.
     pub fn upgrade_hardware(&self, vm: &str, version: Option<u32>) -> Result<(), Error> {
         let wanted = version.unwrap_or(NEWEST_HARDWARE_VERSION);
-        self.update_vm(vm, |vm| {
-            if vm.power_state != PowerState::PoweredOff {
-                return Err(vm.power_error(Some(PowerState::PoweredOff)));
-            }
-            if wanted > NEWEST_HARDWARE_VERSION {
-                return Err(Error::InvalidSpec {
-                    what: "version",
-                    reason: format!("the host knows no vmx-{wanted:02}"),
-                });
-            }
-            if vm.hardware_version >= wanted {
-                return Err(Error::AlreadyUpgraded {
-                    version: vm.hardware_version,
-                });
-            }
-            vm.hardware_version = wanted;
-            Ok(())
-        })
+        self.update_vm(vm, |vm| vm.upgrade_hardware(wanted))
     }
 }
 
 impl Vm {
+    /// Takes a newer hardware version.
+    pub(crate) fn upgrade_hardware(&mut self, wanted: u32) -> Result<(), Error> {
+        if self.power_state != PowerState::PoweredOff {
+            return Err(self.power_error(Some(PowerState::PoweredOff)));
+        }
+        if wanted > NEWEST_HARDWARE_VERSION {
+            return Err(Error::InvalidSpec {
+                what: "version",
+                reason: format!("the host knows no vmx-{wanted:02}"),
+            });
+        }
+        if self.hardware_version >= wanted {
+            return Err(Error::AlreadyUpgraded {
+                version: self.hardware_version,
+            });
+        }
+        self.hardware_version = wanted;
+        Ok(())
+    }
+
     /// Fails for a template.
     pub(crate) fn refuse_template(&self) -> Result<(), Error> {
         if self.is_template {

@@ -317,6 +317,7 @@ pub(crate) fn describe(
         scsi_controllers: spec.scsi_controllers,
         extra_config: BTreeMap::new(),
         other_devices: BTreeMap::new(),
+        settings: BTreeMap::new(),
         controller_types: BTreeMap::new(),
         snapshots: Vec::new(),
         current_snapshot: None,

@@ -69,6 +69,10 @@ pub struct VmChange {
     pub guest_id: Option<String>,
     /// Another BIOS UUID.
     pub bios_uuid: Option<String>,
+    /// Another instance UUID. One that another VM has is not taken.
+    pub instance_uuid: Option<String>,
+    /// A newer hardware version, of a VM that is off.
+    pub hardware_version: Option<u32>,
     /// Memory in MiB.
     pub memory_mib: Option<u32>,
     /// Number of virtual CPUs.
@@ -79,6 +83,9 @@ pub struct VmChange {
     pub controllers: BTreeMap<i32, String>,
     /// Keys of controllers that are taken away, once the disks are changed. None has a disk then.
     pub removed_controllers: BTreeSet<i32>,
+    /// Settings besides those that have a place of their own, by their names in a specification, as
+    /// the server keeps them; they take the place of those of the same name.
+    pub settings: BTreeMap<String, serde_json::Value>,
     /// Devices besides disks and their controllers, by their key, as the server keeps them; `None`
     /// takes one away.
     pub other_devices: BTreeMap<i32, Option<serde_json::Value>>,
@@ -97,6 +104,7 @@ impl Lab {
     /// [`Error::AlreadyExists`] for a file that is there, [`Error::InvalidName`],
     /// [`Error::InvalidSpec`], [`Error::InUse`] for a disk that somebody has open,
     /// [`Error::Locked`] for one that a running VM has,
+    /// [`Error::InvalidPowerState`] and [`Error::AlreadyUpgraded`] for a hardware version,
     /// [`Error::ChangeTrackingNotSupported`], [`Error::Disk`], [`Error::Io`].
     pub fn reconfigure(&self, vm: &str, mut change: VmChange) -> Result<(), Error> {
         let lock = self.lock()?;
@@ -111,6 +119,17 @@ impl Lab {
         }
         if let Some(enabled) = change.change_tracking {
             vm.ask_for_tracking(enabled)?;
+        }
+        if let Some(version) = change.hardware_version
+            && version != vm.hardware_version
+        {
+            vm.upgrade_hardware(version)?;
+        }
+        if let Some(uuid) = change.instance_uuid.take() {
+            let mut vms = self.load_vms()?.into_iter();
+            if !vms.any(|other| other.instance_uuid == uuid) {
+                vm.instance_uuid = uuid;
+            }
         }
         let disks = std::mem::take(&mut change.disks);
         let removed = std::mem::take(&mut change.removed_controllers);
@@ -214,6 +233,7 @@ impl Vm {
                 self.extra_config.insert(key, value);
             }
         }
+        self.settings.extend(change.settings);
         self.controller_types.extend(change.controllers);
         for (key, device) in change.other_devices {
             match device {

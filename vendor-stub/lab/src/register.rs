@@ -135,6 +135,13 @@ impl Lab {
                 known.push(key.clone());
             }
         }
+        for (key, text) in entries {
+            let name = key.strip_prefix(vmx::SETTING);
+            if let (Some(name), Ok(setting)) = (name, serde_json::from_str(text)) {
+                vm.settings.insert(name.to_owned(), setting);
+                known.push(key.clone());
+            }
+        }
         let others = entries.iter().filter(|(key, _)| !known.contains(key));
         vm.extra_config = others
             .map(|(key, value)| (key.clone(), value.clone()))

@@ -321,6 +321,10 @@ pub struct Vm {
     /// Devices besides disks and their controllers by their key, as the server keeps them.
     #[serde(default)]
     pub other_devices: BTreeMap<i32, serde_json::Value>,
+    /// Settings besides those that have a place of their own, by their names in a specification, as
+    /// the server keeps them.
+    #[serde(default)]
+    pub settings: BTreeMap<String, serde_json::Value>,
     /// Types of controllers by their key, where they are not the usual ones of their bus.
     #[serde(default)]
     pub controller_types: BTreeMap<i32, String>,

@@ -16,6 +16,9 @@ const CONTROLLERS: [(&str, &str); 4] = [
 /// What the entries of other devices begin with. A real host has entries of its own for each kind.
 pub(crate) const OTHER_DEVICE: &str = "lab.device";
 
+/// What the entries of settings begin with that have no place of their own.
+pub(crate) const SETTING: &str = "lab.setting.";
+
 /// The configuration file of a VM.
 pub(crate) fn text(vm: &Vm) -> String {
     let mut lines = vec![
@@ -57,6 +60,9 @@ pub(crate) fn text(vm: &Vm) -> String {
     }
     for (key, device) in &vm.other_devices {
         lines.push((format!("{OTHER_DEVICE}{key}"), device.to_string()));
+    }
+    for (name, setting) in &vm.settings {
+        lines.push((format!("{SETTING}{name}"), setting.to_string()));
     }
     let tracking = &vm.change_tracking;
     let tracking = tracking.pending.unwrap_or(tracking.enabled);

@@ -60,6 +60,7 @@ mod random;
 mod schema;
 mod server;
 mod session;
+mod setting;
 mod soap;
 mod task;
 mod ticket;

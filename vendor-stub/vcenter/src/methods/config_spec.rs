@@ -3,12 +3,17 @@
 use lab::{Vm, VmChange};
 
 use super::device_change::DeviceChanges;
+use super::power::hardware_version;
+use crate::setting;
 use crate::soap::Fault;
 use crate::value::{DataObject, Value};
 use crate::world::World;
 
+/// The most CPUs a VM has.
+const MOST_CPUS: i64 = 768;
+
 /// The privileges the members of a spec need; others need `VirtualMachine.Config.Settings`.
-const PRIVILEGES: [(&str, &str); 10] = [
+const PRIVILEGES: [(&str, &str); 14] = [
     (
         "changeTrackingEnabled",
         "VirtualMachine.Config.ChangeTracking",
@@ -16,6 +21,10 @@ const PRIVILEGES: [(&str, &str); 10] = [
     ("name", "VirtualMachine.Config.Rename"),
     ("annotation", "VirtualMachine.Config.Annotation"),
     ("numCPUs", "VirtualMachine.Config.CPUCount"),
+    ("numCoresPerSocket", "VirtualMachine.Config.CPUCount"),
+    ("managedBy", "VirtualMachine.Config.ManagedBy"),
+    ("swapPlacement", "VirtualMachine.Config.SwapPlacement"),
+    ("version", "VirtualMachine.Config.UpgradeVirtualHardware"),
     ("memoryMB", "VirtualMachine.Config.Memory"),
     ("cpuAllocation", "VirtualMachine.Config.Resource"),
     ("memoryAllocation", "VirtualMachine.Config.Resource"),
@@ -63,6 +72,40 @@ fn device(change: &DataObject) -> Option<&DataObject> {
     change.get("device").and_then(Value::object)
 }
 
+/// Refuses what no VM can have.
+fn check(spec: &DataObject, vm: Option<&Vm>) -> Result<(), Fault> {
+    let number = |name: &str| {
+        spec.get_text(name)
+            .and_then(|text| text.parse::<i64>().ok())
+    };
+    let is_guest = |id: &str| id.ends_with("Guest") || id.ends_with("Guest64");
+    let cpus = number("numCPUs").or(vm.map(|vm| i64::from(vm.cpus)));
+    let cores = number("numCoresPerSocket");
+    let splits = |cores: i64| cores > 0 && cpus.is_none_or(|cpus| cpus % cores == 0);
+    for (name, is_good) in [
+        (
+            "numCPUs",
+            number("numCPUs").is_none_or(|cpus| (1..=MOST_CPUS).contains(&cpus)),
+        ),
+        (
+            "memoryMB",
+            number("memoryMB").is_none_or(|mib| mib > 0 && mib % 4 == 0),
+        ),
+        ("numCoresPerSocket", cores.is_none_or(splits)),
+        ("guestId", spec.get_text("guestId").is_none_or(is_guest)),
+        (
+            "firmware",
+            spec.get_text("firmware")
+                .is_none_or(|word| matches!(word, "bios" | "efi")),
+        ),
+    ] {
+        if !is_good {
+            return Err(Fault::invalid_argument(&format!("configSpec.{name}")));
+        }
+    }
+    Ok(())
+}
+
 /// The change a spec asks for, of a VM that exists or is to be made.
 pub(super) fn change(
     world: &World<'_>,
@@ -75,11 +118,17 @@ pub(super) fn change(
         let number = text.map(str::parse::<u32>).transpose();
         number.map_err(|_| Fault::invalid_argument(name))
     };
+    check(spec, vm)?;
     let mut change = VmChange {
         name: text("name"),
         annotation: text("annotation"),
         guest_id: text("guestId"),
         bios_uuid: text("uuid"),
+        instance_uuid: text("instanceUuid").filter(|uuid| !uuid.is_empty()),
+        hardware_version: text("version")
+            .map(|text| hardware_version(&text))
+            .transpose()?,
+        settings: setting::taken(vm, spec),
         memory_mib: number("memoryMB")?,
         cpus: number("numCPUs")?,
         change_tracking: spec

@@ -3,14 +3,17 @@
 use super::config_spec;
 use super::dispatch::Call;
 use super::snapshot::{refuse_disabled, start};
+use crate::setting;
 use crate::soap::{Answer, Fault};
 use crate::value::Value;
 
-/// What can be changed of a VM that exists.
-const KNOWN: [&str; 10] = [
+/// What can be changed of a VM that exists, besides its settings.
+const KNOWN: [&str; 12] = [
     "changeVersion",
     "name",
+    "version",
     "uuid",
+    "instanceUuid",
     "guestId",
     "annotation",
     "numCPUs",
@@ -28,7 +31,8 @@ pub(super) fn reconfigure(call: &Call<'_>) -> Result<Answer, Fault> {
         .get("spec")
         .and_then(Value::object)
         .ok_or_else(|| Fault::invalid_argument("spec"))?;
-    if let Some((name, _)) = spec.members().find(|(name, _)| !KNOWN.contains(name)) {
+    let known = |name: &str| KNOWN.contains(&name) || setting::is_one(name);
+    if let Some((name, _)) = spec.members().find(|(name, _)| !known(name)) {
         return Err(Fault::not_supported(name));
     }
     for privilege in config_spec::privileges(&vm, spec) {

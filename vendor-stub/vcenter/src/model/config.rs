@@ -6,6 +6,7 @@ use super::datastore::{lies_on, volume_path};
 use super::device::{devices, key_id};
 use super::entity::escape_name;
 use super::hardware::vm_allocation;
+use crate::setting;
 use crate::value::{DataObject, Value};
 
 /// The parts of a configuration that a snapshot freezes.
@@ -62,7 +63,7 @@ impl<'a> Config<'a> {
                     .text("name", &datastore.name)
                     .text("url", volume_path(site, datastore))
             });
-        DataObject::new("VirtualMachineConfigInfo")
+        let mut config = DataObject::new("VirtualMachineConfigInfo")
             .text("changeVersion", self.change_version)
             .with("modified", Value::time("1970-01-01T00:00:00Z"))
             .text("name", escape_name(self.name))
@@ -110,7 +111,9 @@ impl<'a> Config<'a> {
                 "keyId",
                 key_id(site, self.vm.is_encrypted()).map(Value::Object),
             )
-            .text("migrateEncryption", "opportunistic")
+            .text("migrateEncryption", "opportunistic");
+        setting::show(vm, &mut config);
+        config
     }
 
     fn hardware(&self, site: &Site) -> DataObject {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{DataObject, MoRef, Value};
-use crate::schema::{Kind, Presence, TypeRef, schema};
+use crate::schema::{Kind, Member, Presence, TypeRef, schema};
 
 impl DataObject {
     /// The object as JSON: its type and its members. What is not looked at is left out.
@@ -21,16 +21,27 @@ impl DataObject {
         let mut object = Self::new(type_name);
         for (name, json) in json.get("members")?.as_object()? {
             let member = schema().member(type_name, name)?;
-            let value = if member.presence == Presence::List {
-                let items = json.as_array()?.iter();
-                let items = items.map(|item| from_json(item, member.declared));
-                Value::Array(member.declared, items.collect::<Option<_>>()?)
-            } else {
-                from_json(json, member.declared)?
-            };
+            let value = Value::from_json(json, member)?;
             object.set(member.name, value);
         }
         Some(object)
+    }
+}
+
+impl Value {
+    /// The value as JSON. What is not looked at is left out.
+    pub(crate) fn to_json(&self) -> Option<Json> {
+        to_json(self)
+    }
+
+    /// The value behind such JSON, for a member; `None` if it does not agree with the schema.
+    pub(crate) fn from_json(json: &Json, member: &Member) -> Option<Self> {
+        if member.presence != Presence::List {
+            return from_json(json, member.declared);
+        }
+        let items = json.as_array()?.iter();
+        let items = items.map(|item| from_json(item, member.declared));
+        Some(Value::Array(member.declared, items.collect::<Option<_>>()?))
     }
 }
 

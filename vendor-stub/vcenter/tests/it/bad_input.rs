@@ -70,7 +70,7 @@ fn unknown_methods_objects_and_paths() {
         (
             "ReconfigVM_Task",
             vm,
-            "<spec><firmware>bios</firmware></spec>",
+            "<spec><vAppConfigRemoved>true</vAppConfigRemoved></spec>",
             "NotSupported",
         ),
         (

@@ -31,5 +31,6 @@ mod registration;
 mod rig;
 mod scale;
 mod sessions;
+mod settings;
 mod tracking_keys;
 mod updates;

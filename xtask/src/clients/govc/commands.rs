@@ -166,6 +166,30 @@ const CHANGES: &[Step] = &[
         "object.collect -s vm/app01 config.annotation",
         Say(&["{note}\n"]),
     ),
+    (
+        "vm.change -vm app01 -memory-hot-add-enabled -cpu-hot-add-enabled -nested-hv-enabled",
+        Say(&[]),
+    ),
+    (
+        "object.collect -s vm/app01 config.memoryHotAddEnabled",
+        Say(&["true\n"]),
+    ),
+    (
+        "vm.change -vm app01 -mem.limit 600 -cpu.shares high -sync-time-with-host",
+        Say(&[]),
+    ),
+    (
+        "object.collect -s vm/app01 config.memoryAllocation.limit",
+        Say(&["600\n"]),
+    ),
+    (
+        "device.boot -vm app01 -order disk -firmware bios -delay 1000",
+        Say(&[]),
+    ),
+    (
+        "object.collect -s vm/app01 config.firmware",
+        Say(&["bios\n"]),
+    ),
     ("vm.change -vm app01 -name app01x", Say(&[])),
     ("vm.change -vm app01x -name app01", Say(&[])),
     (
@@ -187,6 +211,8 @@ const CHANGES: &[Step] = &[
         "device.scsi.add -vm app01 -type pvscsi",
         Say(&["pvscsi-1001"]),
     ),
+    ("device.remove -vm app01 pvscsi-1001", Say(&[])),
+    ("device.ls -vm app01", NotSay(&["pvscsi-1001"])),
     ("vm.upgrade -vm app01", Say(&[])),
     ("vm.power -on app01", Say(&["OK"])),
     ("vm.migrate -host esx01.lab.test app01", Say(&["OK"])),
