@@ -98,7 +98,7 @@ impl From<vsphere::Error> for Failure {
     fn from(error: vsphere::Error) -> Self {
         use vsphere::Error as E;
         let (code, hint) = match &error {
-            E::BadAddress { .. } | E::BadProxyAddress { .. } | E::BadThumbprint { .. } | E::CaFile { .. } => (ExitCode::Usage, None),
+            E::BadAddress { .. } | E::BadProxyAddress { .. } | E::BadThumbprint { .. } | E::CaFile { .. } | E::BadCookie => (ExitCode::Usage, None),
             E::ThumbprintMismatch { observed_sha256, .. } => (
                 ExitCode::Refused,
                 Some(format!(
@@ -108,7 +108,7 @@ impl From<vsphere::Error> for Failure {
             E::CertificateRefused { observed, .. } => (
                 ExitCode::Refused,
                 Some(format!(
-                    "compare the thumbprint at the server and pin it: --thumbprint {}",
+                    "compare the SHA-256 thumbprint at the server and pin it: --thumbprint {}; or name its authorities with --ca-file",
                     observed.sha256
                 )),
             ),

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     repo::{Repository, RepositoryKey, Store, StoreLimits},
     secret::Secret,
-    vsphere::{Client, ConnectOptions, Error, Proxy, ServerAddress, Trust, observe_through},
+    vsphere::{Client, ConnectOptions, Proxy, ServerAddress, Trust},
 };
 
 /// Where the repository is and what opens it.
@@ -242,15 +242,9 @@ impl ServerOptions {
             .get()
             .map_err(|error| Failure::new(ExitCode::Usage, error))?;
         let for_vddk = Secret::new(password.expose().to_owned());
-        let system_roots = matches!(trust, Trust::SystemRoots);
         let mut options = ConnectOptions::new(server.clone(), user.clone(), password, trust);
         options.proxy = self.proxy(config)?;
-        let client = match Client::connect(options).await {
-            Err(error @ Error::Tls { .. }) if system_roots => {
-                return Err(untrusted(error, &server, &self.proxy(config)?).await);
-            }
-            connected => connected?,
-        };
+        let client = Client::connect(options).await?;
         Ok(LoggedIn {
             client,
             user,
@@ -301,18 +295,6 @@ impl ServerOptions {
         }
         let ca_file = self.ca_file.as_ref().or(config.vsphere.ca_file.as_ref());
         Ok(ca_file.map_or(Trust::SystemRoots, |path| Trust::CaFile(path.clone())))
-    }
-}
-
-/// This system does not vouch for the certificate: says what it is, so that it can be pinned.
-async fn untrusted(error: Error, server: &ServerAddress, proxy: &Proxy) -> Failure {
-    let failure = Failure::new(ExitCode::Refused, error);
-    match observe_through(server, proxy).await {
-        Ok(observed) => failure.with_hint(format!(
-            "its certificate has the SHA-256 thumbprint {}; compare it at the server, then use --thumbprint, or name its authorities with --ca-file",
-            observed.sha256
-        )),
-        Err(_) => failure,
     }
 }
 

@@ -28,7 +28,16 @@ impl ServerAddress {
         self.port
     }
 
-    /// Host and port as they stand in a URL.
+    /// Host and port as they stand in an https URL: the usual port goes without saying.
+    pub(super) fn url_authority(&self) -> String {
+        let authority = self.authority();
+        match authority.strip_suffix(":443") {
+            Some(host) if self.port == DEFAULT_PORT => host.to_owned(),
+            _ => authority,
+        }
+    }
+
+    /// Host and port, always both.
     pub(super) fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -166,6 +175,10 @@ mod tests {
         let short: ServerAddress = "::1".parse().unwrap();
         assert_eq!(short.to_string(), "::1");
         assert_eq!(short.authority(), "[::1]:443");
-        assert_eq!("vc".parse::<ServerAddress>().unwrap().authority(), "vc:443");
+        assert_eq!(short.url_authority(), "[::1]");
+        assert_eq!(v6.url_authority(), "[2001:db8::1]:8443");
+        let usual = "vc".parse::<ServerAddress>().unwrap();
+        assert_eq!(usual.authority(), "vc:443");
+        assert_eq!(usual.url_authority(), "vc");
     }
 }

@@ -52,8 +52,10 @@ impl About {
 pub(super) struct ServiceContent {
     pub(super) root_folder: Moref,
     pub(super) property_collector: Moref,
-    pub(super) view_manager: Moref,
-    pub(super) session_manager: Moref,
+    /// Without it, the inventory is walked.
+    pub(super) view_manager: Option<Moref>,
+    /// Without it, only a session that exists already is of use.
+    pub(super) session_manager: Option<Moref>,
     /// A stand-alone host has none.
     pub(super) custom_fields_manager: Option<Moref>,
     /// Absent from very plain servers.
@@ -122,7 +124,7 @@ impl Client {
         let thumbprints = thumbprints.or_else(|| believed.thumbprints());
         let thumbprints = thumbprints.ok_or_else(|| Error::Tls {
             // VDDK needs it, and a second look could be at another server.
-            reason: "through a proxy the system's authorities do not tell which certificate they believed: name its thumbprint, or its authorities".to_owned(),
+            reason: "the connection was made without a certificate".to_owned(),
         })?;
         let client = Self {
             inner: Arc::new(Inner {
@@ -158,12 +160,23 @@ impl Client {
         let gone = || Error::SessionGone {
             server: inner.server.to_string(),
         };
-        inner.session.adopt(cookie).ok_or_else(gone)?;
-        let manager = &inner.content.session_manager;
+        inner.session.adopt(cookie).ok_or(Error::BadCookie)?;
+        let Some(manager) = &inner.content.session_manager else {
+            // Nobody to ask: what needs a login tells as well.
+            self.current_time().await?;
+            return Ok(());
+        };
         // Unset means that nobody is logged in ("vSphere API reference", 1.12).
         let read: SessionProperties = self.properties(manager, &["currentSession"]).await?;
         inner.session.logged_in(read.current.ok_or_else(gone)?);
         Ok(())
+    }
+
+    pub(super) fn session_manager(&self) -> Result<&Moref, Error> {
+        let manager = self.inner.content.session_manager.as_ref();
+        manager.ok_or(Error::NotOffered {
+            what: "session manager",
+        })
     }
 
     /// Asks for the server's clock whenever nothing else was asked for `idle`, as long as there
@@ -301,8 +314,8 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
         Ok(ServiceContent {
             root_folder: root.ok_or_else(|| missing("rootFolder"))?,
             property_collector: collector.ok_or_else(|| missing("propertyCollector"))?,
-            view_manager: views.ok_or_else(|| missing("viewManager"))?,
-            session_manager: sessions.ok_or_else(|| missing("sessionManager"))?,
+            view_manager: views,
+            session_manager: sessions,
             custom_fields_manager,
             authorization_manager: authorization,
             file_manager: files,

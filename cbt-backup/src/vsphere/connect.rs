@@ -85,7 +85,7 @@ pub struct ConnectOptions {
     pub password: Secret,
     /// The cookie of a session that exists already: the value of `vmware_soap_session`, or the
     /// whole `name=value`. Then nobody logs in, user and password are not used, and the session
-    /// is left as it is in the end.
+    /// is left as it is in the end. Anything else is [`Error::BadCookie`].
     pub session: Option<Secret>,
     /// How the server proves itself.
     pub trust: Trust,
@@ -156,7 +156,7 @@ pub async fn observe(server: &ServerAddress) -> Result<Thumbprints, Error> {
 pub async fn observe_through(server: &ServerAddress, proxy: &Proxy) -> Result<Thumbprints, Error> {
     let http = Http::new(HttpOptions {
         server,
-        tls: Some(observing_config()?),
+        tls: observing_config()?,
         user_agent: "cbt-backup",
         connect_timeout: CONNECT_TIMEOUT,
         total_timeout: CONNECT_TIMEOUT,

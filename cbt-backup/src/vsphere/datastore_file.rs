@@ -11,7 +11,7 @@ use super::datastore_path::DatastorePath;
 use super::envelope::required;
 use super::error::Error;
 use super::exchange::{Attempts, Effect};
-use super::http::{Http, HttpOptions, Span};
+use super::http::{Http, HttpOptions, Span, Upload};
 use super::moref::Moref;
 use super::operation::Operation;
 use super::property::Properties;
@@ -150,10 +150,14 @@ impl Client {
         let mut attempts = Attempts::new(self, Effect::Read);
         loop {
             attempts.begin()?;
-            let (cookie, _) = self.inner.session.cookie();
+            let session = &self.inner.session;
+            let (cookie, generation) = session.cookie();
             let got = self.inner.http.download(&path, cookie, span, limit_bytes);
             let result = match got.await {
-                Ok(got) => judge(&file.path, got.status).map(|()| got.body),
+                Ok(got) => {
+                    session.renew(got.cookie, generation);
+                    judge(&file.path, got.status).map(|()| got.body)
+                }
                 Err(error) => Err(error),
             };
             match result {
@@ -174,10 +178,15 @@ impl Client {
         let mut attempts = Attempts::new(self, Effect::Read);
         loop {
             attempts.begin()?;
-            let (cookie, _) = self.inner.session.cookie();
+            let session = &self.inner.session;
+            let (cookie, generation) = session.cookie();
             let content = Zeroizing::new(content.to_vec());
             let put = self.inner.http.upload(&path, cookie, content).await;
-            match put.and_then(|status| judge(&file.path, status)) {
+            let result = put.and_then(|Upload { status, cookie }| {
+                session.renew(cookie, generation);
+                judge(&file.path, status)
+            });
+            match result {
                 Ok(()) => return Ok(()),
                 Err(error) => attempts.after(error).await?,
             }
@@ -198,8 +207,8 @@ impl Client {
     ) -> Result<FileTicket, Error> {
         let address: ServerAddress = host.parse()?;
         let url_path = path.url_path(None);
-        let url = format!("https://{}{url_path}", address.authority());
-        let manager = &self.inner.content.session_manager;
+        let url = format!("https://{}{url_path}", address.url_authority());
+        let manager = self.session_manager()?;
         let operation = ticket_operation(manager, method, &url);
         let (id, host, thumbprint) = self.write(&operation, read_ticket).await?;
         Ok(FileTicket {
@@ -224,21 +233,52 @@ impl Client {
         proxy: &Proxy,
         limit_bytes: usize,
     ) -> Result<Vec<u8>, Error> {
-        let http = Http::new(HttpOptions {
-            server: &ticket.address,
-            tls: client_config(trust, &BelievedLeaf::default())?,
-            user_agent: "cbt-backup",
-            connect_timeout: self.inner.http.total_timeout(),
-            total_timeout: self.inner.http.total_timeout(),
-            max_body_bytes: limit_bytes,
-            proxy,
-        })?;
+        let http = self.host_of_ticket(&ticket, trust, proxy, limit_bytes)?;
         let cookie = ticket_cookie(&ticket.id)?;
         let got = http
             .download(&ticket.path, Some(cookie), None, limit_bytes)
             .await?;
         judge_name(&ticket.path, got.status)?;
         Ok(got.body)
+    }
+
+    /// Puts a file at the host that a ticket of [`TicketMethod::Put`] names. The ticket is used up,
+    /// so this is tried once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::download_with_ticket`].
+    pub async fn upload_with_ticket(
+        &self,
+        ticket: FileTicket,
+        trust: &Trust,
+        proxy: &Proxy,
+        content: &[u8],
+    ) -> Result<(), Error> {
+        let http = self.host_of_ticket(&ticket, trust, proxy, 0)?;
+        let cookie = ticket_cookie(&ticket.id)?;
+        let content = Zeroizing::new(content.to_vec());
+        let put = http.upload(&ticket.path, Some(cookie), content).await?;
+        judge_name(&ticket.path, put.status)
+    }
+
+    /// The way to a ticket's host, for one exchange.
+    fn host_of_ticket(
+        &self,
+        ticket: &FileTicket,
+        trust: &Trust,
+        proxy: &Proxy,
+        max_body_bytes: usize,
+    ) -> Result<Http, Error> {
+        Http::new(HttpOptions {
+            server: &ticket.address,
+            tls: client_config(trust, &BelievedLeaf::default())?,
+            user_agent: "cbt-backup",
+            connect_timeout: self.inner.http.total_timeout(),
+            total_timeout: self.inner.http.total_timeout(),
+            max_body_bytes,
+            proxy,
+        })
     }
 }
 

@@ -69,13 +69,15 @@ pub enum Error {
     },
     /// The authorities do not vouch for the server's certificate.
     #[error(
-        "the server's certificate (SHA-1 {}, SHA-256 {}) is not trusted: {reason}",
+        "the server's certificate ({subject}; SHA-1 {}, SHA-256 {}) is not trusted: {reason}",
         observed.sha1,
         observed.sha256
     )]
     CertificateRefused {
         /// Why not.
         reason: String,
+        /// Whom it says to be: unproved.
+        subject: String,
         /// Its thumbprints.
         observed: Box<Thumbprints>,
     },
@@ -190,6 +192,15 @@ pub enum Error {
     SessionGone {
         /// The server.
         server: String,
+    },
+    /// What was handed over as a session is not the value of a cookie. It is not shown.
+    #[error("what was handed over is not the cookie of a session")]
+    BadCookie,
+    /// A server that lacks an object the calls begin at. The schema has most of them optional.
+    #[error("the server has no {what}")]
+    NotOffered {
+        /// The object, such as `session manager`.
+        what: &'static str,
     },
     /// A call after [`Client::logout`](super::Client::logout).
     #[error("the client has logged out")]

@@ -109,7 +109,7 @@ impl Client {
     /// Logs in and keeps the session.
     pub(super) async fn log_in(&self) -> Result<(), Error> {
         let inner = &self.inner;
-        let operation = Operation::new("Login", &inner.content.session_manager)
+        let operation = Operation::new("Login", self.session_manager()?)
             .text("userName", &inner.user)
             .secret("password", &inner.password)
             .text("locale", "en");
@@ -174,7 +174,10 @@ impl Client {
             session.forget();
             return Ok(());
         }
-        let operation = Operation::new("Logout", &self.inner.content.session_manager);
+        let Ok(manager) = self.session_manager() else {
+            return Ok(()); // and so nobody could log in
+        };
+        let operation = Operation::new("Logout", manager);
         let result = self.exchange(&operation, nothing).await;
         session.forget();
         match result {

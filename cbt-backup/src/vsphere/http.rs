@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 mod transfer;
 
-pub(super) use transfer::Span;
+pub(super) use transfer::{Span, Upload};
 
 use super::address::ServerAddress;
 use super::error::Error;
@@ -25,8 +25,7 @@ pub(super) const SESSION_COOKIE: &str = "vmware_soap_session=";
 /// What the HTTP client is made from.
 pub(super) struct HttpOptions<'a> {
     pub(super) server: &'a ServerAddress,
-    /// Nothing: the system's authorities.
-    pub(super) tls: Option<ClientConfig>,
+    pub(super) tls: ClientConfig,
     pub(super) user_agent: &'a str,
     pub(super) connect_timeout: Duration,
     pub(super) total_timeout: Duration,
@@ -66,11 +65,8 @@ impl Http {
             .tcp_nodelay(true)
             .user_agent(options.user_agent)
             .connect_timeout(options.connect_timeout)
-            .timeout(options.total_timeout);
-        let builder = match options.tls {
-            Some(tls) => builder.tls_backend_preconfigured(tls),
-            None => builder,
-        };
+            .timeout(options.total_timeout)
+            .tls_backend_preconfigured(options.tls);
         let builder = match (options.proxy, options.proxy.to_reqwest()?) {
             (Proxy::Environment, _) => builder,
             (_, Some(proxy)) => builder.no_proxy().proxy(proxy),
@@ -78,7 +74,7 @@ impl Http {
         };
         Ok(Self {
             client: builder.build().map_err(|source| Error::Setup { source })?,
-            sdk_url: format!("https://{}/sdk", options.server.authority()),
+            sdk_url: format!("https://{}/sdk", options.server.url_authority()),
             total_timeout: options.total_timeout,
             max_body_bytes: options.max_body_bytes,
         })

@@ -3,6 +3,8 @@
 //! The pin replaces the chain of authorities, nothing else: that the server holds the key of
 //! the certificate it shows is verified in every case, by rustls and ring.
 
+mod subject;
+
 use std::error::Error as StdError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,13 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
     SignatureScheme,
 };
 
+use self::subject::subject;
 use super::error::Error;
 use super::thumbprint::{Thumbprint, Thumbprints};
 use crate::tls::install_provider;
@@ -47,6 +50,7 @@ pub(super) enum Refusal {
     #[error("{reason}")]
     Untrusted {
         reason: String,
+        subject: String,
         observed: Thumbprints,
     },
     #[error("only looked at")]
@@ -63,16 +67,16 @@ impl From<Refusal> for rustls::Error {
 #[derive(Debug)]
 enum Rule {
     Pinned(Thumbprint),
-    Authorities(Arc<WebPkiServerVerifier>),
+    Authorities(Arc<dyn ServerCertVerifier>),
     Observe,
 }
 
-/// The leaf that was believed last. The HTTP client tells it too, but not through a proxy.
+/// The leaf that was believed last. The HTTP client tells it too, but not behind a proxy.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BelievedLeaf(Arc<Mutex<Option<Thumbprints>>>);
 
 impl BelievedLeaf {
-    /// Its thumbprints; nothing if the system's authorities were asked, without us.
+    /// Its thumbprints; nothing before the first handshake.
     pub(super) fn thumbprints(&self) -> Option<Thumbprints> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,8 +113,12 @@ impl ServerCertVerifier for Verifier {
         if let Rule::Authorities(authorities) = &self.rule {
             let verified = authorities.verify_server_cert(leaf, intermediates, name, ocsp, now);
             if let Err(error) = verified {
-                let reason = error.to_string();
-                return Err(Refusal::Untrusted { reason, observed }.into());
+                return Err(Refusal::Untrusted {
+                    reason: error.to_string(),
+                    subject: subject(leaf),
+                    observed,
+                }
+                .into());
             }
         }
         let believed = &self.believed.0;
@@ -144,23 +152,20 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// The TLS set-up for `trust`, or nothing where the HTTP client's own one, with the system's
-/// authorities, is meant.
+/// The TLS set-up for `trust`.
 ///
 /// # Errors
 ///
-/// [`Error::CaFile`] if the file can't be used, [`Error::Tls`] if rustls refuses.
-pub(super) fn client_config(
-    trust: &Trust,
-    believed: &BelievedLeaf,
-) -> Result<Option<ClientConfig>, Error> {
+/// [`Error::CaFile`] if the file can't be used, [`Error::Tls`] if rustls refuses or this system
+/// has no authorities.
+pub(super) fn client_config(trust: &Trust, believed: &BelievedLeaf) -> Result<ClientConfig, Error> {
     install_provider();
     let rule = match trust {
-        Trust::SystemRoots => return Ok(None),
+        Trust::SystemRoots => Rule::Authorities(system_authorities()?),
         Trust::CaFile(path) => Rule::Authorities(authorities(path)?),
         Trust::Thumbprint(pin) => Rule::Pinned(*pin),
     };
-    with_rule(rule, believed.clone()).map(Some)
+    with_rule(rule, believed.clone())
 }
 
 /// A TLS set-up that refuses every server and reports what it showed.
@@ -187,24 +192,47 @@ fn with_rule(rule: Rule, believed: BelievedLeaf) -> Result<ClientConfig, Error> 
     Ok(config)
 }
 
-fn authorities(path: &Path) -> Result<Arc<WebPkiServerVerifier>, Error> {
+fn system_authorities() -> Result<Arc<dyn ServerCertVerifier>, Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = rustls_platform_verifier::Verifier::new(provider);
+    let verifier = verifier.map_err(|error| Error::Tls {
+        reason: error.to_string(),
+    })?;
+    Ok(Arc::new(verifier))
+}
+
+fn authorities(path: &Path) -> Result<Arc<dyn ServerCertVerifier>, Error> {
     let bad = |why: String| Error::CaFile {
         path: path.to_owned(),
         why,
     };
-    let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|e| bad(e.to_string()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|e| bad(e.to_string()))?;
-        roots.add(certificate).map_err(|e| bad(e.to_string()))?;
+    let mut certificates = Vec::new();
+    let mut skipped = 0;
+    for found in CertificateDer::pem_file_iter(path).map_err(|e| bad(e.to_string()))? {
+        match found {
+            Ok(certificate) => certificates.push(certificate),
+            Err(error @ pem::Error::Io(_)) => return Err(bad(error.to_string())),
+            Err(_) => skipped += 1,
+        }
     }
-    if roots.is_empty() {
-        return Err(bad("there is no certificate in it".to_owned()));
+    // Bundles have odd ones among them: old, or for another purpose.
+    let mut roots = RootCertStore::empty();
+    skipped += roots.add_parsable_certificates(certificates).1;
+    match (roots.is_empty(), skipped) {
+        (true, 0) => return Err(bad("there is no certificate in it".to_owned())),
+        (true, skipped) => {
+            return Err(bad(format!(
+                "none of its {skipped} certificates can be read"
+            )));
+        }
+        (false, 0) => {}
+        (false, skipped) => {
+            tracing::warn!(file = %path.display(), skipped, "certificates that can't be read are left out");
+        }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-        .build()
-        .map_err(|e| bad(e.to_string()))
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    Ok(verifier.map_err(|e| bad(e.to_string()))?)
 }
 
 /// True when the version field is left out, which means version 1.
@@ -264,13 +292,19 @@ fn from_rustls(error: &rustls::Error) -> Error {
         Some(Refusal::Version1 { observed }) => Error::CertificateVersion1 {
             observed: *observed,
         },
-        Some(Refusal::Untrusted { reason, observed }) => Error::CertificateRefused {
+        Some(Refusal::Untrusted {
+            reason,
+            subject,
+            observed,
+        }) => Error::CertificateRefused {
             reason: reason.clone(),
+            subject: subject.clone(),
             observed: Box::new(*observed),
         },
         // Never reported: `observe` takes it out of the chain.
         Some(Refusal::Observed(observed)) => Error::CertificateRefused {
             reason: "only looked at".to_owned(),
+            subject: String::new(),
             observed: Box::new(*observed),
         },
         None => Error::Tls {

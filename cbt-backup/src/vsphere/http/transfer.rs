@@ -1,10 +1,11 @@
 //! Files beside the API: bounded downloads, uploads of a known length.
 
 use bytes::Bytes;
+use reqwest::Response;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, COOKIE, HeaderValue, RANGE};
 use zeroize::Zeroizing;
 
-use super::Http;
+use super::{Http, session_cookie};
 use crate::vsphere::error::Error;
 
 /// A part of a file, from the first byte on, as many as named.
@@ -19,6 +20,13 @@ pub(in crate::vsphere) struct Download {
     pub(in crate::vsphere) status: u16,
     /// Empty for any status but 200 and 206.
     pub(in crate::vsphere) body: Vec<u8>,
+    pub(in crate::vsphere) cookie: Option<HeaderValue>,
+}
+
+/// What an upload gave.
+pub(in crate::vsphere) struct Upload {
+    pub(in crate::vsphere) status: u16,
+    pub(in crate::vsphere) cookie: Option<HeaderValue>,
 }
 
 impl Http {
@@ -41,9 +49,14 @@ impl Http {
         }
         let response = request.send().await.map_err(|e| self.failed(METHOD, e))?;
         let status = response.status().as_u16();
+        let cookie = new_cookie(&response);
         if status != 200 && status != 206 {
             let body = Vec::new();
-            return Ok(Download { status, body });
+            return Ok(Download {
+                status,
+                body,
+                cookie,
+            });
         }
         if let Some(span) = span {
             let range = response.headers().get(CONTENT_RANGE);
@@ -65,16 +78,20 @@ impl Http {
             });
         }
         let body = self.bounded_body(METHOD, response, limit_bytes).await?;
-        Ok(Download { status, body })
+        Ok(Download {
+            status,
+            body,
+            cookie,
+        })
     }
 
-    /// Puts `content` at `path`, and gives the status. The content is wiped afterwards.
+    /// Puts `content` at `path`. The content is wiped afterwards.
     pub(in crate::vsphere) async fn upload(
         &self,
         path: &str,
         cookie: Option<HeaderValue>,
         content: Zeroizing<Vec<u8>>,
-    ) -> Result<u16, Error> {
+    ) -> Result<Upload, Error> {
         // A body of known length: the client sends Content-Length, and no chunks.
         let mut request = self
             .client
@@ -86,7 +103,10 @@ impl Http {
         }
         let response = request.send().await;
         let response = response.map_err(|e| self.failed("PUT of a file", e))?;
-        Ok(response.status().as_u16())
+        Ok(Upload {
+            status: response.status().as_u16(),
+            cookie: new_cookie(&response),
+        })
     }
 
     /// The same server, another path than the API's.
@@ -94,4 +114,13 @@ impl Http {
         let base = self.sdk_url.strip_suffix("/sdk").unwrap_or(&self.sdk_url);
         format!("{base}{path}")
     }
+}
+
+/// The session cookie that a file's answer sets anew. One that comes with "who are you" belongs to
+/// no login.
+fn new_cookie(response: &Response) -> Option<HeaderValue> {
+    if response.status().as_u16() == 401 {
+        return None;
+    }
+    session_cookie(response.headers())
 }

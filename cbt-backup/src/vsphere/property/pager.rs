@@ -215,8 +215,10 @@ impl<T: Properties> Pager<T> {
         let view = if let Some(view) = self.view.clone() {
             view
         } else {
+            let Some(manager) = &self.client.inner.content.view_manager else {
+                return Ok(PropertyFilterSpec::of_walk(container, properties.clone()));
+            };
             let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
-            let manager = &self.client.inner.content.view_manager;
             let operation = view_operation(manager, container, &kinds);
             let view = self.client.exchange(&operation, reference).await?;
             self.view.insert(view).clone()
@@ -231,6 +233,11 @@ impl<T: Properties> Pager<T> {
             None => State::End,
         };
         let mut fresh = page.objects;
+        let is_walk = self.client.inner.content.view_manager.is_none();
+        if let (Source::Below { kinds, .. }, true) = (&self.source, is_walk) {
+            // A view has no others; a walk meets them.
+            fresh.retain(|found| is_one_of(&found.moref, kinds));
+        }
         fresh.retain(|found| self.given.insert(found.moref.clone()));
         if fresh.is_empty() {
             self.idle_pages += 1;
@@ -288,8 +295,30 @@ impl<T> Drop for Pager<T> {
     }
 }
 
+/// True if an object is of one of the managed types `kinds`, or of one derived from them
+/// ("vSphere API reference", 4.1).
+fn is_one_of(object: &Moref, kinds: &[String]) -> bool {
+    let base = match object.kind.as_str() {
+        "ClusterComputeResource" => "ComputeResource",
+        "VirtualApp" => "ResourcePool",
+        "StoragePod" => "Folder",
+        "DistributedVirtualPortgroup" | "OpaqueNetwork" => "Network",
+        "VmwareDistributedVirtualSwitch" => "DistributedVirtualSwitch",
+        other => other,
+    };
+    // No kinds at all means all there are.
+    kinds.is_empty()
+        || kinds
+            .iter()
+            .any(|kind| [&object.kind, base, "ManagedEntity"].contains(&kind.as_str()))
+}
+
 /// Makes the calls that end things of one session, if that session still lives.
-pub(super) async fn end_at_server(client: &Client, generation: u64, calls: Vec<Operation>) {
+pub(super) async fn end_at_server(
+    client: &Client,
+    generation: u64,
+    calls: Vec<Operation>,
+) {
     for operation in calls {
         let session = &client.inner.session;
         if session.is_closed() || session.generation() != generation {

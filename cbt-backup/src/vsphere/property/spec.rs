@@ -7,6 +7,9 @@
 use crate::vsphere::moref::Moref;
 use crate::vsphere::operation::Operation;
 
+/// The step from a folder to what it holds, which goes on along itself.
+const FOLDER: &str = "folderTSpec";
+
 /// Which properties of one managed type are wanted. A base type means its derived types too:
 /// `ComputeResource` also matches clusters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +158,41 @@ impl PropertyFilterSpec {
         }
     }
 
+    /// Properties of everything below `container`, which may be anything that holds others, found
+    /// by walking: what [`of_view`](Self::of_view) gives, where the server makes no views. A
+    /// container in itself is not reported.
+    pub fn of_walk(container: &Moref, properties: Vec<PropertySpec>) -> Self {
+        let folders = |name: &str, path: &str| {
+            TraversalSpec::new(name, "Datacenter", path).then_named(&[FOLDER])
+        };
+        let walk = folder_walk()
+            .then(folders("dc2datastoreFolder", "datastoreFolder"))
+            .then(folders("dc2networkFolder", "networkFolder"));
+        // The way from any other container begins at one of the later steps.
+        let mut select = vec![walk.into()];
+        let later = [
+            "dc2vmFolder",
+            "dc2hostFolder",
+            "dc2datastoreFolder",
+            "dc2networkFolder",
+            "cr2resourcePool",
+            "cr2host",
+            "rp2rp",
+            "rp2vm",
+            "vapp2vm",
+        ];
+        select.extend(later.map(|name| Selection::Named(name.to_owned())));
+        Self {
+            properties,
+            objects: vec![ObjectSpec {
+                object: container.clone(),
+                skip: true,
+                select,
+            }],
+            report_missing: None,
+        }
+    }
+
     /// Properties of everything below a folder, found by walking from it: the form that needs
     /// no view ("vSphere API reference", 4.2). The folder itself is reported too.
     pub fn of_tree(folder: &Moref, properties: Vec<PropertySpec>) -> Self {
@@ -172,7 +210,6 @@ impl PropertyFilterSpec {
 
 /// The walk over folders, datacenters, compute resources, resource pools and vApps.
 fn folder_walk() -> TraversalSpec {
-    const FOLDER: &str = "folderTSpec";
     TraversalSpec::new(FOLDER, "Folder", "childEntity")
         .then_named(&[FOLDER])
         .then(TraversalSpec::new("dc2vmFolder", "Datacenter", "vmFolder").then_named(&[FOLDER]))

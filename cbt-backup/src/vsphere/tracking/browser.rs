@@ -6,11 +6,9 @@ use crate::vsphere::moref::Moref;
 /// The page of the server's object browser that shows the backing, with its `changeId`, of the
 /// disk `device_key`: of `object`, which is a snapshot, or a VM where there is none.
 pub fn browser_path(server: &ServerAddress, object: &Moref, device_key: i32) -> String {
-    let authority = server.authority();
-    // As a browser shows it: without the port that goes without saying.
-    let authority = authority.strip_suffix(":443").unwrap_or(&authority);
     format!(
-        "https://{authority}/mob/?moid={}&doPath=config.hardware.device%5b{device_key}%5d.backing",
+        "https://{}/mob/?moid={}&doPath=config.hardware.device%5b{device_key}%5d.backing",
+        server.url_authority(),
         percent_encode(&object.id)
     )
 }

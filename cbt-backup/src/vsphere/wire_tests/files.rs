@@ -150,6 +150,108 @@ async fn each_refusal_is_told_and_a_lost_session_renewed_once() {
 }
 
 #[tokio::test]
+async fn a_cookie_set_with_a_file_is_the_one_to_use_from_then_on() {
+    let server = server(|call, _| match call {
+        0 => reply(200, "x").with_cookie("anew-1"),
+        1 => reply(201, "").with_cookie("anew-2"),
+        2 => reply(404, "").with_cookie("anew-3"),
+        _ => reply(200, "x"),
+    })
+    .await;
+    let client = client(&server).await;
+    client.download_file(&file(), None, 10).await.unwrap();
+    client.upload_file(&file(), b"x").await.unwrap();
+    client.download_file(&file(), None, 10).await.unwrap_err();
+    client.download_file(&file(), None, 10).await.unwrap();
+    client.current_time().await.unwrap();
+    let seen = server.seen();
+    let cookies: Vec<&str> = seen[3..]
+        .iter()
+        .map(|seen| seen.header("Cookie").unwrap())
+        .collect();
+    let cookie = |name: &str| format!("vmware_soap_session=\"{name}\"");
+    let names = ["cookie-0", "anew-1", "anew-2", "anew-3", "anew-3"];
+    assert_eq!(cookies, names.map(cookie));
+}
+
+#[tokio::test]
+async fn a_cookie_that_comes_with_who_are_you_is_nobodys() {
+    let server = server(|_, _| reply(401, "").with_cookie("nobody")).await;
+    let client = client(&server).await;
+    client.download_file(&file(), None, 10).await.unwrap_err();
+    client.current_time().await.unwrap();
+    let seen = server.seen().pop().unwrap();
+    assert_eq!(
+        seen.header("Cookie"),
+        Some("vmware_soap_session=\"cookie-1\"")
+    );
+}
+
+#[tokio::test]
+async fn a_file_is_put_at_a_host_with_a_ticket_for_that() {
+    let server = TestServer::start(|seen| match seen.method() {
+        "AcquireGenericServiceTicket" => Reply::answer(
+            "AcquireGenericServiceTicket",
+            "<returnval><id>ticket-77</id></returnval>",
+        ),
+        "CurrentTime" => usual(seen, 0),
+        _ if seen.head.starts_with("PUT /folder/") => {
+            assert_eq!(seen.header("Cookie"), Some("vmware_cgi_ticket=ticket-77"));
+            reply(201, "").with_cookie("of-the-host")
+        }
+        _ => usual(seen, 0),
+    })
+    .await;
+    let client = client(&server).await;
+    let ticket = client
+        .file_ticket(TicketMethod::Put, &server.address(), &file().path)
+        .await
+        .unwrap();
+    let asked = server.seen().pop().unwrap();
+    assert!(asked.operation().contains("<method>httpPut</method>"));
+    let trust = Trust::Thumbprint(server.thumbprints().sha256);
+    client
+        .upload_with_ticket(ticket, &trust, &Proxy::None, b"new nvram")
+        .await
+        .unwrap();
+    assert_eq!(server.seen().pop().unwrap().body, "new nvram");
+    // The host's cookie is not the session's.
+    client.current_time().await.unwrap();
+    let seen = server.seen().pop().unwrap();
+    assert_eq!(
+        seen.header("Cookie"),
+        Some("vmware_soap_session=\"cookie-0\"")
+    );
+}
+
+#[tokio::test]
+async fn the_url_of_a_ticket_is_the_one_that_is_fetched() {
+    let server = TestServer::start(|seen| match seen.method() {
+        "AcquireGenericServiceTicket" => Reply::answer(
+            "AcquireGenericServiceTicket",
+            "<returnval><id>ticket-77</id></returnval>",
+        ),
+        _ => usual(seen, 0),
+    })
+    .await;
+    let client = client(&server).await;
+    for (host, shown) in [
+        ("esx07.example.test", "esx07.example.test"),
+        ("esx07.example.test:443", "esx07.example.test"),
+        ("esx07.example.test:8443", "esx07.example.test:8443"),
+        ("2001:db8::7", "[2001:db8::7]"),
+    ] {
+        let path = file().path;
+        let ticket = client.file_ticket(TicketMethod::Get, host, &path).await;
+        ticket.unwrap();
+        let asked = server.seen().pop().unwrap();
+        let url =
+            format!("<url>https://{shown}/folder/app%2001/app%2001.nvram?dsName=my%20store</url>");
+        assert!(asked.operation().contains(&url), "{}", asked.operation());
+    }
+}
+
+#[tokio::test]
 async fn a_ticket_is_good_for_one_file_of_the_host_and_is_not_shown() {
     let server = TestServer::start(|seen| match seen.method() {
         "AcquireGenericServiceTicket" => Reply::answer(

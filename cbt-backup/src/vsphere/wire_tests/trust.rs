@@ -5,8 +5,9 @@ use std::io::Write as _;
 use rustls::pki_types::CertificateDer;
 
 use super::usual_server;
+use crate::secret::Secret;
 use crate::vsphere::test_server::{TestServer, identity, usual};
-use crate::vsphere::{Client, Error, Trust, observe};
+use crate::vsphere::{Client, ConnectOptions, Error, Thumbprint, Trust, observe};
 
 #[tokio::test]
 async fn either_thumbprint_is_a_pin_and_another_is_a_mismatch_before_anything_is_sent() {
@@ -80,17 +81,31 @@ async fn authorities_vouch_or_do_not() {
     };
     assert_eq!(*observed, stranger.thumbprints());
     assert!(stranger.seen().is_empty());
+}
 
-    let system = Client::connect(stranger.options_with(Trust::SystemRoots)).await;
-    assert!(
-        matches!(system, Err(Error::Tls { .. } | Error::Setup { .. })),
-        "{system:?}"
-    );
-    assert!(stranger.seen().is_empty());
+/// What stands in a file of authorities beside the good ones.
+const JUNK: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
+
+#[tokio::test]
+async fn authorities_that_cannot_be_read_do_not_spoil_the_others() {
+    let server = usual_server().await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(JUNK.as_bytes()).unwrap();
+    let trust = Trust::CaFile(file.path().to_owned());
+    let error = Client::connect(server.options_with(trust.clone())).await;
+    let Err(Error::CaFile { why, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(why, "none of its 2 certificates can be read");
+    file.write_all(pem(&server.certificate).as_bytes()).unwrap();
+    let client = Client::connect(server.options_with(trust)).await.unwrap();
+    client.logout().await.unwrap();
 }
 
 /// Set for a process of its own, whose system trusts what stands there.
 const CHILD: &str = "CBT_BACKUP_TEST_SERVER";
+/// The thumbprint of its certificate.
+const CHILD_PIN: &str = "CBT_BACKUP_TEST_SERVER_PIN";
 
 /// The system's authorities are read from the environment, once a process.
 #[tokio::test]
@@ -105,26 +120,74 @@ async fn the_systems_authorities_vouch_for_a_server() {
         .env("SSL_CERT_FILE", file.path())
         .env_remove("SSL_CERT_DIR")
         .env(CHILD, server.address());
+    run(child).await;
+    assert_eq!(server.count("Logout"), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_by_the_systems_authorities_tells_all_that_a_pin_wants() {
+    let (server, known) = (usual_server().await, usual_server().await);
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(pem(&known.certificate).as_bytes()).unwrap();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let name = "vsphere::wire_tests::trust::a_process_whose_system_refuses_the_server";
+    child
+        .args(["--exact", name, "--ignored"])
+        .env("SSL_CERT_FILE", file.path())
+        .env_remove("SSL_CERT_DIR")
+        .env(CHILD, server.address())
+        .env(CHILD_PIN, server.thumbprints().sha256.to_string());
+    run(child).await;
+    assert!(server.seen().is_empty());
+}
+
+async fn run(mut child: std::process::Command) {
     let output = tokio::task::spawn_blocking(move || child.output()).await;
     let output = output.unwrap().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}");
     assert!(said.contains("1 passed"), "{said}");
-    assert_eq!(server.count("Logout"), 1);
+}
+
+#[tokio::test]
+#[ignore = "the other half of the test above, which starts it"]
+async fn a_process_whose_system_refuses_the_server() {
+    let address = std::env::var(CHILD).expect("the other half sets it");
+    let pin: Thumbprint = std::env::var(CHILD_PIN).unwrap().parse().unwrap();
+    let error = Client::connect(options(&address, Trust::SystemRoots)).await;
+    let Err(Error::CertificateRefused {
+        observed, subject, ..
+    }) = &error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!(subject, "CN=rcgen self signed cert");
+    assert_eq!(observed.sha256, pin);
+    let told = error.as_ref().unwrap_err().to_string();
+    for part in [
+        subject,
+        &observed.sha1.to_string(),
+        &observed.sha256.to_string(),
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
 }
 
 #[tokio::test]
 #[ignore = "the other half of the test above, which starts it"]
 async fn a_process_whose_system_trusts_the_server() {
     let address = std::env::var(CHILD).expect("the other half sets it");
-    let options = crate::vsphere::ConnectOptions::new(
+    let client = Client::connect(options(&address, Trust::SystemRoots)).await;
+    client.unwrap().logout().await.unwrap();
+}
+
+fn options(address: &str, trust: Trust) -> ConnectOptions {
+    ConnectOptions::new(
         address.parse().unwrap(),
         "u".to_owned(),
-        crate::secret::Secret::new("p".to_owned()),
-        Trust::SystemRoots,
-    );
-    let client = Client::connect(options).await.unwrap();
-    client.logout().await.unwrap();
+        Secret::new("p".to_owned()),
+        trust,
+    )
 }
 
 fn pem(der: &[u8]) -> String {

@@ -36,6 +36,58 @@ async fn names(mut pages: ObjectPages) -> (BTreeSet<String>, usize) {
     (names, count)
 }
 
+/// What holds VMs or is beside them, but for the container itself.
+const PLACES: [&str; 6] = [
+    "Datacenter",
+    "ComputeResource",
+    "ResourcePool",
+    "HostSystem",
+    "Datastore",
+    "Network",
+];
+
+async fn all(mut pages: ObjectPages) -> BTreeSet<Moref> {
+    let mut found = BTreeSet::new();
+    while let Some(page) = pages.next().await.unwrap() {
+        found.extend(page.into_iter().map(|object| object.object));
+    }
+    found
+}
+
+fn wanted_of_places() -> Vec<PropertySpec> {
+    let wanted = PLACES.iter();
+    wanted
+        .map(|kind| PropertySpec::new(*kind, &["name"]))
+        .collect()
+}
+
+async fn places(client: &Client, container: &Moref) -> BTreeSet<Moref> {
+    let walk = PropertyFilterSpec::of_walk(container, wanted_of_places());
+    all(client.retrieve_objects(walk, None)).await
+}
+
+async fn places_by_view(client: &Client, container: &Moref) -> BTreeSet<Moref> {
+    all(client.retrieve_below(container, &PLACES, wanted_of_places(), None)).await
+}
+
+#[tokio::test]
+async fn a_walk_begins_anywhere_as_a_view_does() {
+    let Some(simulator) = Simulator::start(&["-pool", "2", "-app", "1"]) else {
+        return;
+    };
+    let client = simulator.connect().await;
+    let root = root_folder(&client).await;
+    let below_root = places(&client, &root).await;
+    assert_eq!(below_root, places_by_view(&client, &root).await);
+    for kind in PLACES {
+        assert!(below_root.iter().any(|place| place.kind == kind), "{kind}");
+    }
+    let datacenter = below_root.iter().find(|place| place.kind == "Datacenter");
+    let in_datacenter = places(&client, datacenter.unwrap()).await;
+    assert_eq!(in_datacenter.len(), below_root.len() - 1);
+    client.logout().await.unwrap();
+}
+
 #[tokio::test]
 async fn the_view_and_the_walk_find_the_same_vms() {
     let Some(simulator) = Simulator::start(&MODEL) else {
