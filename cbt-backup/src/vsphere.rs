@@ -50,6 +50,7 @@ mod operation;
 mod privilege;
 mod property;
 mod proxy;
+mod revert_history;
 mod selector;
 mod session;
 mod snapshot;
@@ -96,6 +97,7 @@ pub use property::{
     WatchMethod,
 };
 pub use proxy::{Proxy, ProxyAddress};
+pub use revert_history::{RevertDoubt, RevertHistory};
 pub use selector::{PlaceKind, Selector, VmSelection};
 pub use session::UserSession;
 pub use snapshot::{

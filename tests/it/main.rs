@@ -16,6 +16,7 @@ mod privileges;
 mod refused;
 mod repository_faults;
 mod retention;
+mod revert_history;
 mod reverted;
 mod secrets;
 mod selection;

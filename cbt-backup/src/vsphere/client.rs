@@ -60,6 +60,7 @@ pub(super) struct ServiceContent {
     pub(super) custom_fields_manager: Option<Moref>,
     /// Absent from very plain servers.
     pub(super) authorization_manager: Option<Moref>,
+    pub(super) task_manager: Option<Moref>,
     pub(super) file_manager: Option<Moref>,
     pub(super) virtual_disk_manager: Option<Moref>,
     pub(super) about: About,
@@ -296,6 +297,7 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
         let (mut root, mut collector, mut views, mut sessions) = (None, None, None, None);
         let (mut about, mut custom_fields_manager) = (None, None);
         let (mut authorization, mut files, mut virtual_disks) = (None, None, None);
+        let mut tasks = None;
         r.children(tag, |r, tag| {
             match tag.name.as_str() {
                 "rootFolder" => root = Some(r.moref(tag)?),
@@ -305,6 +307,7 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
                 "customFieldsManager" => custom_fields_manager = Some(r.moref(tag)?),
                 "about" => about = Some(read_about(r, tag)?),
                 "authorizationManager" => authorization = Some(r.moref(tag)?),
+                "taskManager" => tasks = Some(r.moref(tag)?),
                 "fileManager" => files = Some(r.moref(tag)?),
                 "virtualDiskManager" => virtual_disks = Some(r.moref(tag)?),
                 _ => {}
@@ -318,6 +321,7 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
             session_manager: sessions,
             custom_fields_manager,
             authorization_manager: authorization,
+            task_manager: tasks,
             file_manager: files,
             virtual_disk_manager: virtual_disks,
             about: about.ok_or_else(|| missing("about"))?,

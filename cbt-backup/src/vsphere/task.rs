@@ -2,11 +2,16 @@
 //!
 //! ```text
 //! watch    a task followed: the server tells of changes      wait    until a task has ended
+//! history  tasks that are long over
 //! ```
 
+mod history;
 mod wait;
 mod watch;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use history::read_tasks;
+pub(super) use history::{HistoryFilter, PastTask, TaskHistory};
 pub use watch::TaskWatch;
 
 use super::client::Client;

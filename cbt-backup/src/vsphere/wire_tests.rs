@@ -11,6 +11,7 @@ mod files;
 mod hostile;
 mod pages;
 mod proxy;
+mod reverts;
 mod session;
 mod task_waits;
 mod tasks;

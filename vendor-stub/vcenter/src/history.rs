@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU64;
 
+use jiff::Timestamp;
+
 use crate::soap::Fault;
 use crate::value::{DataObject, Value};
 
@@ -92,6 +94,25 @@ impl History {
         });
         (states.is_empty() || states.iter().any(|wanted| wanted.text() == state))
             && (above || entity.is_none_or(|entity| task.get_reference("entity") == Some(entity)))
+            && self.selects_by_time(task)
+    }
+
+    /// A task without the time that is asked for, such as one that has not ended, is not in it.
+    fn selects_by_time(&self, task: &DataObject) -> bool {
+        let Some(by_time) = self.filter.get("time").and_then(Value::object) else {
+            return true;
+        };
+        let member = match by_time.get_text("timeType") {
+            Some("startedTime") => "startTime",
+            Some("completedTime") => "completeTime",
+            _ => "queueTime",
+        };
+        let time = |object: &DataObject, name| object.get_text(name)?.parse::<Timestamp>().ok();
+        let Some(at) = time(task, member) else {
+            return false;
+        };
+        time(by_time, "beginTime").is_none_or(|begin| begin <= at)
+            && time(by_time, "endTime").is_none_or(|end| at <= end)
     }
 }
 

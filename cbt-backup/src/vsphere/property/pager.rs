@@ -314,7 +314,7 @@ fn is_one_of(object: &Moref, kinds: &[String]) -> bool {
 }
 
 /// Makes the calls that end things of one session, if that session still lives.
-pub(super) async fn end_at_server(
+pub(in crate::vsphere) async fn end_at_server(
     client: &Client,
     generation: u64,
     calls: Vec<Operation>,

@@ -13,6 +13,7 @@ use crate::vsphere::fault::Fault;
 use crate::vsphere::inventory::Entity;
 use crate::vsphere::property::{Properties, PropertyMap};
 use crate::vsphere::snapshot::SnapshotProperties;
+use crate::vsphere::task::read_tasks;
 use crate::vsphere::version::negotiate;
 use crate::vsphere::vm::VmProperties;
 use crate::vsphere::xml::{Reader, Tag, XmlError};
@@ -370,17 +371,7 @@ fn recorded_faults_with_prefixed_types() {
 #[test]
 fn recorded_tasks_of_others() {
     let Some(body) = recorded("29") else { return };
-    let parse: Parse<Vec<crate::vsphere::TaskInfo>> = |r, response| {
-        let mut tasks = Vec::new();
-        r.children(response, |r, tag| {
-            let mut task = crate::vsphere::task::TaskProperties::default();
-            task.take("info", r, tag)?;
-            tasks.extend(task.info);
-            Ok(())
-        })?;
-        Ok(tasks)
-    };
-    let tasks = read_answer("ReadNextTasks", &body, parse).unwrap();
+    let tasks = read_answer("ReadNextTasks", &body, read_tasks).unwrap();
     let states: Vec<String> = tasks
         .iter()
         .map(|task| format!("{:?}", task.state))
@@ -391,4 +382,19 @@ fn recorded_tasks_of_others() {
     assert_eq!(names, ["", "", "LeaseMapDiskRegion", "LeaseMapDiskRegion"]);
     assert_eq!(tasks[0].entity, Some(Moref::vm("vm-133364")));
     assert_eq!(tasks[1].entity, Some(Moref::new("Folder", "group-d1")));
+    let ids: Vec<&str> = tasks
+        .iter()
+        .map(|task| task.description_id.as_str())
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            "com.vmware.vdp2.integritycheck",
+            "com.vmware.vcIntegrity.CheckNotificationTask",
+            "host.DiskManager.Lease.MapDiskRegion",
+            "host.DiskManager.Lease.MapDiskRegion"
+        ]
+    );
+    assert_eq!(tasks[0].queued.to_string(), "2014-10-20T15:09:08.789999Z");
+    assert!(tasks.iter().all(|task| task.completed.is_none()));
 }

@@ -56,6 +56,23 @@ fn past_tasks_are_read_forth_and_back_and_selected() {
         .call("ReadNextTasks", ("TaskHistoryCollector", &failed), args)
         .unwrap();
     assert_eq!(names(&read), ["PowerOnVM_Task"]);
+    let mut by_time = |kind: &str, limits: &str| {
+        let filter = format!("<time><timeType>{kind}</timeType>{limits}</time>");
+        let id = collector(&mut client, &filter);
+        let args = "<maxCount>9</maxCount>";
+        let history = ("TaskHistoryCollector", id.as_str());
+        let read = client.call("ReadNextTasks", history, args).unwrap();
+        names(&read).len()
+    };
+    let past = "<endTime>2020-01-01T00:00:00Z</endTime>";
+    let since = "<beginTime>2020-01-01T00:00:00Z</beginTime>";
+    for kind in ["queuedTime", "startedTime", "completedTime"] {
+        assert_eq!(
+            (by_time(kind, past), by_time(kind, since)),
+            (0, 3),
+            "{kind}"
+        );
+    }
     client.call("DestroyCollector", history, "").unwrap();
     let gone = client.call("ReadNextTasks", history, args).unwrap_err();
     assert_eq!(gone.type_name, "ManagedObjectNotFound");
