@@ -15,6 +15,9 @@ mod compaction;
 mod condemned;
 mod config;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod image;
 mod key;

@@ -2,6 +2,8 @@
 //!
 //! Format: repository-format.md section 4.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod kdf;
 mod recovery;
 mod secret;

@@ -1,6 +1,8 @@
 //! Packs: immutable objects full of sealed blobs. Format: repository-format.md section 6.
 
 mod footer;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod header;
 mod reader;
 mod writer;

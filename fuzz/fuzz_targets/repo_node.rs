@@ -1,0 +1,13 @@
+//! Any bytes as a node or a usage table: read or refused, never a panic. The first byte, a digit in the
+//! corpus, says what.
+
+#![no_main]
+
+use cbt_backup::repo::fuzzing;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    if let Some((kind, bytes)) = data.split_first() {
+        fuzzing::node(kind.wrapping_sub(b'0'), bytes);
+    }
+});
