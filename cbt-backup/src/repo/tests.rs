@@ -7,6 +7,7 @@ mod damage;
 mod fault_store;
 mod faults;
 mod healing;
+mod histories;
 mod keys;
 mod life;
 mod matrix;
