@@ -1,5 +1,6 @@
 //! The command line.
 
+mod files;
 mod man;
 mod new;
 mod serve;

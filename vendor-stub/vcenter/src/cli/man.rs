@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use clap::{Args, CommandFactory as _};
 
-use super::Arguments;
+use super::{Arguments, files};
 
 /// Print the manual page.
 #[derive(Debug, Args)]
@@ -14,7 +14,16 @@ impl Man {
     #[expect(clippy::unused_self, reason = "every command is run this way")]
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut page = Vec::new();
-        clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
+        let man = clap_mangen::Man::new(Arguments::command());
+        man.render_title(&mut page)?;
+        man.render_name_section(&mut page)?;
+        man.render_synopsis_section(&mut page)?;
+        man.render_description_section(&mut page)?;
+        man.render_options_section(&mut page)?;
+        man.render_subcommands_section(&mut page)?;
+        files::section().to_writer(&mut page)?;
+        man.render_extra_section(&mut page)?;
+        man.render_version_section(&mut page)?;
         std::io::stdout().write_all(&page)?;
         Ok(())
     }

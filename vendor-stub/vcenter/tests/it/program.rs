@@ -112,6 +112,8 @@ fn the_manual_page_names_the_options() {
         "\\-\\-lab",
         "\\-\\-esxi",
         "\\-\\-form",
+        ".SH FILES",
+        "trackingKeysAtOnce",
     ] {
         assert!(page.contains(word), "{word}");
     }
