@@ -5,6 +5,7 @@
 //! - [`storage`]: what decides on the way to the disks.
 //! - [`source`], [`pipeline`], [`target`]: how the bytes move.
 //! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back.
+//! - [`mod@freeze`]: the snapshot that is read.
 //! - [`mod@backup`], [`disk_run`], [`mod@restore`]: the runs.
 //! - [`monitor`], [`recorder`]: what a run tells.
 
@@ -14,6 +15,7 @@ mod changed_map;
 pub mod coverage;
 pub mod disk_run;
 pub mod error;
+pub mod freeze;
 mod growth;
 pub mod host;
 pub mod ledger;
@@ -33,6 +35,7 @@ pub mod vm_lock;
 pub use backup::{BackupOptions, BackupReport, OnBadMap, backup};
 pub use disk_run::DiskReport;
 pub use error::Error;
+pub use freeze::QuiescePolicy;
 pub use monitor::{Event, Monitor, Severity};
 pub use restore::{RestoreOptions, RestoreReport, RestoredDisk, restore};
 pub use site::Site;

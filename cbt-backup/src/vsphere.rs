@@ -111,7 +111,7 @@ pub use tls::Trust;
 pub use tracking::{
     DiskReport, Landmark, MIN_TRACKED_HARDWARE, ManualWay, QueryRefusal, SwitchOptions,
     TrackingCause, TrackingError, TrackingEvent, TrackingFacts, TrackingReport, TrackingState,
-    browser_path,
+    browser_path, tracking_of,
 };
 pub use vm::{
     Capability, CryptoKeyId, Guest, ManagedBy, PowerState, TrackingKeys, Vm, VmEncryption,

@@ -13,6 +13,7 @@ mod keys;
 mod lies;
 mod output;
 mod privileges;
+mod quiesce;
 mod refused;
 mod repository_faults;
 mod retention;

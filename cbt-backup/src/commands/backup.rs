@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use vddk::{Library, OpenOptions, TransportModes};
 
-pub use self::policy::{Cbt, OnBadMap, Policy};
+pub use self::policy::{Cbt, OnBadMap, Policy, Quiesce};
 use self::{
     report::{code, tell, worst},
     state_folder::default_state_dir,
@@ -70,6 +70,9 @@ pub struct Backup {
     /// Whether change tracking may be switched on
     #[arg(long, value_enum, default_value_t = Cbt::Auto, value_name = "POLICY")]
     cbt: Cbt,
+    /// Whether the guest's file systems are brought to rest for the snapshot, by VMware Tools
+    #[arg(long, value_enum, default_value_t = Quiesce::Never, value_name = "POLICY")]
+    quiesce: Quiesce,
     /// What to do when the map of changed areas cannot be believed
     #[arg(long, value_enum, default_value_t = OnBadMap::Full, value_name = "ACTION")]
     on_bad_map: OnBadMap,
@@ -195,6 +198,7 @@ impl Backup {
             transports,
             transport_policy: self.policy(context)?.into(),
             tracking: self.cbt.into(),
+            quiesce: self.quiesce.into(),
             on_bad_map: self.on_bad_map.into(),
             full: self.full,
             open: OpenOptions {

@@ -15,6 +15,7 @@ use vddk::{
 use super::{
     disk_run::{DiskReport, DiskRun},
     error::{Error, chain},
+    freeze::{self, Frozen, QuiescePolicy},
     host::host_name,
     ledger::{Effect, Ledger, Subject},
     monitor::{Event, Monitor},
@@ -29,8 +30,8 @@ use super::{
 };
 use crate::{
     repo::{
-        Consistency, NewFile, PointEvent, PointId, PointKind, Repository, RootInfo, Session,
-        SessionOptions, SessionSpec, VmIdentity,
+        NewFile, PointEvent, PointId, PointKind, Repository, RootInfo, Session, SessionOptions,
+        SessionSpec, VmIdentity,
     },
     vsphere::{Moref, SnapshotConfig, Vm},
 };
@@ -56,6 +57,8 @@ pub struct BackupOptions {
     pub transport_policy: TransportPolicy,
     /// What to do about change tracking that is off.
     pub tracking: TrackingPolicy,
+    /// Whether the guest is brought to rest.
+    pub quiesce: QuiescePolicy,
     /// What to do about a map that cannot be believed.
     pub on_bad_map: OnBadMap,
     /// Read everything although changes are tracked.
@@ -225,7 +228,7 @@ struct Run<'a> {
 struct ReadOut {
     disks: Vec<DiskReport>,
     config: SnapshotConfig,
-    snapshot_time: jiff::Timestamp,
+    frozen: Frozen,
 }
 
 impl Run<'_> {
@@ -296,18 +299,18 @@ impl Run<'_> {
             ));
         }
         self.check_cancel()?;
-        let snapshot = self.create_snapshot(identity)?;
-        let (snapshot_time, snapshots_before) = self.look_at(&snapshot)?;
+        let frozen = self.freeze(identity)?;
+        let snapshot = &frozen.snapshot;
         self.check_cancel()?;
-        let config = self.site.ask(self.site.client.snapshot_config(&snapshot))?;
+        let config = self.site.ask(self.site.client.snapshot_config(snapshot))?;
         let vm = self.vm.moref();
         let run = DiskRun {
             site: self.site,
             vm: &vm,
-            snapshot: &snapshot,
+            snapshot,
             tracking: &tracking,
             only_our_snapshot: self.vm.snapshots.roots.is_empty(),
-            snapshots_before,
+            snapshots_before: frozen.others,
             host: &host,
             session,
             options: self.options,
@@ -324,7 +327,7 @@ impl Run<'_> {
                 vm: self.vm.name.clone(),
             });
         }
-        let connection = self.connect(&snapshot, facts)?;
+        let connection = self.connect(snapshot, facts)?;
         self.recorder.step("read disks");
         let mut disks = Vec::new();
         for task in tasks {
@@ -348,7 +351,7 @@ impl Run<'_> {
         Ok(ReadOut {
             disks,
             config,
-            snapshot_time,
+            frozen,
         })
     }
 
@@ -412,36 +415,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes the snapshot. The wait is not cut short: a snapshot under way must be known.
-    fn create_snapshot(&mut self, description: &str) -> Result<Moref, Error> {
-        self.recorder.step("create snapshot");
+    /// Makes the snapshot, which is on the ledger before.
+    fn freeze(&mut self, description: &str) -> Result<Frozen, Error> {
         self.record(Effect::Snapshot {
             description: description.to_owned(),
         })?;
-        let (client, vm) = (&self.site.client, self.vm.moref());
-        let task =
-            self.site
-                .ask(client.create_snapshot(&vm, SNAPSHOT_NAME, description, false, false))?;
-        let info = self.site.wait(&task)?;
-        info.result.ok_or_else(|| Error::Unfit {
-            vm: self.vm.name.clone(),
-            reason: "vSphere made a snapshot without telling which".to_owned(),
-        })
-    }
-
-    /// When the snapshot was made, by vCenter's clock, and how many others there are. It is looked at
-    /// after ours was made, so that none that is older is missed.
-    fn look_at(&self, snapshot: &Moref) -> Result<(jiff::Timestamp, u32), Error> {
-        let vm = self.site.ask(self.site.client.vm(&self.vm.moref()))?;
-        let (ours, others): (Vec<_>, Vec<_>) = vm
-            .snapshots
-            .iter()
-            .partition(|node| node.snapshot == *snapshot);
-        let made = match ours.first().and_then(|node| node.created) {
-            Some(made) => made,
-            None => self.site.ask(self.site.client.current_time())?,
-        };
-        Ok((made, u32::try_from(others.len()).unwrap_or(u32::MAX)))
+        let vm = self.vm.moref();
+        freeze::freeze(
+            self.site,
+            &vm,
+            description,
+            self.options.quiesce,
+            self.recorder,
+        )
     }
 
     /// How disks are reached; the snapshot is still to be named.
@@ -490,10 +476,10 @@ fn commit(
     });
     let info = RootInfo {
         kind,
-        snapshot_time: format!("{:.0}", read.snapshot_time),
-        snapshot_time_ms: read.snapshot_time.as_millisecond(),
+        snapshot_time: format!("{:.0}", read.frozen.time),
+        snapshot_time_ms: read.frozen.time.as_millisecond(),
         zone: "UTC".to_owned(),
-        consistency: Consistency::Crash,
+        consistency: read.frozen.consistency,
         parent,
         files: vec![NewFile {
             name: "config.xml".to_owned(),

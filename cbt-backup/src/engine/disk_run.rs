@@ -22,7 +22,7 @@ use crate::{
         Coverage, DiskIdentity, DiskOutcome, DiskRecord, DiskSlot, DiskSpec, DiskState, ParentDisk,
         Point, PointId, Session,
     },
-    vsphere::{Disk, Host, Moref, QueryRefusal},
+    vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent},
 };
 
 /// What was done with a disk.
@@ -110,6 +110,9 @@ impl DiskRun<'_> {
     /// When the repository cannot take it, or a bad map is to fail the run.
     pub fn prepare(&self, disk: &Disk) -> Result<Option<DiskTask>, Error> {
         let base = base_of(disk, self.session.parents());
+        if let Some(base) = &base {
+            self.tell_event(disk, plan::event(disk, &base.disk));
+        }
         let mut plan = plan::plan(disk, self.tracking, base.as_ref().map(|base| &base.disk));
         let mut change_id = disk.backing.change_id.clone().filter(|id| !id.is_empty());
         let mut snapshots_before = Some(self.snapshots_before);
@@ -208,6 +211,16 @@ impl DiskRun<'_> {
             parent,
             origin,
         }))
+    }
+
+    /// What happened to the disk's tracking, where it is not what always happens.
+    fn tell_event(&self, disk: &Disk, event: TrackingEvent) {
+        let is_told = !matches!(event, TrackingEvent::Continued | TrackingEvent::Untracked);
+        if *self.tracking == Tracking::On && is_told {
+            let kind = format!("tracking-{}", event.id());
+            let message = format!("{}: {event}", disk.label);
+            self.monitor.event(&Event::info(&kind, message));
+        }
     }
 
     /// Adds a disk to the session. A parent that cannot be read is no reason to make no backup: the
@@ -520,6 +533,7 @@ fn base_of(disk: &Disk, parents: &[Point]) -> Option<Base> {
                 snapshots_before: record.snapshots_before,
                 distrusted_tracking: record.distrusted_tracking.clone(),
                 capacity_bytes: record.capacity_bytes,
+                base_file_name: record.identity.base_file.clone(),
             },
             origin: match &record.state {
                 DiskState::Carried { from, .. } => *from,

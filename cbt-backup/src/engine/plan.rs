@@ -1,6 +1,6 @@
 //! What is done with each disk, and why, in words.
 
-use crate::vsphere::Disk;
+use crate::vsphere::{Disk, Landmark, TrackingEvent, tracking_of};
 
 /// What is done with one disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct BaseDisk {
     pub distrusted_tracking: Option<String>,
     /// The size then.
     pub capacity_bytes: u64,
+    /// The name of its base file then.
+    pub base_file_name: String,
 }
 
 /// Decides for one disk of the snapshot (vSphere reference, 5.3, 5.5 and 5.7).
@@ -62,7 +64,8 @@ pub fn plan(disk: &Disk, tracking: &Tracking, base: Option<&BaseDisk>) -> DiskPl
             reuse_parent: false,
         };
     };
-    if base.capacity_bytes != disk.capacity_bytes {
+    let event = event(disk, base);
+    if event == TrackingEvent::Resized {
         return DiskPlan::Full {
             reason: format!(
                 "its size changed from {} to {} bytes",
@@ -78,37 +81,27 @@ pub fn plan(disk: &Disk, tracking: &Tracking, base: Option<&BaseDisk>) -> DiskPl
     if let Tracking::Off { reason } = tracking {
         return full(reason.clone());
     }
-    let Some(current) = disk
-        .backing
-        .change_id
-        .as_deref()
-        .filter(|id| !id.is_empty())
-    else {
-        return full("vSphere gives no change id for it".to_owned());
-    };
-    let Some(base_change_id) = base.change_id.as_deref().filter(|id| !id.is_empty()) else {
-        return full("the last point holds no change id for it".to_owned());
-    };
-    match (ChangeId::parse(base_change_id), ChangeId::parse(current)) {
-        (Some(old), Some(new)) if old.tracking != new.tracking => {
-            full("tracking was interrupted: the change id begins anew".to_owned())
-        }
-        (Some(old), Some(new)) if new.sequence <= old.sequence => full(format!(
-            "the change id did not grow ({} after {}), as after a revert",
-            new.sequence, old.sequence
-        )),
-        (Some(_), Some(new)) if base.distrusted_tracking.as_deref() == Some(new.tracking) => full(
-            "it grew on a host that may track grown disks wrongly, and tracking has not begun anew since"
-                .to_owned(),
-        ),
-        (Some(_), Some(_)) => match may_be_of_a_dead_branch(base) {
+    match &base.change_id {
+        Some(base_change_id) if event.keeps_tracking() => match doubt(disk, base) {
             Some(reason) => full(reason),
             None => DiskPlan::Incremental {
-                base_change_id: base_change_id.to_owned(),
+                base_change_id: base_change_id.clone(),
             },
         },
-        _ => full("a change id has an unknown form".to_owned()),
+        _ => full(event.to_string()),
     }
+}
+
+/// Why ids that follow each other are not believed all the same.
+fn doubt(disk: &Disk, base: &BaseDisk) -> Option<String> {
+    let tracking = disk.backing.change_id.as_deref().and_then(tracking_of);
+    if tracking.is_some() && tracking == base.distrusted_tracking.as_deref() {
+        return Some(
+            "it grew on a host that may track grown disks wrongly, and tracking has not begun anew since"
+                .to_owned(),
+        );
+    }
+    may_be_of_a_dead_branch(base)
 }
 
 /// Why the base's change id may belong to a state that a revert threw away.
@@ -129,27 +122,27 @@ fn may_be_of_a_dead_branch(base: &BaseDisk) -> Option<String> {
     }
 }
 
-/// The two parts of a change id, `<tracking>/<sequence>`. Everything else about it is opaque.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct ChangeId<'a> {
-    pub(super) tracking: &'a str,
-    pub(super) sequence: u64,
-}
-
-impl<'a> ChangeId<'a> {
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let (tracking, sequence) = text.rsplit_once('/')?;
-        Some(Self {
-            tracking,
-            sequence: sequence.parse().ok()?,
-        })
-    }
+/// What happened to the disk's tracking since the last point.
+pub fn event(disk: &Disk, base: &BaseDisk) -> TrackingEvent {
+    let old = Landmark {
+        change_id: base.change_id.clone(),
+        capacity_bytes: base.capacity_bytes,
+        base_file_name: base.base_file_name.clone(),
+        ..Landmark::default()
+    };
+    let new = Landmark {
+        change_id: disk.backing.change_id.clone(),
+        capacity_bytes: disk.capacity_bytes,
+        base_file_name: disk.backing.base_file_name.clone(),
+        ..Landmark::default()
+    };
+    TrackingEvent::between(&old, &new)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BaseDisk, DiskPlan, Tracking, plan};
-    use crate::vsphere::{Backing, BackingKind, Disk};
+    use super::{BaseDisk, DiskPlan, Tracking, event, plan};
+    use crate::vsphere::{Backing, BackingKind, Disk, TrackingEvent};
 
     const UUID: &str = "52 2d 7b 8f ac 61 51 cc-77 4c 7b ec 91 50 bb 7b";
 
@@ -185,6 +178,7 @@ mod tests {
             snapshots_before: Some(0),
             distrusted_tracking: None,
             capacity_bytes: 1 << 30,
+            base_file_name: "[ds] vm/vm.vmdk".to_owned(),
         }
     }
 
@@ -253,13 +247,13 @@ mod tests {
                 disk(Some(&id(17))),
                 Tracking::On,
                 Some(base(None)),
-                "holds no change id",
+                "for the first time",
             ),
             (
                 disk(Some(other)),
                 Tracking::On,
                 Some(base(Some(&id(16)))),
-                "interrupted",
+                "begins anew",
             ),
             (
                 disk(Some(&id(16))),
@@ -301,6 +295,21 @@ mod tests {
                 }
             ) && reason(&plan).contains("size changed")
         );
+    }
+
+    #[test]
+    fn a_disk_that_was_moved_goes_on_while_its_id_does() {
+        let old = BaseDisk {
+            base_file_name: "[old] vm/vm.vmdk".to_owned(),
+            ..base(Some(&format!("{UUID}/16")))
+        };
+        let moved = disk(Some(&format!("{UUID}/17")));
+        assert_eq!(event(&moved, &old), TrackingEvent::StorageMoved);
+        let went_on = plan(&moved, &Tracking::On, Some(&old));
+        assert!(matches!(went_on, DiskPlan::Incremental { .. }));
+        let anew = disk(Some("52 00/1"));
+        let began = plan(&anew, &Tracking::On, Some(&old));
+        assert!(reason(&began).contains("files moved"), "{began:?}");
     }
 
     #[test]

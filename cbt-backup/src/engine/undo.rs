@@ -8,7 +8,7 @@ use super::{
     monitor::{Event, Monitor},
     site::Site,
 };
-use crate::vsphere::{self, Moref, SnapshotTree, TaskState};
+use crate::vsphere::Moref;
 
 /// The method that PrepareForAccess disables.
 const MOVE_METHOD: &str = "RelocateVM_Task";
@@ -106,56 +106,12 @@ fn remove_snapshots(
     description: &str,
     monitor: &dyn Monitor,
 ) -> Result<(), Error> {
-    let waited = wait_for_creations(site, vm);
-    let state = site.ask(site.client.vm(vm))?;
-    let came = described(&state.snapshots, description);
-    for snapshot in &came {
-        monitor.step("remove snapshot");
-        let task = site.ask(site.client.remove_snapshot(snapshot))?;
-        site.wait(&task)?;
-    }
-    settled(waited, !came.is_empty())?;
-    let state = site.ask(site.client.vm(vm))?;
-    if state.consolidation_needed == Some(true) {
-        monitor.step("consolidate disks");
-        let task = site.ask(site.client.consolidate(vm))?;
-        site.wait(&task)?;
-    }
-    Ok(())
-}
-
-/// A run makes one snapshot. Once it has come, a task that could not be looked at is another's; until
-/// then nobody can say that none will come.
-fn settled(waited: Result<(), Error>, came: bool) -> Result<(), Error> {
-    if came { Ok(()) } else { waited }
-}
-
-/// A snapshot may still be on its way: its task is waited for before the VM is called clean.
-///
-/// A task that does not end, or cannot be looked at, is an error: then nobody can say that no
-/// snapshot will come.
-fn wait_for_creations(site: &Site, vm: &Moref) -> Result<(), Error> {
-    let state = site.ask(site.client.vm(vm))?;
-    for task in &state.recent_tasks {
-        let info = match site.ask(site.client.task(task)) {
-            Ok(info) => info,
-            // It ended a while ago, and the server has forgotten it.
-            Err(Error::Vsphere(error)) if error.fault_type() == Some("ManagedObjectNotFound") => {
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        let finished = matches!(info.state, TaskState::Success | TaskState::Error);
-        if !info.name.starts_with("CreateSnapshot") || finished {
-            continue;
-        }
-        match site.wait(task) {
-            // Its failure is no concern here: what counts is the tree afterwards.
-            Ok(_)
-            | Err(vsphere::Error::TaskFailed { .. } | vsphere::Error::TaskVanished { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    monitor.step("remove snapshot");
+    let limit = site.task_time_out;
+    site.ask(
+        site.client
+            .remove_own_snapshots(vm, SNAPSHOT_NAME, description, limit),
+    )?;
     Ok(())
 }
 
@@ -190,53 +146,9 @@ fn end_access(
     }
 }
 
-/// The snapshots in a tree that bear our name and this description.
-pub fn described(tree: &SnapshotTree, description: &str) -> Vec<Moref> {
-    tree.iter()
-        .filter(|node| node.name == SNAPSHOT_NAME && node.description == description)
-        .map(|node| node.snapshot.clone())
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Error, clean_up_warning, described, settled};
-    use crate::vsphere::{Moref, SnapshotNode, SnapshotTree};
-
-    fn node(id: &str, name: &str, description: &str, children: Vec<SnapshotNode>) -> SnapshotNode {
-        SnapshotNode {
-            snapshot: Moref::snapshot(id),
-            name: name.to_owned(),
-            description: description.to_owned(),
-            created: None,
-            is_quiesced: false,
-            children,
-        }
-    }
-
-    #[test]
-    fn only_what_bears_our_name_and_description_is_ours() {
-        let tree = SnapshotTree {
-            current: None,
-            roots: vec![
-                node(
-                    "s-1",
-                    "before upgrade",
-                    "cbt-backup 01",
-                    vec![node("s-2", "cbt-backup", "cbt-backup 01", vec![])],
-                ),
-                node("s-3", "cbt-backup", "cbt-backup 02", vec![]),
-            ],
-        };
-        assert_eq!(described(&tree, "cbt-backup 01"), [Moref::snapshot("s-2")]);
-    }
-
-    #[test]
-    fn a_task_that_cannot_be_seen_matters_only_while_our_snapshot_has_not_come() {
-        assert!(settled(Err(Error::Interrupted), true).is_ok());
-        assert!(settled(Err(Error::Interrupted), false).is_err());
-        assert!(settled(Ok(()), false).is_ok());
-    }
+    use super::clean_up_warning;
 
     #[test]
     fn a_clean_up_that_leaves_vms_is_told_and_one_that_does_not_is_no_matter() {

@@ -21,7 +21,7 @@ mod switch;
 pub use browser::browser_path;
 pub use cause::TrackingCause;
 pub use error::TrackingError;
-pub use event::{Landmark, TrackingEvent};
+pub use event::{Landmark, TrackingEvent, tracking_of};
 pub use manual::ManualWay;
 pub use refusal::QueryRefusal;
 pub use report::{DiskReport, TrackingFacts, TrackingReport, TrackingState};

@@ -14,6 +14,17 @@ pub enum Cbt {
     Never,
 }
 
+/// Whether the guest is brought to rest.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Quiesce {
+    /// No: the disks are as after a power failure
+    Never,
+    /// Where the guest can; where it can't, the backup is made all the same and says so
+    Try,
+    /// A guest that can't fails the backup
+    Require,
+}
+
 /// What is acceptable besides the wanted transports.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Policy {
@@ -39,6 +50,16 @@ impl From<Cbt> for engine::TrackingPolicy {
         match cbt {
             Cbt::Auto => Self::Auto,
             Cbt::Never => Self::Never,
+        }
+    }
+}
+
+impl From<Quiesce> for engine::QuiescePolicy {
+    fn from(quiesce: Quiesce) -> Self {
+        match quiesce {
+            Quiesce::Never => Self::Never,
+            Quiesce::Try => Self::Try,
+            Quiesce::Require => Self::Require,
         }
     }
 }

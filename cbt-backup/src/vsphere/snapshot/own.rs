@@ -108,10 +108,15 @@ impl Client {
         description: &str,
         limit: Duration,
     ) -> Result<usize, Error> {
-        self.wait_for_creations(vm, limit).await?;
+        let waited = self.wait_for_creations(vm, limit).await;
         let own = self.vm(vm).await?.snapshots.described(name, description);
         for snapshot in &own {
             self.remove_surely(snapshot, limit).await?;
+        }
+        if own.is_empty() {
+            // A task that could not be looked at may still make it. Once it has come, the task is
+            // another's: the description is given once.
+            waited?;
         }
         if self.vm(vm).await?.consolidation_needed == Some(true) {
             let task = self.consolidate(vm).await?;
@@ -171,5 +176,35 @@ impl Client {
         limit: Duration,
     ) -> Result<crate::vsphere::TaskInfo, Error> {
         self.wait_task(task, limit, &mut |_| {}, &|| false).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::vsphere::{Moref, SnapshotNode, SnapshotTree};
+
+    fn node(id: &str, name: &str, description: &str, children: Vec<SnapshotNode>) -> SnapshotNode {
+        SnapshotNode {
+            snapshot: Moref::snapshot(id),
+            name: name.to_owned(),
+            description: description.to_owned(),
+            created: None,
+            is_quiesced: false,
+            children,
+        }
+    }
+
+    #[test]
+    fn only_what_bears_our_name_and_description_is_ours() {
+        let ours = node("s-2", "cbt-backup", "cbt-backup 01", vec![]);
+        let tree = SnapshotTree {
+            current: None,
+            roots: vec![
+                node("s-1", "before upgrade", "cbt-backup 01", vec![ours]),
+                node("s-3", "cbt-backup", "cbt-backup 02", vec![]),
+            ],
+        };
+        let found = tree.described("cbt-backup", "cbt-backup 01");
+        assert_eq!(found, [Moref::snapshot("s-2")]);
     }
 }

@@ -109,6 +109,12 @@ fn id(landmark: &Landmark) -> Option<&str> {
     landmark.change_id.as_deref().filter(|id| !id.is_empty())
 }
 
+/// The first part of a change id, which is the same as long as tracking goes on. `None` for an id of another
+/// form.
+pub fn tracking_of(change_id: &str) -> Option<&str> {
+    parts(change_id).map(|(tracking, _)| tracking)
+}
+
 /// The tracking and the number; everything else about an id is opaque.
 fn parts(id: &str) -> Option<(&str, u64)> {
     let (tracking, number) = id.rsplit_once('/')?;

@@ -1,0 +1,108 @@
+//! The snapshot that a run reads from, with the guest at rest where that is wanted.
+
+use jiff::Timestamp;
+
+use super::{
+    error::{Error, chain},
+    monitor::{Event, Monitor},
+    site::Site,
+    undo::SNAPSHOT_NAME,
+};
+use crate::{
+    repo::Consistency,
+    vsphere::{self, Moref, Quiesce, SnapshotSpec},
+};
+
+/// Whether the guest is brought to rest for the snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QuiescePolicy {
+    /// The disks are as after a power failure.
+    #[default]
+    Never,
+    /// Where the guest can; a guest that can't does not keep its backup from being made.
+    Try,
+    /// A guest that can't fails the run.
+    Require,
+}
+
+/// A VM at one moment.
+#[derive(Clone, Debug)]
+pub struct Frozen {
+    /// The snapshot.
+    pub snapshot: Moref,
+    /// When it was made, by vCenter's clock.
+    pub time: Timestamp,
+    /// What the guest knew of it.
+    pub consistency: Consistency,
+    /// How many other snapshots there are. They are counted once ours is made, so that none that is
+    /// older is missed.
+    pub others: u32,
+}
+
+/// Makes the snapshot and waits for it. The wait is not cut short: a snapshot under way must be
+/// known.
+///
+/// # Errors
+/// The fault of the snapshot, or of the calls. It may have come all the same, and is then found
+/// by its description.
+pub fn freeze(
+    site: &Site,
+    vm: &Moref,
+    description: &str,
+    policy: QuiescePolicy,
+    monitor: &dyn Monitor,
+) -> Result<Frozen, Error> {
+    monitor.step("create snapshot");
+    let make = |quiesce| {
+        let spec = SnapshotSpec {
+            name: SNAPSHOT_NAME.to_owned(),
+            description: description.to_owned(),
+            quiesce,
+        };
+        let made = site.client.make_snapshot(vm, &spec, site.task_time_out);
+        site.runtime.block_on(made)
+    };
+    let quiesce = match policy {
+        QuiescePolicy::Never => Quiesce::None,
+        QuiescePolicy::Try | QuiescePolicy::Require => Quiesce::Tools,
+    };
+    let snapshot = match make(quiesce) {
+        Err(error) if policy == QuiescePolicy::Try && is_restless(&error) => {
+            monitor.event(&Event::warning(
+                "not-quiesced",
+                format!(
+                    "the guest could not be brought to rest, its disks are as after a power failure: {}",
+                    chain(&error)
+                ),
+            ));
+            make(Quiesce::None)?
+        }
+        made => made?,
+    };
+    let tree = site.ask(site.client.vm(vm))?.snapshots;
+    let (ours, others): (Vec<_>, Vec<_>) = tree.iter().partition(|node| node.snapshot == snapshot);
+    let ours = ours.first();
+    let time = match ours.and_then(|node| node.created) {
+        Some(time) => time,
+        None => site.ask(site.client.current_time())?,
+    };
+    let is_quiesced = ours.is_some_and(|node| node.is_quiesced);
+    Ok(Frozen {
+        snapshot,
+        time,
+        others: u32::try_from(others.len()).unwrap_or(u32::MAX),
+        consistency: if is_quiesced {
+            Consistency::Quiesced
+        } else {
+            Consistency::Crash
+        },
+    })
+}
+
+/// True where the guest is the reason that there is no snapshot (vSphere API reference, 1.10).
+fn is_restless(error: &vsphere::Error) -> bool {
+    matches!(
+        error.fault_type(),
+        Some("ApplicationQuiesceFault" | "FilesystemQuiesceFault")
+    )
+}
