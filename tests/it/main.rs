@@ -23,4 +23,5 @@ mod secrets;
 mod selection;
 mod server_faults;
 mod tracking;
+mod tracking_events;
 mod transports;

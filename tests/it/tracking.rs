@@ -30,7 +30,7 @@ fn without_support_for_tracking_every_run_is_a_full_with_the_reason() -> Result<
     bench.guest_write(2000, 1 << 20, &[3; 4096])?;
     let second = bench.backup(&[])?.expect_code(0);
     assert_full_because(&first, "no earlier point");
-    assert_full_because(&second, "cannot track");
+    assert_full_because(&second, "can't be tracked");
     let calls = bench.calls()?;
     assert_eq!(calls.count("vcenter", "ReconfigVM_Task"), 0);
     assert_eq!(calls.count("vcenter", "QueryChangedDiskAreas"), 0);
@@ -80,7 +80,7 @@ fn tracking_is_not_switched_on_when_that_is_forbidden() -> Result<()> {
     assert!(!bench.lab.vm(&bench.vm)?.change_tracking.enabled);
     // Once it is on, the run after next is incremental: the first one has an id to begin with.
     let on = bench.backup(&[])?.expect_code(0);
-    assert_full_because(&on, "no change id");
+    assert_full_because(&on, "tracked for the first time");
     assert!(bench.lab.vm(&bench.vm)?.change_tracking.enabled);
     let next = bench.backup(&["--cbt", "never"])?.expect_code(0);
     assert_eq!(next.result()["kind"], "incremental", "{next:#?}");

@@ -366,5 +366,7 @@ fn site(options: &BenchOptions) -> SiteSpec {
         bare_host: options.bare_host,
         ..SiteSpec::default()
     }
-    .with_datastores([DatastoreSpec::new("datastore1", options.datastore)])
+    .with_datastores(
+        ["datastore1", "datastore2"].map(|name| DatastoreSpec::new(name, options.datastore)),
+    )
 }

@@ -291,8 +291,9 @@ impl Run<'_> {
             &host,
             self.options.tracking,
             self.recorder,
+            self.cancel,
         )?;
-        if let Tracking::Off { reason } = &tracking {
+        if let Tracking::Off { reason } | Tracking::Unsound { reason } = &tracking {
             self.recorder.event(&Event::info(
                 "tracking-off",
                 format!("disks are read in full: {reason}"),

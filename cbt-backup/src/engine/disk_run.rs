@@ -22,7 +22,7 @@ use crate::{
         Coverage, DiskIdentity, DiskOutcome, DiskRecord, DiskSlot, DiskSpec, DiskState, ParentDisk,
         Point, PointId, Session,
     },
-    vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent},
+    vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent, tracking_of},
 };
 
 /// What was done with a disk.
@@ -419,23 +419,32 @@ impl DiskRun<'_> {
         }
     }
 
-    /// The tracking of this disk that cannot be believed, which is said.
+    /// The tracking of this disk if it cannot be believed, which is said: the first part of its change ids.
+    /// What was found is handed on from point to point, until the disk has another tracking.
     fn distrusted(&self, disk: &Disk, base: Option<&Base>) -> Option<String> {
-        let found = growth::distrusted(disk, base.map(|base| &base.disk), self.host)?;
+        let tracking = disk.backing.change_id.as_deref().and_then(tracking_of)?;
+        let base = base.map(|base| &base.disk);
+        let why = if let Tracking::Unsound { .. } = self.tracking {
+            "is tracked from now on beside a snapshot of somebody else".to_owned()
+        } else if base.and_then(|base| base.distrusted_tracking.as_deref()) == Some(tracking) {
+            "has a tracking that was found to miss changes".to_owned()
+        } else if growth::is_mistracked(disk, base, self.host) {
+            let host = match self.host.product.as_str() {
+                "" => "its release is not known",
+                product => product,
+            };
+            format!("grew on a host that may track grown disks wrongly ({host})")
+        } else {
+            return None;
+        };
         self.monitor.event(&Event::warning(
             "tracking-distrusted",
             format!(
-                "{} grew on a host that may track grown disks wrongly ({}), and is read in full until tracking \
-                 begins anew: cbt-backup cbt reset",
-                disk.label,
-                if self.host.product.is_empty() {
-                    "its release is not known"
-                } else {
-                    &self.host.product
-                }
+                "{} {why}, and is read in full until tracking begins anew: cbt-backup cbt reset",
+                disk.label
             ),
         ));
-        Some(found)
+        Some(tracking.to_owned())
     }
 
     fn full_after_bad_map(&self, disk: &Disk, bad: &BadMap) -> DiskPlan {

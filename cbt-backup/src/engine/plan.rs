@@ -34,6 +34,12 @@ pub enum Tracking {
         /// Why not.
         reason: String,
     },
+    /// It does not, and snapshots exist: should it begin with the snapshot of this run, because somebody
+    /// switched it on, it would miss changes from then on.
+    Unsound {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A disk as the last point of this VM holds it.
@@ -78,7 +84,7 @@ pub fn plan(disk: &Disk, tracking: &Tracking, base: Option<&BaseDisk>) -> DiskPl
         reason,
         reuse_parent: true,
     };
-    if let Tracking::Off { reason } = tracking {
+    if let Tracking::Off { reason } | Tracking::Unsound { reason } = tracking {
         return full(reason.clone());
     }
     match &base.change_id {
@@ -97,8 +103,7 @@ fn doubt(disk: &Disk, base: &BaseDisk) -> Option<String> {
     let tracking = disk.backing.change_id.as_deref().and_then(tracking_of);
     if tracking.is_some() && tracking == base.distrusted_tracking.as_deref() {
         return Some(
-            "it grew on a host that may track grown disks wrongly, and tracking has not begun anew since"
-                .to_owned(),
+            "its tracking was found to miss changes, and has not begun anew since".to_owned(),
         );
     }
     may_be_of_a_dead_branch(base)
