@@ -2,6 +2,7 @@
 
 mod authorization;
 mod changed_areas;
+mod clone;
 mod config_spec;
 mod custom_field;
 mod datastore_browser;
@@ -9,6 +10,7 @@ mod datastore_name;
 mod device_change;
 mod disk_change;
 mod dispatch;
+mod entity;
 mod file_manager;
 mod filter;
 mod history;

@@ -6,9 +6,9 @@ use lab::{Fault as Ordered, PowerState};
 use serde_json::{Value as Json, json};
 
 use super::{
-    authorization, changed_areas, custom_field, datastore_browser, file_manager, filter, history,
-    lease, life_cycle, power, property, question, reconfigure, register, search, service,
-    service_ticket, session, snapshot, update, view, virtual_disk,
+    authorization, changed_areas, clone, custom_field, datastore_browser, entity, file_manager,
+    filter, history, lease, life_cycle, power, property, question, reconfigure, register, search,
+    service, service_ticket, session, snapshot, update, view, virtual_disk,
 };
 use crate::collector::Wait;
 use crate::journal::arguments;
@@ -249,13 +249,16 @@ fn fails_at_once(method: &Method, type_name: &str) -> bool {
 }
 
 /// Methods that an ESXi host does not have, and how it says so.
-const NOT_ON_A_HOST: [(&str, &str); 8] = [
+const NOT_ON_A_HOST: [(&str, &str); 11] = [
     ("SessionIsActive", "NotImplemented"),
     ("AcquireCloneTicket", "NotImplemented"),
     ("CloneSession", "NotImplemented"),
     ("DisableMethods", "MethodNotFound"),
     ("EnableMethods", "MethodNotFound"),
     ("RelocateVM_Task", "NotSupported"),
+    ("CloneVM_Task", "NotSupported"),
+    ("MarkAsTemplate", "NotSupported"),
+    ("MarkAsVirtualMachine", "NotSupported"),
     ("MigrateVM_Task", "NotSupported"),
     ("PowerOnMultiVM_Task", "NotSupported"),
 ];
@@ -387,6 +390,10 @@ fn of_vm(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "UpgradeVM_Task" => power::upgrade(call),
         "MigrateVM_Task" => power::migrate(call),
         "RelocateVM_Task" => power::relocate(call),
+        "CloneVM_Task" => clone::clone(call),
+        "Rename_Task" => entity::rename(call),
+        "MarkAsTemplate" => entity::mark_as_template(call),
+        "MarkAsVirtualMachine" => entity::mark_as_vm(call),
         _ => Err(Fault::method_not_found(call.this, method)),
     }
 }

@@ -168,7 +168,7 @@ impl<'a> OtherDevices<'a> {
     }
 
     /// Checks what a device is connected to, and fills in what the server gives.
-    fn settle(&self, device: &mut DataObject, index: usize) -> Result<(), Fault> {
+    pub(super) fn settle(&self, device: &mut DataObject, index: usize) -> Result<(), Fault> {
         if !schema().is_a(&device.type_name, "VirtualEthernetCard") {
             return Ok(());
         }

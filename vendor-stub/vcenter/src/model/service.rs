@@ -116,6 +116,13 @@ pub(crate) fn content(site: &Site) -> DataObject {
             Value::reference("ViewManager", "ViewManager"),
         )
         .part("about", about(site));
+    let (type_name, id) = if site.bare_host {
+        ("HostVStorageObjectManager", "ha-vstorage-object-manager")
+    } else {
+        ("VcenterVStorageObjectManager", "VStorageObjectManager")
+    };
+    // Its methods are not there; without the object itself clients fall over its absence.
+    let content = content.with("vStorageObjectManager", Value::reference(type_name, id));
     MANAGERS
         .iter()
         .filter(|(member, ..)| !(site.bare_host && NOT_ON_A_HOST.contains(member)))

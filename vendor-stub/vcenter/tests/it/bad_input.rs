@@ -40,7 +40,7 @@ fn unknown_methods_objects_and_paths() {
     let mut client = rig.client();
     let vm = ("VirtualMachine", rig.vm.as_str());
     for (method, this, args, expected) in [
-        ("CloneVM_Task", vm, "", "MethodNotFound"),
+        ("InstantClone_Task", vm, "", "MethodNotFound"),
         ("NoSuchMethod", vm, "", "MethodNotFound"),
         ("CurrentTime", vm, "", "MethodNotFound"),
         (

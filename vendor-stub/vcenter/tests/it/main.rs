@@ -9,6 +9,7 @@
 mod bad_input;
 mod browser;
 mod client;
+mod copies;
 mod custom_fields;
 mod cycle;
 mod datastores;

@@ -216,8 +216,22 @@ const CHANGES: &[Step] = &[
     ("vm.upgrade -vm app01", Say(&[])),
     ("vm.power -on app01", Say(&["OK"])),
     ("vm.migrate -host esx01.lab.test app01", Say(&["OK"])),
-    ("vm.clone -vm app01 -on=false app01c", WorkOrNoMethod),
-    ("object.rename vm/app01 app01", WorkOrNoMethod),
+    ("vm.clone -vm app01 -on=false app01c", Say(&["OK"])),
+    (
+        "device.info -vm app01c disk-1000-1",
+        Say(&["[datastore1] app01c/app01c_1.vmdk"]),
+    ),
+    ("vm.markastemplate app01c", Say(&[])),
+    (
+        "object.collect -s vm/app01c config.template",
+        Say(&["true\n"]),
+    ),
+    ("vm.markasvm -pool Resources app01c", Say(&[])),
+    ("object.rename vm/app01c copy", Say(&["OK"])),
+    ("vm.destroy copy", Say(&[])),
+    ("find / -type m", NotSay(&["app01c", "copy"])),
+    // First-class disks are not there, and it says so.
+    ("disk.ls -ds datastore1", WorkOrNoMethod),
 ];
 
 const FILES: &[Step] = &[
