@@ -9,6 +9,7 @@ mod faults;
 mod healing;
 mod histories;
 mod keys;
+mod killed;
 mod life;
 mod matrix;
 mod model;
