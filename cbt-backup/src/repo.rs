@@ -62,8 +62,8 @@ pub use root::{
     PutStats, Root, TreeRecord, UsageRecord, VmIdentity,
 };
 pub use session::{
-    Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, RootInfo, Session,
-    SessionOptions, SessionSpec,
+    Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, RootInfo,
+    RowInterval, Session, SessionOptions, SessionRow, SessionSpec,
 };
 pub use store::{ProbeCheck, ProbeOutcome, ProbeReport, Store, StoreLimits, StoreSaid};
 pub use sweep::{SweepMonitor, SweepOptions, SweepReport};

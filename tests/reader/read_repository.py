@@ -158,6 +158,8 @@ class Repository:
         state = disk["state"]["state"]
         if state == "absent":
             sys.exit(f"the disk is not in this point: {disk['state']['reason']}")
+        if state == "partial":
+            sys.exit("the run that made this point was not over")
         with open(output, "wb") as file:
             file.truncate(disk["capacity_bytes"])
             if disk["tree"] is None:

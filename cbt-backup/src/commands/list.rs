@@ -137,6 +137,7 @@ pub fn kind(kind: PointKind) -> &'static str {
     match kind {
         PointKind::Full => "full",
         PointKind::Incremental => "incremental",
+        PointKind::Partial => "partial",
     }
 }
 

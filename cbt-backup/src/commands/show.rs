@@ -101,6 +101,9 @@ fn disk_lines(disk: &DiskRecord) -> Vec<String> {
     let state = match &disk.state {
         DiskState::Complete => "complete".to_owned(),
         DiskState::Carried { from, reason } => format!("older state of point {from}: {reason}"),
+        DiskState::Partial { covered_bytes } => {
+            format!("partial: the run was not over; {covered_bytes} bytes are covered")
+        }
         DiskState::Absent { reason } => format!("absent: {reason}"),
     };
     let coverage = &disk.coverage;

@@ -331,6 +331,18 @@ pub enum Error {
         /// The point.
         point: PointId,
     },
+    /// The point is what a run had done before it was over; nobody can restore from it.
+    #[error(
+        "disk {label} of point {point} is not whole: only its first {covered_bytes} bytes were read"
+    )]
+    DiskPartial {
+        /// Label of the disk.
+        label: String,
+        /// The point.
+        point: PointId,
+        /// So many bytes are as they were at the snapshot.
+        covered_bytes: u64,
+    },
     /// A part of a disk cannot be read; the rest can.
     #[error("disk {label}: bytes {start_bytes} to {end_bytes} cannot be read")]
     Unreadable {

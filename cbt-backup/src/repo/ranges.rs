@@ -56,6 +56,11 @@ impl BlockSet {
         }
     }
 
+    /// The first block of the set.
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.runs.keys().next().copied()
+    }
+
     /// Number of blocks in the set.
     pub(crate) fn len(&self) -> u64 {
         self.runs.iter().map(|(start, end)| end - start).sum()

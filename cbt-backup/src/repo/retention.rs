@@ -6,6 +6,7 @@ use jiff::{Span, Timestamp, Zoned};
 use super::error::Error;
 use super::id::VmKey;
 use super::point::PointSummary;
+use super::root::PointKind;
 
 /// What is to be kept of each VM. A point is kept when any rule keeps it.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +59,8 @@ impl Verdict {
 }
 
 /// Decides about every point, VM by VM, oldest first. Days and weeks are those of `zone`. The newest
-/// point of a VM and its newest complete one always stay.
+/// point of a VM and its newest complete one always stay. A partial point stays while no complete one
+/// is newer; it is none of those that rules count.
 ///
 /// # Errors
 /// `OutOfRange` for a time or a span no calendar has.
@@ -103,6 +105,20 @@ fn plan_vm(
     since: Option<Timestamp>,
 ) -> Result<Vec<Verdict>, Error> {
     points.sort_by_key(|point| std::cmp::Reverse((point.snapshot_time_ms, point.id)));
+    let partial = |point: &PointSummary| point.kind == PointKind::Partial;
+    let complete = points
+        .iter()
+        .find(|point| point.complete && !partial(point));
+    let complete = complete.map(|point| (point.snapshot_time_ms, point.id));
+    let (partial, points): (Vec<_>, Vec<_>) = points.into_iter().partition(partial);
+    let unfinished = partial.into_iter().map(|point| Verdict {
+        kept_by: (complete < Some((point.snapshot_time_ms, point.id)))
+            .then(|| "unfinished".to_owned())
+            .into_iter()
+            .collect(),
+        point,
+    });
+    let unfinished: Vec<Verdict> = unfinished.collect();
     let mut newest_first = Vec::with_capacity(points.len());
     for point in points {
         let time = Timestamp::from_millisecond(point.snapshot_time_ms);
@@ -140,7 +156,9 @@ fn plan_vm(
     }
     let verdicts = newest_first.into_iter().zip(kept_by);
     let verdicts = verdicts.map(|((_, point), kept_by)| Verdict { point, kept_by });
-    Ok(verdicts.rev().collect())
+    let mut verdicts: Vec<_> = verdicts.chain(unfinished).collect();
+    verdicts.sort_by_key(|verdict| (verdict.point.snapshot_time_ms, verdict.point.id));
+    Ok(verdicts)
 }
 
 /// One place for each of the newest `periods` periods that have a point: that of the newest complete

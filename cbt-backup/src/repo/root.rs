@@ -35,6 +35,8 @@ pub enum PointKind {
     Full,
     /// What changed since the parent.
     Incremental,
+    /// What a run had done when it was not over yet. It serves the next session and nobody else.
+    Partial,
 }
 
 /// What the guest knew of the snapshot.
@@ -61,6 +63,11 @@ pub enum DiskState {
         from: PointId,
         /// Why.
         reason: String,
+    },
+    /// The run was not over: only its beginning is as it was at the snapshot.
+    Partial {
+        /// So many bytes are. What follows is of the point it was built on, or newer, or holes.
+        covered_bytes: u64,
     },
     /// There is no data.
     Absent {
@@ -200,9 +207,22 @@ impl DiskRecord {
         Geometry::new(self.capacity_bytes, self.block_shift, self.fan_out_bits)
     }
 
-    /// True when there is data, of this point or of an older one.
+    /// True when there is data to build on, of this point or of an older one.
     pub fn has_data(&self) -> bool {
         !matches!(self.state, DiskState::Absent { .. })
+    }
+}
+
+impl DiskRecord {
+    /// The blocks that are not as they were at the snapshot, because the run was not over.
+    pub(crate) fn uncovered(&self, geometry: Geometry) -> std::ops::Range<u64> {
+        let blocks = geometry.blocks();
+        match self.state {
+            DiskState::Partial { covered_bytes } => {
+                (covered_bytes >> geometry.block_shift()).min(blocks)..blocks
+            }
+            _ => blocks..blocks,
+        }
     }
 }
 
@@ -326,6 +346,10 @@ impl Root {
                 .map_err(|_| bad("a disk has an impossible shape"))?;
             if disk.tree.is_some_and(|tree| tree.level != geometry.level()) {
                 return Err(bad("a tree has not the level its disk demands"));
+            }
+            let partial = matches!(disk.state, DiskState::Partial { .. });
+            if partial && self.kind != PointKind::Partial {
+                return Err(bad("a disk is partial, and the point is not"));
             }
             if disk.tree.is_some() && !disk.has_data() {
                 return Err(bad("an absent disk has a tree"));

@@ -1,6 +1,7 @@
 //! Sessions: announce, put blocks, commit one root. Order of writing: repository-format.md section 10.
 
 mod begin;
+mod checkpoint;
 mod commit;
 mod compact;
 mod dedup;
@@ -10,12 +11,14 @@ mod moved;
 mod presence;
 mod publish;
 mod put;
+mod row;
 mod spec;
 mod stream;
 mod undelete;
 mod upload;
 
 pub use begin::Session;
+pub use row::{RowInterval, SessionRow};
 pub use spec::{
     Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, RootInfo,
     SessionOptions, SessionSpec,

@@ -14,6 +14,7 @@ mod life;
 mod matrix;
 mod model;
 mod operation_store;
+mod partial;
 mod probe;
 mod protocol;
 mod real_store;

@@ -11,6 +11,7 @@ use crate::repo::point::Point;
 use crate::repo::ranges::BlockRange;
 use crate::repo::reference::Ref;
 use crate::repo::repository::Repository;
+use crate::repo::root::DiskState;
 use crate::repo::tree::{BaseTree, Geometry};
 
 /// A disk of a point. Its methods block, so they are for OS threads and not for tasks of the
@@ -30,8 +31,27 @@ impl Image {
     /// Opens disk `disk` of the point. Reads nothing yet.
     ///
     /// # Errors
-    /// `DiskAbsent` when the point has no data of it, `OutOfRange` for a disk it has not.
+    /// `DiskAbsent` when the point has no data of it, `DiskPartial` when its run was not over,
+    /// `OutOfRange` for a disk it has not.
     pub fn open(
+        repo: &Repository,
+        handle: &Handle,
+        point: &Point,
+        disk: usize,
+    ) -> Result<Self, Error> {
+        let image = Self::open_unfinished(repo, handle, point, disk)?;
+        match point.root.disks[disk].state {
+            DiskState::Partial { covered_bytes } => Err(Error::DiskPartial {
+                label: image.label,
+                point: point.id(),
+                covered_bytes,
+            }),
+            _ => Ok(image),
+        }
+    }
+
+    /// As [`Image::open`], and also of a disk whose run was not over, to look whether it can be read.
+    pub(crate) fn open_unfinished(
         repo: &Repository,
         handle: &Handle,
         point: &Point,

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use super::begin::Session;
-use super::disk::DiskWork;
+use super::disk::{DiskWork, Parent};
 use super::put::lock;
-use super::spec::{Committed, DiskOutcome, RootInfo};
+use super::spec::{Committed, DiskOutcome, DiskSlot, DiskSpec, ParentDisk, RootInfo};
+use crate::repo::condemned::Condemned;
 use crate::repo::config::FORMAT;
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind, PointId};
@@ -16,7 +17,7 @@ use crate::repo::pack::{BlobKind, NO_DISK};
 use crate::repo::point::MAX_FILE_BYTES;
 use crate::repo::reference::Ref;
 use crate::repo::root::{
-    Coverage, DiskRecord, DiskState, FileRecord, PutStats, Root, TreeRecord, UsageRecord,
+    Coverage, DiskRecord, DiskState, FileRecord, PointKind, PutStats, Root, TreeRecord, UsageRecord,
 };
 use crate::repo::tree::{BaseTree, NodeStore, TreeCursor, TreeItem, rewrite};
 use crate::repo::usage::{Need, Usage, UsageChange};
@@ -32,8 +33,8 @@ enum DiskNeeds {
     Changed(UsageChange),
     /// To be counted afresh in the new tree.
     Recount,
-    /// The parent's, as they are.
-    Parent,
+    /// Those of an older point, as they are.
+    Older(HashMap<PackId, Need>),
     None,
 }
 
@@ -45,7 +46,7 @@ impl Session {
     /// point. `Fenced`, `FenceUndecided`: the point does not count, or may not.
     pub fn commit(self, info: RootInfo) -> Result<Committed, Error> {
         let prepared = self
-            .prepare(info)
+            .prepare(info, false)
             .inspect_err(|error| self.uploads.fail(error));
         let (root, name) = match prepared {
             Ok(prepared) => prepared,
@@ -58,7 +59,7 @@ impl Session {
     }
 
     /// All that comes before the root: when this returns, all its packs are stored.
-    fn prepare(&self, info: RootInfo) -> Result<(Root, RootName), Error> {
+    pub(super) fn prepare(&self, info: RootInfo, partial: bool) -> Result<(Root, RootName), Error> {
         let disks = self
             .disks
             .read()
@@ -67,7 +68,7 @@ impl Session {
         lock(&self.blocks).flush(&self.uploads)?;
         let mut new_disks = Vec::with_capacity(disks.len());
         for disk in &disks {
-            new_disks.push(self.finish_disk(disk)?);
+            new_disks.push(self.finish_disk(disk, partial)?);
         }
         let mut files = Vec::with_capacity(info.files.len());
         let mut file_change = UsageChange::default();
@@ -82,7 +83,7 @@ impl Session {
         let mut stats = PutStats::default();
         for disk in &new_disks {
             // What a failed disk has put is no part of the point.
-            if disk.record.state == DiskState::Complete {
+            if let DiskState::Complete | DiskState::Partial { .. } = disk.record.state {
                 stats.add(&disk.record.stats);
             }
         }
@@ -98,7 +99,11 @@ impl Session {
             point: self.point,
             session: self.id,
             generation: self.generation,
-            kind: info.kind,
+            kind: if partial {
+                PointKind::Partial
+            } else {
+                info.kind
+            },
             vm: self.spec.vm.clone(),
             host: self.spec.host.clone(),
             snapshot_time: info.snapshot_time,
@@ -116,29 +121,124 @@ impl Session {
         Ok((root, name))
     }
 
-    fn finish_disk(&self, disk: &DiskWork) -> Result<NewDisk, Error> {
+    fn finish_disk(&self, disk: &DiskWork, partial: bool) -> Result<NewDisk, Error> {
         let outcome = disk.work().outcome.take();
         match outcome {
+            None if partial => self.finish_partial(disk),
             None => Err(Error::DiskUndecided {
                 label: disk.label(),
             }),
             Some(DiskOutcome::Complete { coverage }) => self.finish_complete(disk, coverage),
-            Some(DiskOutcome::Carried { from, reason }) => finish_carried(disk, from, reason),
+            Some(DiskOutcome::Carried { from, reason }) => self.finish_carried(disk, from, reason),
             Some(DiskOutcome::Absent { reason }) => Ok(absent(disk, reason)),
         }
     }
 
-    fn finish_complete(&self, disk: &DiskWork, coverage: Coverage) -> Result<NewDisk, Error> {
-        let (leaves, missing) = {
-            let mut work = disk.work();
-            (std::mem::take(&mut work.leaves), work.missing.len())
+    /// An older point's disk, if all it needs can be relied on: a root must not rest on packs that
+    /// are lost, or that a sweep may delete.
+    fn finish_carried(
+        &self,
+        disk: &DiskWork,
+        from: PointId,
+        reason: String,
+    ) -> Result<NewDisk, Error> {
+        let Some(parent) = &disk.parent else {
+            return Err(Error::BadParent {
+                label: disk.label(),
+                point: from,
+                why: "the disk was added without a parent",
+            });
         };
+        if !matches!(parent.record.state, DiskState::Partial { .. }) {
+            return Ok(carried(disk, from, reason, parent, &disk.avoided));
+        }
+        // A run that was not over has nothing to carry; the point before it may have.
+        let Some((older, point, index)) = self.newest_whole(&disk.spec) else {
+            let reason = format!("{reason}; there is no older point with its data");
+            return Ok(absent(disk, reason));
+        };
+        let spec = DiskSpec {
+            parent: Some(ParentDisk { point, disk: index }),
+            block_shift: None,
+            ..disk.spec.clone()
+        };
+        let found = self.handle.block_on(async {
+            let parent = self.find_parent(&spec).await?;
+            let needs = parent.as_ref().map(|parent| &parent.needs);
+            let avoided = match needs {
+                Some(needs) => self.avoided(&spec.identity.label, needs).await?,
+                None => Arc::clone(&self.condemned),
+            };
+            Ok::<_, Error>(parent.map(|parent| (parent, avoided)))
+        });
+        match found {
+            Ok(Some((parent, avoided))) => Ok(carried(disk, older, reason, &parent, &avoided)),
+            Err(error) if !error.is_damage() && !matches!(error, Error::BadParent { .. }) => {
+                Err(error)
+            }
+            _ => Ok(absent(
+                disk,
+                format!("{reason}; the data of point {older} cannot be carried"),
+            )),
+        }
+    }
+
+    /// The newest point that has the disk as it was at a snapshot: whose data it is, the point, and the
+    /// disk's index in it.
+    fn newest_whole(&self, spec: &DiskSpec) -> Option<(PointId, PointId, usize)> {
+        self.parents.iter().find_map(|point| {
+            let disks = point.root.disks.iter().enumerate();
+            let mut same = disks.filter(|(_, record)| {
+                (record.identity.device_key, &record.identity.disk_uuid)
+                    == (spec.identity.device_key, &spec.identity.disk_uuid)
+            });
+            same.find_map(|(index, record)| match &record.state {
+                DiskState::Complete => Some((point.id(), point.id(), index)),
+                DiskState::Carried { from, .. } => Some((*from, point.id(), index)),
+                DiskState::Partial { .. } | DiskState::Absent { .. } => None,
+            })
+        })
+    }
+
+    fn finish_complete(&self, disk: &DiskWork, coverage: Coverage) -> Result<NewDisk, Error> {
+        let missing = disk.work().missing.len();
         if missing > 0 {
             return Err(Error::BlocksMissing {
                 label: disk.label(),
                 blocks: missing,
             });
         }
+        self.finish_tree(disk, DiskState::Complete, coverage)
+    }
+
+    /// A disk that was not read to its end. What its parent cannot supply and nobody has put yet
+    /// becomes a hole, so that the root needs no pack that is lost.
+    fn finish_partial(&self, disk: &DiskWork) -> Result<NewDisk, Error> {
+        let blocks = disk.geometry.blocks();
+        let (runs, covered) = {
+            let work = disk.work();
+            let missing = work.missing.first().unwrap_or(blocks);
+            let expected = match &work.expected {
+                Some(expected) => expected.first().unwrap_or(blocks),
+                None => 0,
+            };
+            (work.missing.runs(), missing.min(expected))
+        };
+        for run in runs {
+            self.put_hole(DiskSlot(disk.index), run.first, run.blocks)?;
+        }
+        let covered_bytes = (covered << disk.geometry.block_shift()).min(disk.spec.capacity_bytes);
+        let state = DiskState::Partial { covered_bytes };
+        self.finish_tree(disk, state, Coverage::default())
+    }
+
+    fn finish_tree(
+        &self,
+        disk: &DiskWork,
+        state: DiskState,
+        coverage: Coverage,
+    ) -> Result<NewDisk, Error> {
+        let leaves = std::mem::take(&mut disk.work().leaves);
         for (leaf, builder) in &leaves {
             self.finish_leaf(disk, *leaf, builder)?;
         }
@@ -160,7 +260,7 @@ impl Session {
         let level = disk.geometry.level();
         let tree = root.map(|reference| TreeRecord { reference, level });
         Ok(NewDisk {
-            record: new_record(disk, DiskState::Complete, tree, coverage),
+            record: new_record(disk, state, tree, coverage),
             needs: if disk.recount {
                 DiskNeeds::Recount
             } else {
@@ -233,7 +333,7 @@ impl Session {
         };
         let changed = match &new.needs {
             DiskNeeds::None => return Ok(HashMap::new()),
-            DiskNeeds::Parent => return Ok(parent()),
+            DiskNeeds::Older(needs) => return Ok(needs.clone()),
             DiskNeeds::Changed(change) => change.apply(parent(), lengths),
             DiskNeeds::Recount => {
                 let tree = new.record.tree.map(TreeRecord::base);
@@ -267,34 +367,31 @@ impl Session {
     }
 }
 
-/// The parent's disk, if all it needs can be relied on: a root must not rest on packs that are
-/// lost, or that a sweep may delete.
-fn finish_carried(disk: &DiskWork, from: PointId, reason: String) -> Result<NewDisk, Error> {
-    let Some(parent) = &disk.parent else {
-        return Err(Error::BadParent {
-            label: disk.label(),
-            point: from,
-            why: "the disk was added without a parent",
-        });
-    };
-    let avoided = |pack: &&PackId| disk.avoided.contains(**pack);
-    let packs = parent.needs.keys().filter(avoided).count();
+fn carried(
+    disk: &DiskWork,
+    from: PointId,
+    reason: String,
+    parent: &Parent,
+    avoided: &Condemned,
+) -> NewDisk {
+    let packs = parent.needs.keys();
+    let packs = packs.filter(|pack| avoided.contains(**pack)).count();
     if packs > 0 {
         let reason = format!(
             "{reason}; the data of point {from} is not carried: {packs} of the packs it needs are \
              lost, damaged or condemned"
         );
-        return Ok(absent(disk, reason));
+        return absent(disk, reason);
     }
-    Ok(NewDisk {
+    NewDisk {
         record: DiskRecord {
             identity: disk.spec.identity.clone(),
             state: DiskState::Carried { from, reason },
             stats: PutStats::default(),
             ..parent.record.clone()
         },
-        needs: DiskNeeds::Parent,
-    })
+        needs: DiskNeeds::Older(parent.needs.clone()),
+    }
 }
 
 fn absent(disk: &DiskWork, reason: String) -> NewDisk {
@@ -312,7 +409,7 @@ fn new_record(
     coverage: Coverage,
 ) -> DiskRecord {
     let change_id = disk.spec.change_id.clone();
-    let complete = state == DiskState::Complete;
+    let complete = matches!(state, DiskState::Complete | DiskState::Partial { .. });
     DiskRecord {
         identity: disk.spec.identity.clone(),
         capacity_bytes: disk.spec.capacity_bytes,

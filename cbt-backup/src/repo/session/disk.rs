@@ -32,6 +32,8 @@ pub(super) struct DiskWork {
     pub(super) parent: Option<Parent>,
     /// Packs that nothing of the disk may be built upon: condemned, lost, or of a wrong length.
     pub(super) avoided: Arc<Condemned>,
+    /// A partial parent is of an earlier run: what that one has not covered must be put.
+    pub(super) resumes: bool,
     /// Part of the parent is unreadable: its usage numbers are of no use, all is counted afresh.
     pub(super) recount: bool,
     work: Mutex<Work>,
@@ -47,6 +49,8 @@ pub(super) struct Work {
     pub(super) change: UsageChange,
     /// Blocks the parent cannot supply and nobody has put yet.
     pub(super) missing: BlockSet,
+    /// Blocks that are to be put and have not been; `None` when nobody said which.
+    pub(super) expected: Option<BlockSet>,
     pub(super) outcome: Option<DiskOutcome>,
     pub(super) stats: PutStats,
 }
@@ -74,6 +78,11 @@ impl Session {
     /// `BadParent` (unknown point or disk, absent, other block size, larger than the disk is now),
     /// `OutOfRange`, `Missing`, `Damaged`, `Store`.
     pub fn add_disk(&self, spec: DiskSpec) -> Result<DiskSlot, Error> {
+        self.add(spec, true)
+    }
+
+    /// Adds a disk; `resumes` says that a partial parent is of an earlier run.
+    pub(super) fn add(&self, spec: DiskSpec, resumes: bool) -> Result<DiskSlot, Error> {
         let parent = self.handle.block_on(self.find_parent(&spec))?;
         let config = self.repo.config();
         let (shift, bits) = match &parent {
@@ -96,6 +105,7 @@ impl Session {
             geometry,
             parent,
             avoided,
+            resumes,
             recount: false,
             work: Mutex::default(),
         };
@@ -119,6 +129,17 @@ impl Session {
         self.disk(slot).work().missing.runs()
     }
 
+    /// Says which blocks will be put; all others are zeros, or as they are in the parent. Without it
+    /// a partial point covers nothing of the disk.
+    pub fn expect_blocks(&self, slot: DiskSlot, runs: impl IntoIterator<Item = BlockRange>) {
+        let disk = self.disk(slot);
+        let mut work = disk.work();
+        let expected = work.expected.get_or_insert_default();
+        for run in runs {
+            expected.insert(run.first, run.blocks);
+        }
+    }
+
     /// The shape of a disk.
     pub fn geometry(&self, slot: DiskSlot) -> Geometry {
         self.disk(slot).geometry
@@ -127,6 +148,12 @@ impl Session {
     /// Tells what became of a disk. The last word counts.
     pub fn set_disk_state(&self, slot: DiskSlot, outcome: DiskOutcome) {
         self.disk(slot).work().outcome = Some(outcome);
+    }
+
+    /// Bytes that were put so far, over all disks.
+    pub fn put_bytes(&self) -> u64 {
+        let disks = self.disks.read().unwrap_or_else(PoisonError::into_inner);
+        disks.iter().map(|disk| disk.work().stats.put_bytes).sum()
     }
 
     /// What was done with a disk's blocks so far.
@@ -140,7 +167,7 @@ impl Session {
         Arc::clone(disk.expect("a slot comes from add_disk of the same session"))
     }
 
-    async fn find_parent(&self, spec: &DiskSpec) -> Result<Option<Parent>, Error> {
+    pub(super) async fn find_parent(&self, spec: &DiskSpec) -> Result<Option<Parent>, Error> {
         let Some(named) = spec.parent else {
             return Ok(None);
         };
@@ -195,6 +222,11 @@ impl Session {
             }
         }
         disk.recount = recount;
+        // A run that was not over has not read the rest.
+        let uncovered = parent.record.uncovered(old);
+        if disk.resumes {
+            missing.insert(uncovered.start, uncovered.end - uncovered.start);
+        }
         // A last block that was cut by the disk's old end is longer now.
         let last = old.blocks() - 1;
         if old.block_bytes(last) != disk.geometry.block_bytes(last) {

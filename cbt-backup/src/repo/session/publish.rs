@@ -7,7 +7,8 @@ use crate::repo::error::Error;
 use crate::repo::id::PackKind;
 use crate::repo::name::{ObjectName, RootName};
 use crate::repo::pack::{BlobKind, NO_DISK};
-use crate::repo::root::{Root, UsageRecord};
+use crate::repo::point::Point;
+use crate::repo::root::{DiskRecord, DiskState, PointKind, Root, UsageRecord};
 use crate::repo::usage::{MAX_USAGE_BYTES, Usage};
 
 impl Session {
@@ -51,6 +52,7 @@ impl Session {
                 self.announcement.leave().await;
                 return Err(error);
             }
+            self.drop_partial_roots(root).await;
             let stored = self.uploads.stored();
             let committed = Committed {
                 point: self.point,
@@ -62,6 +64,27 @@ impl Session {
             forget(self.announcement).await;
             Ok(committed)
         })
+    }
+
+    /// Drops the partial points that this one, which is whole, makes useless. One that stays is
+    /// dropped by retention.
+    async fn drop_partial_roots(&self, root: &Root) {
+        let whole = |disk: &DiskRecord| disk.state == DiskState::Complete;
+        if root.kind == PointKind::Partial || !root.disks.iter().all(whole) {
+            return;
+        }
+        let partial = |point: &&Point| point.root.kind == PointKind::Partial;
+        for point in self.parents.iter().filter(partial) {
+            let why = format!("point {} is whole", root.point);
+            let (host, now_ms) = (&self.spec.host, root.snapshot_time_ms);
+            let dropped = self.repo.drop_point(point.id(), host, &why, now_ms);
+            match dropped.await {
+                Ok(()) | Err(Error::PointNotFound { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(point = %point.id(), %error, "a partial point stays");
+                }
+            }
+        }
     }
 
     /// Looks whether a sweep has decided that this session no longer counts.

@@ -87,6 +87,9 @@ impl Session {
         }
         let mut work = disk.work();
         work.missing.remove(first, blocks);
+        if let Some(expected) = &mut work.expected {
+            expected.remove(first, blocks);
+        }
         work.stats.hole_blocks += blocks;
         Ok(())
     }
@@ -168,6 +171,9 @@ impl Session {
         let complete = {
             let mut work = disk.work();
             work.missing.remove(block, 1);
+            if let Some(expected) = &mut work.expected {
+                expected.remove(block, 1);
+            }
             let taken = work.finished.contains_key(&leaf);
             let builder = work.leaves.entry(leaf).or_default();
             if taken || !builder.put(slot, reference) {

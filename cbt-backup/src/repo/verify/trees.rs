@@ -169,7 +169,7 @@ impl Verify<'_> {
                 continue;
             }
             let geometry = disk.geometry()?;
-            let image = Image::open(self.repo, self.handle, point, index)?;
+            let image = Image::open_unfinished(self.repo, self.handle, point, index)?;
             let mut hits = Hits::default();
             image.walk_on(WalkOptions::default(), |part| {
                 self.check_stop()?;

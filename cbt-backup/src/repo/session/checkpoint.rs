@@ -1,0 +1,110 @@
+//! A partial root on the way, and the next session of the same run, which builds on it.
+
+use std::sync::{Arc, PoisonError};
+
+use super::begin::Session;
+use super::disk::DiskWork;
+use super::spec::{Committed, DiskOutcome, DiskSpec, ParentDisk, RootInfo};
+use crate::repo::error::Error;
+use crate::repo::ranges::BlockSet;
+use crate::repo::root::PutStats;
+
+/// What the next session must know of a disk.
+struct Progress {
+    spec: DiskSpec,
+    expected: Option<BlockSet>,
+    missing: BlockSet,
+    outcome: Option<DiskOutcome>,
+    stats: PutStats,
+}
+
+impl Session {
+    /// Commits what was put so far as a partial point, and goes on in a new session that builds on
+    /// it. Disks keep their slots, and blocks that were put need not be put again. When the run dies
+    /// later, the next one finds the partial point among its parents. Blocking; nobody may put
+    /// anything meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`Session::commit`] and of `Repository::begin`; `PointNotFound` when somebody
+    /// dropped the partial point at once. The run is over then.
+    pub fn checkpoint(self, info: RootInfo) -> Result<(Self, Committed), Error> {
+        let disks = self
+            .disks
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let progress: Vec<Progress> = disks.iter().map(progress).collect();
+        let (repo, handle) = (self.repo.clone(), self.handle.clone());
+        let (spec, options) = (self.spec.clone(), self.options);
+        let prepared = self
+            .prepare(info, true)
+            .inspect_err(|error| self.uploads.fail(error));
+        let (root, name) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.abandon();
+                return Err(error);
+            }
+        };
+        let committed = self.publish(&root, &name)?;
+        // A session commits one root: the next one announces itself and reads all lists again.
+        let next = handle.block_on(repo.begin(spec, &handle, options))?;
+        match next.take_over(&committed, progress) {
+            Ok(()) => Ok((next, committed)),
+            Err(error) => {
+                next.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    fn take_over(&self, partial: &Committed, progress: Vec<Progress>) -> Result<(), Error> {
+        let point = partial.point;
+        let there = |parent: &crate::repo::Point| parent.id() == point;
+        let Some(parent) = self.parents.iter().find(|parent| there(parent)) else {
+            return Err(Error::PointNotFound {
+                id: point.to_string(),
+            });
+        };
+        for (index, disk) in progress.into_iter().enumerate() {
+            let has_data = parent.root.disks[index].has_data();
+            let spec = match &disk.outcome {
+                Some(DiskOutcome::Carried { .. } | DiskOutcome::Absent { .. }) => disk.spec,
+                _ if !has_data => disk.spec,
+                _ => DiskSpec {
+                    parent: Some(ParentDisk { point, disk: index }),
+                    ..disk.spec
+                },
+            };
+            let slot = self.add(spec, false)?;
+            let added = self.disk(slot);
+            let mut work = added.work();
+            work.outcome = disk.outcome;
+            work.stats = disk.stats;
+            // What nobody has put yet is a hole in the partial point.
+            for run in disk.missing.runs() {
+                work.missing.insert(run.first, run.blocks);
+            }
+            // What this session cannot build upon is to be put though it was put before.
+            let missing = work.missing.runs();
+            work.expected = disk.expected.map(|mut expected| {
+                for run in missing {
+                    expected.insert(run.first, run.blocks);
+                }
+                expected
+            });
+        }
+        Ok(())
+    }
+}
+
+fn progress(disk: &Arc<DiskWork>) -> Progress {
+    let work = disk.work();
+    Progress {
+        spec: disk.spec.clone(),
+        expected: work.expected.clone(),
+        missing: work.missing.clone(),
+        outcome: work.outcome.clone(),
+        stats: work.stats,
+    }
+}

@@ -1,0 +1,352 @@
+//! Partial roots: a long run commits what it has, and the next one goes on from there.
+
+use std::time::Duration;
+
+use super::site::{BLOCK_BYTES, Site, complete, content, info};
+use super::sweep::at_once;
+use crate::repo::{
+    BlockRange, DiskOutcome, DiskSlot, DiskState, Error, Image, PointId, PointKind, PutOutcome,
+    RetentionPolicy, RowInterval, Session, SessionRow, VerifyLevel, plan,
+};
+
+const BLOCKS: u64 = 40;
+
+fn image(seed: u8) -> Vec<u8> {
+    let blocks = (0..BLOCKS as u8).flat_map(|block| content(block * 2 + seed, BLOCK_BYTES));
+    let mut image: Vec<u8> = blocks.collect();
+    image.truncate((BLOCKS as usize - 1) * BLOCK_BYTES + 900);
+    image
+}
+
+fn block(image: &[u8], block: u64) -> &[u8] {
+    let from = block as usize * BLOCK_BYTES;
+    &image[from..image.len().min(from + BLOCK_BYTES)]
+}
+
+fn all() -> BlockRange {
+    BlockRange {
+        first: 0,
+        blocks: BLOCKS,
+    }
+}
+
+/// Commits only when told to.
+fn never() -> RowInterval {
+    RowInterval {
+        put_bytes: u64::MAX,
+        time: Duration::from_hours(1),
+    }
+}
+
+/// A full run over the disk that put blocks 0 to `to` (but for block `gap`) and made a partial point.
+fn dead_run(site: &Site, image: &[u8], to: u64, gap: u64) -> PointId {
+    let session = site.begin().unwrap();
+    let slot = session
+        .add_disk(Site::disk(None, image.len() as u64))
+        .unwrap();
+    session.expect_blocks(slot, [all()]);
+    for number in (0..to).filter(|number| *number != gap) {
+        session.put(slot, number, block(image, number)).unwrap();
+    }
+    let (next, committed) = session.checkpoint(info(PointKind::Full, 1)).unwrap();
+    drop(next);
+    committed.point
+}
+
+/// The next run: puts what changed and what must be put, and counts what was stored.
+fn resume(site: &Site, image: &[u8], partial: PointId, changed: &[u64]) -> (PointId, Vec<u64>) {
+    let session = site.begin().unwrap();
+    let newest = session.parents().first().unwrap();
+    assert_eq!(
+        (newest.id(), newest.root.kind),
+        (partial, PointKind::Partial)
+    );
+    let slot = session
+        .add_disk(Site::disk(Some(partial), image.len() as u64))
+        .unwrap();
+    let runs = session.unreadable_blocks(slot);
+    let must = runs
+        .iter()
+        .flat_map(|run| run.first..run.first + run.blocks);
+    let mut work: Vec<u64> = must.chain(changed.iter().copied()).collect();
+    work.sort_unstable();
+    work.dedup();
+    let stored = work.iter().copied().filter(|number| {
+        let put = session.put(slot, *number, block(image, *number)).unwrap();
+        matches!(put, PutOutcome::New { .. })
+    });
+    let stored = stored.collect();
+    session.set_disk_state(slot, complete());
+    let point = session
+        .commit(info(PointKind::Incremental, 2))
+        .unwrap()
+        .point;
+    (point, stored)
+}
+
+#[track_caller]
+fn assert_whole(site: &Site, point: PointId, image: &[u8]) {
+    let repo = site.reopen().unwrap();
+    assert!(site.restore(&repo, point).unwrap() == image);
+    let report = repo
+        .verify(site.runtime.handle(), VerifyLevel::Full, &())
+        .unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+}
+
+fn sweep(site: &Site) {
+    let swept = site.repo.sweep(at_once(), &());
+    site.runtime.block_on(swept).unwrap();
+}
+
+#[test]
+fn a_run_of_many_sessions_makes_one_point() {
+    let site = Site::new(2);
+    let image = image(1);
+    let session = site.begin().unwrap();
+    let slot = session
+        .add_disk(Site::disk(None, image.len() as u64))
+        .unwrap();
+    session.expect_blocks(slot, [all()]);
+    let interval = RowInterval {
+        put_bytes: 11 * BLOCK_BYTES as u64,
+        ..never()
+    };
+    let row = SessionRow::new(session, interval);
+    let mut partial = Vec::new();
+    for number in 0..BLOCKS {
+        row.put(slot, number, block(&image, number)).unwrap();
+        let made = row.checkpoint_if_due(|| info(PointKind::Full, 1)).unwrap();
+        partial.extend(made.map(|made| made.point));
+        if partial.len() == 1 && made.is_some() {
+            // A sweep meanwhile takes nothing of it.
+            site.runtime
+                .block_on(site.repo.sweep(
+                    crate::repo::SweepOptions {
+                        max_looks: Some(1),
+                        ..at_once()
+                    },
+                    &(),
+                ))
+                .unwrap();
+        }
+    }
+    assert_eq!(partial.len(), 3);
+    let session = row.into_session().unwrap();
+    session.set_disk_state(slot, complete());
+    let committed = session.commit(info(PointKind::Full, 1)).unwrap();
+    assert_eq!(committed.stats.put_blocks, BLOCKS);
+    assert_whole(&site, committed.point, &image);
+    // The partial points are in the bin, and then gone; their packs are those of the whole one.
+    let list = site.runtime.block_on(site.repo.points(None)).unwrap();
+    let living: Vec<_> = list.points.iter().map(|point| point.id).collect();
+    assert_eq!(living, [committed.point]);
+    for _ in 0..2 {
+        sweep(&site);
+    }
+    assert_eq!(site.names("point").len(), 1);
+    assert_eq!(site.names("dead"), Vec::<String>::new());
+    assert_whole(&site, committed.point, &image);
+}
+
+#[test]
+fn time_makes_a_partial_root_due_once_something_was_put() {
+    let site = Site::new(2);
+    let session = site.begin().unwrap();
+    let slot = session
+        .add_disk(Site::disk(None, 3 * BLOCK_BYTES as u64))
+        .unwrap();
+    let at_each = RowInterval {
+        time: Duration::ZERO,
+        ..never()
+    };
+    let row = SessionRow::new(session, at_each);
+    let due = || {
+        row.checkpoint_if_due(|| info(PointKind::Full, 1))
+            .unwrap()
+            .is_some()
+    };
+    assert!(!due());
+    row.put(slot, 0, &content(1, BLOCK_BYTES)).unwrap();
+    assert!(due());
+    assert!(!due());
+}
+
+#[test]
+fn the_next_run_stores_nothing_again() {
+    let site = Site::new(2);
+    let first = image(1);
+    let partial = dead_run(&site, &first, 30, 22);
+    let root = site.point(partial).root;
+    let covered_bytes = 22 * BLOCK_BYTES as u64;
+    assert_eq!(root.disks[0].state, DiskState::Partial { covered_bytes });
+    assert_eq!(root.disks[0].change_id.as_deref(), Some("52 c0/7"));
+    let mut second = first.clone();
+    second[5 * BLOCK_BYTES..6 * BLOCK_BYTES].copy_from_slice(&content(201, BLOCK_BYTES));
+    sweep(&site);
+    let (point, stored) = resume(&site, &second, partial, &[5]);
+    let expected: Vec<u64> = [5, 22].into_iter().chain(30..BLOCKS).collect();
+    assert_eq!(
+        stored, expected,
+        "23 to 29 were put out of order and are known"
+    );
+    assert_whole(&site, point, &second);
+    assert!(
+        site.names("dead")
+            .iter()
+            .any(|name| name.ends_with(&partial.to_string()))
+    );
+}
+
+#[test]
+fn nobody_restores_from_a_partial_point() {
+    let site = Site::new(2);
+    let first = image(1);
+    let whole = site.backup(&first, None, 0).unwrap();
+    let partial = dead_run(&site, &first, 10, 99);
+    let handle = site.runtime.handle();
+    let opened = Image::open(&site.repo, handle, &site.point(partial), 0);
+    assert!(matches!(opened, Err(Error::DiskPartial { .. })));
+    let list = site.runtime.block_on(site.repo.points(None)).unwrap();
+    let unfinished = list
+        .points
+        .iter()
+        .find(|point| point.id == partial)
+        .unwrap();
+    assert!(!unfinished.complete);
+    // It is sound all the same.
+    for level in [VerifyLevel::Full, VerifyLevel::Point(partial)] {
+        let report = site.repo.verify(handle, level, &()).unwrap();
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+    }
+    let kept = |points: &[crate::repo::PointSummary]| {
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let policy = RetentionPolicy::default();
+        let verdicts = plan(points, &policy, &jiff::tz::TimeZone::UTC, now).unwrap();
+        let kept = verdicts.into_iter().filter(crate::repo::Verdict::is_kept);
+        kept.map(|verdict| (verdict.point.id, verdict.kept_by.join(", ")))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        kept(&list.points),
+        [
+            (whole, "newest, newest complete".to_owned()),
+            (partial, "unfinished".to_owned())
+        ]
+    );
+    let mut later = list.points.clone();
+    later[0].snapshot_time_ms = 9;
+    assert_eq!(kept(&later).len(), 1, "a whole point is newer");
+}
+
+#[test]
+fn a_partial_increment_keeps_what_it_was_built_on_and_carries_none_of_its_own() {
+    let site = Site::new(2);
+    let first = image(1);
+    let full = site.backup(&first, None, 0).unwrap();
+    let second = image(51);
+    let session = site.begin().unwrap();
+    let slot = session
+        .add_disk(Site::disk(Some(full), second.len() as u64))
+        .unwrap();
+    session.expect_blocks(slot, [all()]);
+    for number in 0..7 {
+        session.put(slot, number, block(&second, number)).unwrap();
+    }
+    let (next, committed) = session.checkpoint(info(PointKind::Incremental, 1)).unwrap();
+    // The disk fails: the point before is carried.
+    next.set_disk_state(
+        slot,
+        DiskOutcome::Carried {
+            from: full,
+            reason: "the disk went away".to_owned(),
+        },
+    );
+    let carried = next.commit(info(PointKind::Incremental, 1)).unwrap().point;
+    let state = site.point(carried).root.disks[0].state.clone();
+    assert!(
+        matches!(state, DiskState::Carried { from, .. } if from == full),
+        "{state:?}"
+    );
+    assert_whole(&site, carried, &first);
+    // It is not whole, so the partial one stays and serves.
+    let (point, stored) = resume_named(&site, &second, committed.point);
+    assert_eq!(stored, 7..BLOCKS);
+    assert_whole(&site, point, &second);
+}
+
+/// A run on a partial point that is not the newest one.
+fn resume_named(site: &Site, image: &[u8], partial: PointId) -> (PointId, std::ops::Range<u64>) {
+    let session = site.begin().unwrap();
+    let slot = session
+        .add_disk(Site::disk(Some(partial), image.len() as u64))
+        .unwrap();
+    let runs = session.unreadable_blocks(slot);
+    let [run] = runs.as_slice() else {
+        panic!("{runs:?}")
+    };
+    let must = run.first..run.first + run.blocks;
+    put_all(&session, slot, image, must.clone());
+    session.set_disk_state(slot, complete());
+    (
+        session
+            .commit(info(PointKind::Incremental, 2))
+            .unwrap()
+            .point,
+        must,
+    )
+}
+
+fn put_all(session: &Session, slot: DiskSlot, image: &[u8], blocks: std::ops::Range<u64>) {
+    for number in blocks {
+        session.put(slot, number, block(image, number)).unwrap();
+    }
+}
+
+#[test]
+fn what_a_damaged_parent_cannot_supply_is_still_asked_for_after_a_checkpoint() {
+    let site = Site::new(2);
+    let image = image(1);
+    let full = site.backup(&image, None, 0).unwrap();
+    let packs = site.names("pack");
+    site.delete(
+        packs
+            .iter()
+            .find(|name| name.ends_with("d00000001"))
+            .unwrap(),
+    );
+    let session = site.begin().unwrap();
+    let slot = session
+        .add_disk(Site::disk(Some(full), image.len() as u64))
+        .unwrap();
+    let lost = session.unreadable_blocks(slot);
+    assert!(!lost.is_empty());
+    session.expect_blocks(slot, lost.clone());
+    let (next, committed) = session.checkpoint(info(PointKind::Incremental, 1)).unwrap();
+    assert_eq!(next.unreadable_blocks(slot), lost);
+    let level = VerifyLevel::Point(committed.point);
+    let report = site.repo.verify(site.runtime.handle(), level, &()).unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    // Without them there is no point.
+    for run in &lost {
+        put_all(&next, slot, &image, run.first..run.first + run.blocks);
+    }
+    next.set_disk_state(slot, complete());
+    let point = next.commit(info(PointKind::Incremental, 1)).unwrap().point;
+    assert!(site.restore(&site.reopen().unwrap(), point).unwrap() == image);
+}
+
+#[test]
+fn a_run_whose_partial_point_is_dropped_at_once_ends() {
+    let site = Site::new(2);
+    let image = image(1);
+    let partial = dead_run(&site, &image, 10, 99);
+    let dropped = site.repo.drop_point(partial, "", "", 0);
+    site.runtime.block_on(dropped).unwrap();
+    sweep(&site);
+    sweep(&site);
+    // Nothing of it is left, and the next run begins anew.
+    assert_eq!(site.names("pack"), Vec::<String>::new());
+    let point = site.backup(&image, None, 2).unwrap();
+    assert_whole(&site, point, &image);
+}
