@@ -9,6 +9,7 @@ use super::client::Client;
 use super::error::Error;
 use super::moref::Moref;
 use super::property::{Properties, PropertyFilterSpec, PropertySpec, Source};
+use super::vm::Vm;
 use super::xml::{Reader, Tag, XmlError};
 
 /// Objects a page.
@@ -66,9 +67,29 @@ pub struct Host {
     pub version: Option<HostVersion>,
     /// Its build, if it is a number. Which bugs it has depends on this.
     pub build: Option<u64>,
+    /// The newest version of the API that it speaks itself.
+    pub api_version: Option<HostVersion>,
 }
 
 impl Client {
+    /// The host that runs the VM: its release, build and API. Where it is not told, or may not be
+    /// looked at, nothing is known of it.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the calls that is no refusal.
+    pub async fn host_of(&self, vm: &Vm) -> Result<Host, Error> {
+        let Some(host) = &vm.host else {
+            return Ok(Host::default());
+        };
+        match self.hosts(std::slice::from_ref(host)).await {
+            Ok(mut found) => Ok(found.pop().map(|(_, host)| host).unwrap_or_default()),
+            // The account may have no right on hosts.
+            Err(error) if error.fault().is_some() => Ok(Host::default()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads several hosts in one call. One that is gone, or may not be looked at, is left out.
     ///
     /// # Errors
@@ -99,6 +120,7 @@ impl Properties for Host {
                 match tag.name.as_str() {
                     "fullName" => self.product = r.text(tag)?,
                     "version" => self.version = r.text(tag)?.parse().ok(),
+                    "apiVersion" => self.api_version = r.text(tag)?.parse().ok(),
                     "build" => self.build = r.text(tag)?.trim().parse().ok(),
                     _ => {}
                 }

@@ -8,10 +8,8 @@ use super::{TrackingCause, TrackingError, TrackingFacts, TrackingReport, Trackin
 use crate::vsphere::client::Client;
 use crate::vsphere::error::Error;
 use crate::vsphere::moref::Moref;
-use crate::vsphere::property::Properties;
 use crate::vsphere::task::TaskState;
 use crate::vsphere::vm::{PowerState, Vm};
-use crate::vsphere::xml::{Reader, Tag, XmlError};
 
 /// How tracking is switched.
 pub struct SwitchOptions<'a> {
@@ -38,21 +36,6 @@ impl SwitchOptions<'_> {
     fn go_on(&self, wanted: &'static str) -> Result<(), TrackingError> {
         if (self.cancelled)() {
             return Err(TrackingError::Interrupted { wanted });
-        }
-        Ok(())
-    }
-}
-
-/// `config.product.version` of a host.
-#[derive(Debug, Default)]
-struct HostRelease {
-    version: Option<String>,
-}
-
-impl Properties for HostRelease {
-    fn take(&mut self, path: &str, r: &mut Reader<'_>, value: &Tag) -> Result<(), XmlError> {
-        if path == "config.product.version" {
-            self.version = Some(r.text(value)?);
         }
         Ok(())
     }
@@ -301,16 +284,8 @@ impl Client {
 
     /// The release of the VM's host, such as `8.0.2`, where the account may look.
     async fn host_release(&self, vm: &Vm) -> Result<Option<String>, Error> {
-        let Some(host) = &vm.host else {
-            return Ok(None);
-        };
-        let paths = ["config.product.version"];
-        match self.properties::<HostRelease>(host, &paths).await {
-            Ok(release) => Ok(release.version),
-            // The account may have no right on hosts.
-            Err(error) if error.fault().is_some() => Ok(None),
-            Err(error) => Err(error),
-        }
+        let host = self.host_of(vm).await?;
+        Ok(host.version.map(|version| version.to_string()))
     }
 }
 

@@ -117,7 +117,8 @@ impl Site {
             } else {
                 self.host
             };
-            let version = property("config.product.version", "xsd:string", version);
+            let product = format!("<fullName>VMware ESXi</fullName><version>{version}</version>");
+            let version = property("summary.config.product", "AboutInfo", &product);
             return object("HostSystem", "host-1", version);
         }
         if let Some((_, rest)) = operation.split_once("<obj type=\"VirtualMachineSnapshot\">") {
