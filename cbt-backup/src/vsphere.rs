@@ -51,6 +51,7 @@ mod privilege;
 mod property;
 mod proxy;
 mod revert_history;
+mod search_index;
 mod selector;
 mod session;
 mod snapshot;
@@ -65,6 +66,8 @@ mod xml;
 
 #[cfg(test)]
 mod action_tests;
+#[cfg(test)]
+mod parser_tests;
 #[cfg(test)]
 mod sample_tests;
 #[cfg(test)]
@@ -98,6 +101,7 @@ pub use property::{
 };
 pub use proxy::{Proxy, ProxyAddress};
 pub use revert_history::{RevertDoubt, RevertHistory};
+pub use search_index::{SearchTarget, UuidKind};
 pub use selector::{PlaceKind, Selector, VmSelection};
 pub use session::UserSession;
 pub use snapshot::{

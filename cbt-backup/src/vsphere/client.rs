@@ -61,6 +61,7 @@ pub(super) struct ServiceContent {
     /// Absent from very plain servers.
     pub(super) authorization_manager: Option<Moref>,
     pub(super) task_manager: Option<Moref>,
+    pub(super) search_index: Option<Moref>,
     pub(super) file_manager: Option<Moref>,
     pub(super) virtual_disk_manager: Option<Moref>,
     pub(super) about: About,
@@ -297,7 +298,7 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
         let (mut root, mut collector, mut views, mut sessions) = (None, None, None, None);
         let (mut about, mut custom_fields_manager) = (None, None);
         let (mut authorization, mut files, mut virtual_disks) = (None, None, None);
-        let mut tasks = None;
+        let (mut tasks, mut searches) = (None, None);
         r.children(tag, |r, tag| {
             match tag.name.as_str() {
                 "rootFolder" => root = Some(r.moref(tag)?),
@@ -308,6 +309,7 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
                 "about" => about = Some(read_about(r, tag)?),
                 "authorizationManager" => authorization = Some(r.moref(tag)?),
                 "taskManager" => tasks = Some(r.moref(tag)?),
+                "searchIndex" => searches = Some(r.moref(tag)?),
                 "fileManager" => files = Some(r.moref(tag)?),
                 "virtualDiskManager" => virtual_disks = Some(r.moref(tag)?),
                 _ => {}
@@ -322,6 +324,7 @@ pub(super) fn read_content(r: &mut Reader<'_>, response: &Tag) -> Result<Service
             custom_fields_manager,
             authorization_manager: authorization,
             task_manager: tasks,
+            search_index: searches,
             file_manager: files,
             virtual_disk_manager: virtual_disks,
             about: about.ok_or_else(|| missing("about"))?,

@@ -83,7 +83,7 @@ impl fmt::Debug for FileTicket {
 
 /// `parent` of any object.
 #[derive(Debug, Default)]
-struct Parent {
+pub(super) struct Parent {
     parent: Option<Moref>,
 }
 

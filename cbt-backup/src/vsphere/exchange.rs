@@ -252,6 +252,6 @@ fn describe(error: &Error) -> String {
     text
 }
 
-fn read_login(r: &mut Reader<'_>, response: &Tag) -> Result<UserSession, XmlError> {
+pub(super) fn read_login(r: &mut Reader<'_>, response: &Tag) -> Result<UserSession, XmlError> {
     required(r, response, UserSession::read)
 }

@@ -1,24 +1,38 @@
-//! The parsers of answers, for the fuzz targets alone.
+//! The parsers of answers, for the fuzz targets alone; [`text`] has those of other texts.
 //!
 //! Each takes any bytes. What it must never do is panic; what it has read must hold together.
 
+pub mod text;
+
+use super::authorization::read_entity_privileges;
 use super::changed_areas;
 use super::client::{read_content, read_timestamp};
+use super::config_spec::{ConfigSpec, SpecEncryption, SpecOptions};
+use super::datastore::Datastore;
+use super::datastore_file::{Parent, read_ticket};
 use super::envelope::{Parse, nothing, read_answer, reference, required};
 use super::error::Error;
+use super::exchange::read_login;
 use super::fault::Fault;
+use super::host::Host;
+use super::inventory::{AttributeNames, Entity};
+use super::lifecycle::{Pending, reconfigure_operation};
+use super::moref::Moref;
 use super::property::{
     ObjectUpdate, Page, Properties, PropertyMap, PropertyPath, PropertyValue, read_old, read_page,
     read_updates,
 };
+use super::search_index::{read_all_found, read_found};
+use super::session::SessionProperties;
 use super::snapshot::SnapshotProperties;
-use super::task::TaskProperties;
+use super::surroundings::{Name, Surroundings};
+use super::task::{TaskProperties, read_tasks};
 use super::version::negotiate;
 use super::vm::VmProperties;
 use super::xml::Reader;
 
 /// How many kinds of answers there are; [`answer`] takes the kind by this.
-pub const KINDS: u8 = 10;
+pub const KINDS: u8 = 15;
 
 const RETRIEVE: &str = "RetrievePropertiesEx";
 const WAIT: &str = "WaitForUpdatesEx";
@@ -39,7 +53,12 @@ pub fn answer(kind: u8, body: &[u8]) {
         6 => updates(body),
         7 => areas(body),
         8 => drop(checked(read_answer("CreateSnapshot_Task", body, reference))),
-        _ => others(body),
+        9 => others(body),
+        10 => places(body),
+        11 => sessions(body),
+        12 => found(body),
+        13 => history(body),
+        _ => specs(body),
     }
 }
 
@@ -79,7 +98,28 @@ pub fn fragment(kind: u8, inside: &str) {
             );
             return answer(kind, enveloped(&fault).as_bytes());
         }
-        _ => ("RetrieveProperties", returnval(inside)),
+        9 => ("RetrieveProperties", returnval(inside)),
+        10 => {
+            let property = |name: &str| {
+                format!("<propSet><name>{name}</name><val xsi:type=\"X\">{inside}</val></propSet>")
+            };
+            let names = ["field", "customValue", "network", "runtime.question"];
+            let product = property("summary.config.product");
+            let lists = names.map(property).concat();
+            let object = format!(
+                "<objects><obj type=\"VirtualMachine\">vm-1</obj>{lists}{product}</objects>"
+            );
+            (RETRIEVE, returnval(&object))
+        }
+        11 => ("Login", returnval(inside)),
+        12 => ("HasPrivilegeOnEntities", returnval(inside)),
+        13 => ("ReadNextTasks", returnval(inside)),
+        _ => {
+            let config = format!(
+                "<config xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><hardware>{inside}</hardware></config>"
+            );
+            return answer(kind, config.as_bytes());
+        }
     };
     let body = format!("<{method}Response xmlns=\"urn:vim25\">{returned}</{method}Response>");
     answer(kind, enveloped(&body).as_bytes());
@@ -211,4 +251,65 @@ fn others(body: &[u8]) {
     let time: Parse<_> = |r, response| required(r, response, read_timestamp);
     let _ = checked(read_answer("CurrentTime", body, time));
     let _ = checked(read_answer("Logout", body, nothing));
+}
+
+/// All that is read of places, hosts and what is around a VM.
+fn places(body: &[u8]) {
+    drop(page::<AttributeNames>(body));
+    drop(page::<Entity>(body));
+    drop(page::<Surroundings>(body));
+    drop(page::<Name>(body));
+    drop(page::<Parent>(body));
+    drop(page::<Pending>(body));
+    drop(page::<Datastore>(body));
+    for found in page::<Host>(body).into_iter().flat_map(|page| page.objects) {
+        let host = found.properties;
+        let _ = (
+            host.may_mistrack_growth(),
+            host.loses_writes_of_consolidation(),
+        );
+    }
+}
+
+fn sessions(body: &[u8]) {
+    drop(page::<SessionProperties>(body));
+    if let Some(user) = checked(read_answer("Login", body, read_login)) {
+        assert!(!user.key.is_empty());
+    }
+    let ticket = read_answer("AcquireGenericServiceTicket", body, read_ticket);
+    drop(checked(ticket));
+}
+
+fn found(body: &[u8]) {
+    drop(checked(read_answer("FindByUuid", body, read_found)));
+    drop(checked(read_answer("FindAllByUuid", body, read_all_found)));
+    let privileges = read_answer("HasPrivilegeOnEntities", body, read_entity_privileges);
+    for of_one in checked(privileges).into_iter().flatten() {
+        assert!(of_one.missing().count() <= of_one.privileges.len());
+    }
+}
+
+fn history(body: &[u8]) {
+    for task in checked(read_answer("ReadNextTasks", body, read_tasks))
+        .into_iter()
+        .flatten()
+    {
+        assert!(task.name.chars().count() <= 1000 && task.description_id.chars().count() <= 1000);
+    }
+}
+
+/// A saved configuration, made into a specification that can be sent.
+fn specs(body: &[u8]) {
+    let options = SpecOptions {
+        datastore: "datastore1".to_owned(),
+        encryption: SpecEncryption::OldKeys { policy_id: None },
+        ..SpecOptions::default()
+    };
+    if let Ok(spec) = ConfigSpec::from_config(body, &options) {
+        let vm = Moref::vm("vm-1");
+        let sent = reconfigure_operation(&vm, &spec).envelope("id");
+        let Ok(sent) = sent else { return };
+        let read = Reader::from_bytes(&sent).and_then(|mut r| r.document(|_, _| Ok(())));
+        assert!(read.is_ok(), "what would be sent can't be read: {read:?}");
+    }
 }

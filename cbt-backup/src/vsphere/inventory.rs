@@ -187,7 +187,7 @@ impl Client {
 
 /// The custom attributes that are defined, while they are read.
 #[derive(Debug, Default)]
-struct AttributeNames {
+pub(super) struct AttributeNames {
     by_name: HashMap<String, i32>,
 }
 

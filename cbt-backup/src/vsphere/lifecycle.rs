@@ -335,7 +335,7 @@ pub(super) fn named(
 
 /// `runtime.question`.
 #[derive(Debug, Default)]
-struct Pending {
+pub(super) struct Pending {
     question: Option<VmQuestion>,
 }
 

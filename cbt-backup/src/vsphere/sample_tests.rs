@@ -4,6 +4,7 @@
 //! values are made up.
 
 mod constructed;
+mod listed;
 mod recorded;
 mod requests;
 

@@ -72,7 +72,7 @@ fn morefs(r: &mut Reader<'_>, list: &Tag) -> Result<Vec<Moref>, XmlError> {
 
 /// A name, while it is read.
 #[derive(Debug, Default)]
-struct Name {
+pub(super) struct Name {
     text: String,
 }
 

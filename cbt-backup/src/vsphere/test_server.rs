@@ -130,7 +130,7 @@ pub(super) fn usual(seen: &Seen, login: usize) -> Reply {
         ),
         "RetrieveServiceContent" => Reply::answer(
             "RetrieveServiceContent",
-            "<returnval><rootFolder type=\"Folder\">group-d1</rootFolder><propertyCollector type=\"PropertyCollector\">propertyCollector</propertyCollector><viewManager type=\"ViewManager\">ViewManager</viewManager><taskManager type=\"TaskManager\">TaskManager</taskManager><authorizationManager type=\"AuthorizationManager\">AuthorizationManager</authorizationManager><fileManager type=\"FileManager\">FileManager</fileManager><virtualDiskManager type=\"VirtualDiskManager\">virtualDiskManager</virtualDiskManager><about><name>Test Center</name><apiType>VirtualCenter</apiType><instanceUuid>u-1</instanceUuid></about><sessionManager type=\"SessionManager\">SessionManager</sessionManager></returnval>",
+            "<returnval><rootFolder type=\"Folder\">group-d1</rootFolder><propertyCollector type=\"PropertyCollector\">propertyCollector</propertyCollector><viewManager type=\"ViewManager\">ViewManager</viewManager><searchIndex type=\"SearchIndex\">SearchIndex</searchIndex><taskManager type=\"TaskManager\">TaskManager</taskManager><authorizationManager type=\"AuthorizationManager\">AuthorizationManager</authorizationManager><fileManager type=\"FileManager\">FileManager</fileManager><virtualDiskManager type=\"VirtualDiskManager\">virtualDiskManager</virtualDiskManager><about><name>Test Center</name><apiType>VirtualCenter</apiType><instanceUuid>u-1</instanceUuid></about><sessionManager type=\"SessionManager\">SessionManager</sessionManager></returnval>",
         ),
         "Login" => Reply::answer(
             "Login",

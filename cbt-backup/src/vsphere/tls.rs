@@ -3,7 +3,7 @@
 //! The pin replaces the chain of authorities, nothing else: that the server holds the key of
 //! the certificate it shows is verified in every case, by rustls and ring.
 
-mod subject;
+pub(super) mod subject;
 
 use std::error::Error as StdError;
 use std::io;

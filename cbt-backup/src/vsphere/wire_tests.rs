@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::test_server::{PASSWORD, Reply, Seen, TestServer, usual};
 use super::{Client, Error, Moref, TaskRef};
 
+mod attributes;
 mod files;
 mod hostile;
 mod pages;
 mod proxy;
 mod reverts;
+mod searches;
 mod session;
 mod task_waits;
 mod tasks;

@@ -4,6 +4,7 @@
 
 mod inventory;
 mod lacking;
+mod life;
 mod program;
 mod session;
 mod simulator;

@@ -162,32 +162,12 @@ impl PropertyFilterSpec {
     /// by walking: what [`of_view`](Self::of_view) gives, where the server makes no views. A
     /// container in itself is not reported.
     pub fn of_walk(container: &Moref, properties: Vec<PropertySpec>) -> Self {
-        let folders = |name: &str, path: &str| {
-            TraversalSpec::new(name, "Datacenter", path).then_named(&[FOLDER])
-        };
-        let walk = folder_walk()
-            .then(folders("dc2datastoreFolder", "datastoreFolder"))
-            .then(folders("dc2networkFolder", "networkFolder"));
-        // The way from any other container begins at one of the later steps.
-        let mut select = vec![walk.into()];
-        let later = [
-            "dc2vmFolder",
-            "dc2hostFolder",
-            "dc2datastoreFolder",
-            "dc2networkFolder",
-            "cr2resourcePool",
-            "cr2host",
-            "rp2rp",
-            "rp2vm",
-            "vapp2vm",
-        ];
-        select.extend(later.map(|name| Selection::Named(name.to_owned())));
         Self {
             properties,
             objects: vec![ObjectSpec {
                 object: container.clone(),
                 skip: true,
-                select,
+                select: walk_from_anywhere().map(Selection::from).to_vec(),
             }],
             report_missing: None,
         }
@@ -206,6 +186,36 @@ impl PropertyFilterSpec {
             report_missing: None,
         }
     }
+}
+
+/// The steps of the walk side by side, so that it can begin at any of them. Each is defined before
+/// it is named, which not every server wants.
+fn walk_from_anywhere() -> [TraversalSpec; 10] {
+    let step = TraversalSpec::new;
+    let folders = |name, path| step(name, "Datacenter", path).then_named(&[FOLDER]);
+    [
+        step(FOLDER, "Folder", "childEntity").then_named(&[
+            FOLDER,
+            "dc2vmFolder",
+            "dc2hostFolder",
+            "dc2datastoreFolder",
+            "dc2networkFolder",
+            "cr2resourcePool",
+            "cr2host",
+            "rp2rp",
+            "rp2vm",
+            "vapp2vm",
+        ]),
+        folders("dc2vmFolder", "vmFolder"),
+        folders("dc2hostFolder", "hostFolder"),
+        folders("dc2datastoreFolder", "datastoreFolder"),
+        folders("dc2networkFolder", "networkFolder"),
+        step("cr2resourcePool", "ComputeResource", "resourcePool").then_named(&["rp2rp", "rp2vm"]),
+        step("cr2host", "ComputeResource", "host"),
+        step("rp2rp", "ResourcePool", "resourcePool").then_named(&["rp2rp", "rp2vm"]),
+        step("rp2vm", "ResourcePool", "vm"),
+        step("vapp2vm", "VirtualApp", "vm"),
+    ]
 }
 
 /// The walk over folders, datacenters, compute resources, resource pools and vApps.

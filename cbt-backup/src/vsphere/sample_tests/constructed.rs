@@ -4,6 +4,7 @@ use super::{leaves, objects, one};
 use crate::vsphere::changed_areas;
 use crate::vsphere::envelope::{Parse, nothing, read_answer, reference, required};
 use crate::vsphere::property::PropertyMap;
+use crate::vsphere::search_index::{read_all_found, read_found};
 use crate::vsphere::task::TaskProperties;
 use crate::vsphere::vm::VmProperties;
 use crate::vsphere::xml::Reader;
@@ -38,23 +39,33 @@ fn plain_results() {
     assert!(read_answer("SessionIsActive", &answer("c01"), active).unwrap());
     read_answer("Logout", &answer("c02"), nothing).unwrap();
     read_answer("DisableMethods", &answer("c41"), nothing).unwrap();
-    let nothing_found = read_answer("FindByInventoryPath", &answer("c45"), reference);
-    assert!(nothing_found.is_err(), "an empty answer is no reference");
+    let nothing_found = read_answer("FindByInventoryPath", &answer("c45"), read_found);
+    assert_eq!(nothing_found.unwrap(), None);
     let text: Parse<String> = |r, response| required(r, response, Reader::text);
     let uuid = read_answer("QueryVirtualDiskUuid", &answer("c50"), text).unwrap();
     assert_eq!(uuid, "60 00 C2 93 70 f3 46 b3-8d 1d 0c 2f 4b 6a 8e 11");
+    let session = "session[52f1d2a9-6c1b-4d0e-9a3e-2f6b1c7d8e90]";
+    for (method, number, kind, id) in [
+        (
+            "CreateFilter",
+            "c13",
+            "PropertyFilter",
+            "52c9be17-02d4-6f8a-b5c1-7e93a0d2f4b6",
+        ),
+        (
+            "CreatePropertyCollector",
+            "c47",
+            "PropertyCollector",
+            "52aa40f3-91c5-7e0d-3b6a-cc21f0d4b7e1",
+        ),
+    ] {
+        let made = read_answer(method, &answer(number), reference).unwrap();
+        assert_eq!(made, Moref::new(kind, format!("{session}{id}")));
+    }
     let lease = read_answer("ExportSnapshot", &answer("c51"), reference).unwrap();
     assert_eq!(lease.kind, "HttpNfcLease");
     assert!(lease.id.ends_with("]52d3a7c0-44b9-1e2f-8a6d-0f5b9c3e7d12"));
-    let several: Parse<Vec<Moref>> = |r, response| {
-        let mut all = Vec::new();
-        r.children(response, |r, tag| {
-            all.push(r.moref(tag)?);
-            Ok(())
-        })?;
-        Ok(all)
-    };
-    let copies = read_answer("FindAllByUuid", &answer("c46"), several).unwrap();
+    let copies = read_answer("FindAllByUuid", &answer("c46"), read_all_found).unwrap();
     assert_eq!(copies, [Moref::vm("vm-1021"), Moref::vm("vm-1187")]);
 }
 
@@ -101,6 +112,18 @@ fn faults_by_type_and_field() {
         let error = read_answer("M", &answer(number), nothing).unwrap_err();
         assert_eq!(error.fault_type(), Some(type_name), "{number}");
         assert_eq!(error.fault().unwrap().field(field), Some(value), "{number}");
+    }
+    for (number, type_name, message) in [
+        ("c35", "InvalidCollectorVersion", "The version is invalid."),
+        ("c36", "RequestCanceled", "The request was canceled."),
+    ] {
+        let error = read_answer("WaitForUpdatesEx", &answer(number), nothing).unwrap_err();
+        let fault = error.fault().unwrap();
+        assert_eq!(
+            (fault.type_name.as_str(), fault.message.as_str()),
+            (type_name, message)
+        );
+        assert!(fault.fields.is_empty() && !error.is_retryable());
     }
     let retryable = |number| {
         read_answer("M", &answer(number), nothing)

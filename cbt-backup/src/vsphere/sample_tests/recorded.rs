@@ -20,7 +20,7 @@ use crate::vsphere::xml::{Reader, Tag, XmlError};
 use crate::vsphere::{Disk, ManagedBy, Moref, Vm};
 
 /// The folder of samples, where there is one.
-fn samples() -> Option<PathBuf> {
+pub(super) fn samples() -> Option<PathBuf> {
     let named = std::env::var_os("VSPHERE_SAMPLES").map(PathBuf::from);
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vsphere");
     let folder = named.unwrap_or_else(|| PathBuf::from(beside));

@@ -32,13 +32,6 @@ const ON_THE_WIRE: &[&str] = &[
 /// Samples of calls that the client does not make, and why.
 const NOT_SENT: &[(&str, &str)] = &[
     ("03", "hosts lack it; the current session is read instead"),
-    ("05", "names are found in the lists that are read anyway"),
-    ("06", "as 05"),
-    ("07", "as 05"),
-    ("08", "as 05"),
-    ("09", "the guest's own word, and of running VMs only"),
-    ("10", "as 09"),
-    ("11", "a VM is not looked for by its file"),
     ("22", "undocumented; properties are retrieved"),
     ("38", "disks are read through VDDK"),
     ("39", "as 38"),

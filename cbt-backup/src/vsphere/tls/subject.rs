@@ -32,7 +32,7 @@ const BMP_STRING: u8 = 0x1e;
 
 /// The subject of `leaf`, such as `CN=vc.example, O=Example`. It is the server's own word and
 /// proves nothing.
-pub(super) fn subject(leaf: &CertificateDer<'_>) -> String {
+pub(in crate::vsphere) fn subject(leaf: &CertificateDer<'_>) -> String {
     // The library does not tell subjects of leaves, but it does of authorities.
     let mut store = RootCertStore::empty();
     let name = match store.add(leaf.clone()) {
@@ -49,7 +49,7 @@ pub(super) fn subject(leaf: &CertificateDer<'_>) -> String {
 }
 
 /// The content of an `RDNSequence`: sets of pairs of kind and value.
-fn describe(mut sets: &[u8]) -> String {
+pub(in crate::vsphere) fn describe(mut sets: &[u8]) -> String {
     let mut parts = Vec::new();
     while let Some((SET, mut pairs, rest)) = element(sets) {
         sets = rest;

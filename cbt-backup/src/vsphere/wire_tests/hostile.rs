@@ -96,6 +96,54 @@ async fn a_soap_1_2_envelope_and_a_strange_answer() {
 }
 
 #[tokio::test]
+async fn answers_of_foreign_namespaces_are_refused_by_name() {
+    let with = |namespace: &str, inside: &str| {
+        envelope(&format!(
+            "<CurrentTimeResponse xmlns=\"{namespace}\">{inside}</CurrentTimeResponse>"
+        ))
+    };
+    let time = "<returnval>2026-01-15T09:00:00Z</returnval>";
+    for namespace in ["urn:pbm", "urn:vim2", "http://www.w3.org/1999/xhtml"] {
+        let body = with(namespace, time);
+        let error = refused(move || Reply::xml(200, &body)).await;
+        assert!(
+            matches!(&error, Error::BadAnswer { what, .. } if what.contains("CurrentTimeResponse of a foreign namespace")),
+            "{error:?}"
+        );
+    }
+    // The result itself, inside an answer that is one.
+    let foreign = with(
+        "urn:vim25",
+        "<p:returnval xmlns:p=\"urn:pbm\">2026-01-15T09:00:00Z</p:returnval>",
+    );
+    assert!(matches!(
+        refused_xml(foreign).await,
+        XmlError::Missing {
+            element: "returnval",
+            ..
+        }
+    ));
+    // A fault that is none of SOAP's is no fault, and none of the server's words are taken.
+    let fault = envelope(
+        "<Fault xmlns=\"urn:pbm\"><faultstring>trust me</faultstring><detail><InvalidLoginFault/></detail></Fault>",
+    );
+    let error = refused(move || Reply::xml(500, &fault)).await;
+    assert!(matches!(error, Error::BadAnswer { .. }), "{error:?}");
+    assert_eq!(error.fault(), None);
+    // Internal methods answer in either of their two namespaces.
+    let server = server("CurrentTime", move |call, _| {
+        let namespace = ["urn:vim25", "urn:internalvim25"][call % 2];
+        Reply::xml(200, &with(namespace, time))
+    })
+    .await;
+    let client = Client::connect(server.options()).await.unwrap();
+    for _ in 0..2 {
+        client.current_time().await.unwrap();
+    }
+    client.logout().await.unwrap();
+}
+
+#[tokio::test]
 async fn pages_of_proxies_and_wrong_content_types() {
     let page = "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><hr></html>";
     for status in [502, 503, 504, 404, 403] {

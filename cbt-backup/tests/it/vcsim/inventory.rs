@@ -72,7 +72,7 @@ async fn places_by_view(client: &Client, container: &Moref) -> BTreeSet<Moref> {
 
 #[tokio::test]
 async fn a_walk_begins_anywhere_as_a_view_does() {
-    let Some(simulator) = Simulator::start(&["-pool", "2", "-app", "1"]) else {
+    let Some(simulator) = Simulator::start(&[]) else {
         return;
     };
     let client = simulator.connect().await;

@@ -12,7 +12,7 @@ type Call =
     for<'a> fn(&'a Client, &'a Moref) -> Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>>;
 
 /// The method, the fault it is refused with, and a call of it.
-const LACKING: [(&str, &str, Call); 3] = [
+const LACKING: [(&str, &str, Call); 5] = [
     ("CheckForUpdates", "MethodNotFound", |client, vm| {
         Box::pin(async {
             let mut watch = client.watch().by(WatchMethod::Poll);
@@ -29,6 +29,20 @@ const LACKING: [(&str, &str, Call); 3] = [
     }),
     ("ConsolidateVMDisks_Task", "MethodNotFound", |client, vm| {
         Box::pin(async { client.consolidate(vm).await.map(drop) })
+    }),
+    ("DisableMethods", "InvalidRequest", |client, vm| {
+        Box::pin(async {
+            client
+                .disable_methods(vm, &["RelocateVM_Task"], "test")
+                .await
+        })
+    }),
+    ("EnableMethods", "InvalidRequest", |client, vm| {
+        Box::pin(async {
+            client
+                .enable_methods(vm, &["RelocateVM_Task"], "test")
+                .await
+        })
     }),
 ];
 

@@ -10,6 +10,10 @@ use crate::vsphere::lifecycle::{
     Provisioning, create_disk_operation, make_directory_operation, named, register_operation,
 };
 use crate::vsphere::operation::Operation;
+use crate::vsphere::search_index::{
+    SearchTarget, UuidKind, by_file_operation, by_network_operation, by_path_operation,
+    by_uuid_operation,
+};
 use crate::vsphere::snapshot::{Quiesce, WindowsQuiesce, create_ex_operation, revert_operation};
 use crate::vsphere::task::{TaskRef, cancel_operation};
 
@@ -19,11 +23,44 @@ pub(super) fn rows() -> Vec<(&'static str, Operation)> {
     rows.extend(of_vms());
     rows.extend(of_files());
     rows.extend(of_rights());
+    rows.extend(of_searches());
     rows
 }
 
 fn vm() -> Moref {
     Moref::vm("vm-1021")
+}
+
+fn of_searches() -> Vec<(&'static str, Operation)> {
+    let index = Moref::new("SearchIndex", "SearchIndex");
+    let datacenter = Moref::new("Datacenter", "datacenter-3");
+    let bios = "4220824e-c2eb-ed46-47db-8e5746f5bde4";
+    let instance = "50201f05-b37c-db69-fda5-fb077e87af04";
+    let by_uuid =
+        |method, within, uuid, kind| by_uuid_operation(method, &index, within, uuid, kind);
+    let by_network =
+        |method, value| by_network_operation(method, &index, None, value, SearchTarget::Vms);
+    vec![
+        ("05", by_path_operation(&index, "DC0/vm/Prod/app01")),
+        (
+            "06",
+            by_uuid("FindByUuid", None, instance, UuidKind::Instance),
+        ),
+        (
+            "07",
+            by_uuid("FindByUuid", Some(&datacenter), bios, UuidKind::Bios),
+        ),
+        ("08", by_uuid("FindAllByUuid", None, bios, UuidKind::Bios)),
+        (
+            "09",
+            by_network("FindByDnsName", ("dnsName", "app01.example.test")),
+        ),
+        ("10", by_network("FindByIp", ("ip", "192.0.2.17"))),
+        (
+            "11",
+            by_file_operation(&index, &datacenter, "[datastore1] app01/app01.vmx"),
+        ),
+    ]
 }
 
 fn of_snapshots() -> Vec<(&'static str, Operation)> {
