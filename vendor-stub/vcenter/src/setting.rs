@@ -85,7 +85,10 @@ pub(crate) fn show(vm: &Vm, config: &mut DataObject) {
         };
         match place {
             Config(shown) => {
-                let value = over(config.get(shown), &value);
+                let mut value = over(config.get(shown), &value);
+                if let Some(each) = shares_of_normal(vm, shown) {
+                    count_shares(&mut value, each);
+                }
                 config.set(shown, value);
             }
             Hardware => {
@@ -97,6 +100,35 @@ pub(crate) fn show(vm: &Vm, config: &mut DataObject) {
             }
         }
     }
+}
+
+/// The shares that the level `normal` stands for.
+fn shares_of_normal(vm: &Vm, shown: &str) -> Option<i64> {
+    match shown {
+        "cpuAllocation" => Some(i64::from(vm.cpus) * 1000),
+        "memoryAllocation" => Some(i64::from(vm.memory_mib) * 10),
+        _ => None,
+    }
+}
+
+/// Puts the number that a level stands for into an allocation; that of a client counts with `custom`
+/// only.
+fn count_shares(allocation: &mut Value, normal: i64) {
+    let Value::Object(allocation) = allocation else {
+        return;
+    };
+    let Some(mut shares) = allocation.get("shares").and_then(Value::object).cloned() else {
+        return;
+    };
+    let count = match shares.get_text("level") {
+        Some("low") => normal / 2,
+        Some("normal") => normal,
+        Some("high") => normal.saturating_mul(2),
+        _ => return,
+    };
+    let count = i32::try_from(count).unwrap_or(i32::MAX);
+    shares.set("shares", Value::int(count));
+    allocation.set("shares", Value::Object(shares));
 }
 
 /// A setting of a VM, as it was taken.

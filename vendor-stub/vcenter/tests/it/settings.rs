@@ -77,6 +77,15 @@ fn settings_are_kept_and_what_is_left_out_stays() {
         "<bootDelay>500</bootDelay><bootRetryEnabled>true</bootRetryEnabled>"
     );
 
+    // A level has its own number.
+    let high =
+        "<cpuAllocation><shares><shares>7</shares><level>high</level></shares></cpuAllocation>";
+    reconfigure(&mut client, vm, high);
+    assert_eq!(
+        read(&mut client, vm, "config.cpuAllocation.shares.shares"),
+        "8000"
+    );
+
     // They outlive the inventory.
     client.task("PowerOffVM_Task", ("VirtualMachine", vm), "");
     client

@@ -244,7 +244,10 @@ const FILES: &[Step] = &[
         "datastore.download app01/app01.vmx -",
         Say(&["displayName = \"app01\""]),
     ),
-    ("datastore.tail app01/app01.vmx", Say(&["scsi0:1.present"])),
+    (
+        "datastore.tail app01/app01.vmx",
+        Say(&["cbt.note = \"govc\""]),
+    ),
     ("datastore.ls app01", Say(&["app01.vmx\n", "by-govc.txt\n"])),
     (
         "datastore.ls -l app01/by-govc.txt",
