@@ -79,6 +79,7 @@ mod file_tree;
 mod first_class;
 mod growth;
 mod guest;
+mod guest_word;
 mod hold;
 mod home;
 mod hot_add;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::datastore_path::{DatastorePath, check_name};
 use crate::existing_disk::disk_uuid;
+use crate::guest_word::{id_of, word_of};
 use crate::provision::{describe, refuse_taken};
 use crate::slot::Slot;
 use crate::{Bus, Error, Kind, Lab, Site, Vm, VmSpec, random, vmx};
@@ -13,7 +14,7 @@ use crate::{Bus, Error, Kind, Lab, Site, Vm, VmSpec, random, vmx};
 /// The largest .vmx file that is read.
 const MAX_VMX_BYTES: u64 = 1 << 20;
 /// Keys of a .vmx file that say what has a place of its own.
-const OWN_KEYS: [&str; 13] = [
+const OWN_KEYS: [&str; 14] = [
     ".encoding",
     "config.version",
     "virtualHW.version",
@@ -27,6 +28,7 @@ const OWN_KEYS: [&str; 13] = [
     "vc.uuid",
     "ctkEnabled",
     "nvram",
+    vmx::GUEST_ID,
 ];
 
 impl Lab {
@@ -69,7 +71,9 @@ impl Lab {
         let moref = format!("vm-{}", site.next_vm);
         site.next_vm += 1;
         let mut vm = describe(spec, moref, folder.into(), &place, &site)?;
-        vm.guest_id = text("guestOS");
+        let told = entries.get(vmx::GUEST_ID).cloned();
+        let told = told.filter(|id| word_of(id) == text("guestOS"));
+        vm.guest_id = told.unwrap_or_else(|| id_of(&text("guestOS")));
         vm.memory_mib = number(&entries, "memSize")?;
         vm.cpus = number(&entries, "numvcpus")?;
         if let Some(uuid) = plain_uuid(&text("uuid.bios")) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::guest_word::{id_of, word_of};
 use crate::tracking::change_id::spaced;
 use crate::{Bus, Vm};
 
@@ -16,6 +17,8 @@ const CONTROLLERS: [(&str, &str); 4] = [
 /// What the entries of other devices begin with. A real host has entries of its own for each kind.
 pub(crate) const OTHER_DEVICE: &str = "lab.device";
 
+/// The entry of a guest id that the word for it does not tell.
+pub(crate) const GUEST_ID: &str = "lab.guestId";
 /// What the entries of settings begin with that have no place of their own.
 pub(crate) const SETTING: &str = "lab.setting.";
 
@@ -27,7 +30,7 @@ pub(crate) fn text(vm: &Vm) -> String {
         ("virtualHW.version".into(), vm.hardware_version.to_string()),
         ("displayName".into(), vm.name.clone()),
         ("annotation".into(), vm.annotation.clone()),
-        ("guestOS".into(), vm.guest_id.clone()),
+        ("guestOS".into(), word_of(&vm.guest_id)),
         ("memSize".into(), vm.memory_mib.to_string()),
         ("numvcpus".into(), vm.cpus.to_string()),
         ("uuid.bios".into(), ddb_uuid(&vm.bios_uuid)),
@@ -60,6 +63,10 @@ pub(crate) fn text(vm: &Vm) -> String {
     }
     for (key, device) in &vm.other_devices {
         lines.push((format!("{OTHER_DEVICE}{key}"), device.to_string()));
+    }
+    // What the word does not lead back to is told besides.
+    if id_of(&word_of(&vm.guest_id)) != vm.guest_id {
+        lines.push((GUEST_ID.into(), vm.guest_id.clone()));
     }
     for (name, setting) in &vm.settings {
         lines.push((format!("{SETTING}{name}"), setting.to_string()));

@@ -9,6 +9,7 @@ mod datastore_browser;
 mod datastore_name;
 mod device_change;
 mod disk_change;
+mod disk_details;
 mod dispatch;
 mod entity;
 mod file_manager;

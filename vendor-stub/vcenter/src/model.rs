@@ -11,6 +11,7 @@ mod filter;
 mod folder;
 mod hardware;
 mod history;
+mod host;
 mod layout;
 mod network;
 mod role;
@@ -68,6 +69,7 @@ pub(crate) fn properties(
         "datastore" => datastore::properties(world, id),
         "datastoreBrowser" => datastore::browser(world, id),
         "network" => network::properties(world, id),
+        "storageSystem" | "autoStartManager" => Ok(host::properties(id)),
         "host" | "domain" | "resgroup" => compute::properties(world, id),
         "datacenter" | "group" => folder::properties(world, id),
         _ => Ok(None),

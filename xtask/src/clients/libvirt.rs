@@ -12,7 +12,7 @@ use crate::output::line;
 use crate::stage::{Stage, write_secret};
 
 /// The commands, and what each must print.
-const COMMANDS: [(&str, &[&str]); 9] = [
+const COMMANDS: [(&str, &[&str]); 18] = [
     ("version", &["Running hypervisor: ESX 8.0"]),
     ("hostname", &["esx01.lab.test"]),
     ("nodeinfo", &["CPU(s):", "2400 MHz"]),
@@ -23,13 +23,32 @@ const COMMANDS: [(&str, &[&str]); 9] = [
         "dumpxml app01",
         &[
             "<name>app01</name>",
+            "arch='x86_64'",
             "[datastore1] app01/app01",
             "<target dev='sdb'",
         ],
     ),
     ("pool-info datastore1", &["State:          running"]),
     ("vol-list datastore1", &["app01/app01_1.vmdk"]),
-    ("snapshot-list app01", &["Creation Time"]),
+    ("dominfo app01", &["CPU(s):", "Autostart:      disable"]),
+    ("domblklist app01", &["[datastore1] app01/app01.vmdk"]),
+    ("pool-list --all", &["datastore1", "active"]),
+    (
+        "vol-info --pool datastore1 app01/app01.vmdk",
+        &["Type:           file", "Capacity:"],
+    ),
+    ("suspend app01", &["suspended"]),
+    ("resume app01", &["resumed"]),
+    (
+        "snapshot-create-as app01 first",
+        &["snapshot first created"],
+    ),
+    (
+        "snapshot-list app01",
+        &["Creation Time", "first", "running"],
+    ),
+    ("snapshot-revert app01 first", &["reverted"]),
+    ("snapshot-delete app01 first", &["deleted"]),
 ];
 
 /// Runs the commands.

@@ -3,6 +3,7 @@
 use lab::{FileEntry, FolderListing};
 
 use super::datastore_name::datastore_of;
+use super::disk_details::DiskDetails;
 use super::dispatch::Call;
 use super::snapshot::start_on;
 use crate::model::browser_datastore;
@@ -58,6 +59,8 @@ struct Search {
     sizes: bool,
     times: bool,
     owners: bool,
+    /// What is told of disks.
+    disks: DiskDetails,
 }
 
 impl Search {
@@ -79,6 +82,7 @@ impl Search {
             sizes: told("fileSize"),
             times: told("modification"),
             owners: told("fileOwner"),
+            disks: DiskDetails::of(spec),
         }
     }
 
@@ -129,6 +133,9 @@ impl Search {
         }
         if self.owners {
             info.set("owner", Value::string("root"));
+        }
+        if info.type_name == "VmDiskFileInfo" {
+            self.disks.tell(&mut info, &entry.path);
         }
         info
     }

@@ -5,7 +5,7 @@ use lab::Site;
 use super::datastore::browser_id;
 use super::entity::{entity, status};
 use super::service::host_product;
-use super::{hardware, network};
+use super::{hardware, host, network};
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::World;
@@ -15,7 +15,7 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
     if id == site.compute_resource.moref {
         Ok(Some(compute_resource(world, site)))
     } else if id == site.host.moref {
-        Ok(Some(host(world, site)?))
+        Ok(Some(host_system(world, site)?))
     } else if id == site.pool.moref {
         Ok(Some(resource_pool(world, site)?))
     } else {
@@ -53,7 +53,7 @@ fn compute_resource(world: &World<'_>, site: &Site) -> DataObject {
         .part("summary", hardware::compute_summary())
 }
 
-fn host(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
+fn host_system(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
     let found = &site.host;
     let reference = Value::reference("HostSystem", &found.moref);
     let runtime = DataObject::new("HostRuntimeInfo")
@@ -82,7 +82,9 @@ fn host(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
     let config = DataObject::new("HostConfigInfo")
         .with("host", reference)
         .part("product", host_product(site))
-        .part("network", hardware::host_network(&found.name));
+        .part("storageDevice", host::storage_device())
+        .part("network", hardware::host_network(&found.name))
+        .part("autoStart", host::auto_start());
     Ok(entity(
         world,
         "HostSystem",
@@ -93,6 +95,7 @@ fn host(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
     .part("runtime", runtime)
     .part("summary", summary)
     .part("config", config)
+    .part("configManager", host::managers())
     .part("capability", hardware::host_capability())
     .part("hardware", hardware::host_hardware(site))
     .with("vm", vms(world)?)

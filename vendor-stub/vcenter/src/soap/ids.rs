@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// Ids of the lab and of a host.
-const PAIRS: [(&str, &str); 20] = [
+const PAIRS: [(&str, &str); 22] = [
     ("group-d1", "ha-folder-root"),
     ("datacenter-3", "ha-datacenter"),
     ("group-v4", "ha-folder-vm"),
@@ -25,6 +25,8 @@ const PAIRS: [(&str, &str); 20] = [
     ("EventManager", "ha-eventmgr"),
     ("LicenseManager", "ha-license-manager"),
     ("VpxSettings", "HostAgentSettings"),
+    ("storageSystem-16", "storageSystem"),
+    ("autoStartManager-16", "ha-autostart-mgr"),
 ];
 /// The end of a datastore's id on a host, where it is that of its volume.
 const VOLUME: &str = "-5e1ab0de-57ab-001b21d51c9a";

@@ -20,6 +20,7 @@ mod faults;
 mod files;
 mod finding;
 mod history;
+mod host_parts;
 mod inventory;
 mod layout;
 mod leases;
