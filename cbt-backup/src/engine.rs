@@ -1,6 +1,6 @@
 //! Backup and restore: the only part that knows vSphere, VDDK and the repository.
 //!
-//! - [`plan`], [`tracking`], `growth`, `changed_map`, [`coverage`]: what is read of each disk, and the
+//! - `base`, [`plan`], [`tracking`], `growth`, [`reverts`], `changed_map`, [`coverage`]: what is read of each disk, and the
 //!   proof that the server's map of changed areas covers it.
 //! - [`storage`]: what decides on the way to the disks.
 //! - [`source`], [`pipeline`], [`target`]: how the bytes move.
@@ -10,6 +10,7 @@
 //! - [`monitor`], [`recorder`]: what a run tells.
 
 pub mod backup;
+mod base;
 pub mod block_set;
 mod changed_map;
 pub mod coverage;
@@ -24,6 +25,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod recorder;
 pub mod restore;
+pub mod reverts;
 pub mod site;
 pub mod source;
 pub mod storage;
@@ -38,5 +40,6 @@ pub use error::Error;
 pub use freeze::QuiescePolicy;
 pub use monitor::{Event, Monitor, Severity};
 pub use restore::{RestoreOptions, RestoreReport, RestoredDisk, restore};
+pub use reverts::RevertPolicy;
 pub use site::Site;
 pub use tracking::TrackingPolicy;

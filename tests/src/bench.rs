@@ -222,14 +222,28 @@ impl Bench {
         })
     }
 
-    /// The VM is taken back to a snapshot, and the shadow follows.
+    /// The VM is taken back to a snapshot past the vCenter, and the shadow follows.
     ///
     /// # Errors
     ///
     /// When the lab refuses.
     pub fn revert(&mut self, to: &UserSnapshot) -> Result<()> {
         self.lab.revert_to_snapshot(&to.moref)?;
+        self.was_reverted(to)
+    }
+
+    /// The shadow follows a revert that was made by other means.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be written.
+    pub fn was_reverted(&mut self, to: &UserSnapshot) -> Result<()> {
         self.shadow.go_back(&to.frozen)
+    }
+
+    /// The stand-in vCenter.
+    pub fn vcenter(&self) -> &VCenter {
+        &self.vcenter
     }
 
     /// The capacity of a disk in bytes.

@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use vddk::{Library, OpenOptions, TransportModes};
 
-pub use self::policy::{Cbt, OnBadMap, Policy, Quiesce};
+pub use self::policy::{Cbt, OnBadMap, Policy, Quiesce, StandingSnapshot};
 use self::{
     report::{code, tell, worst},
     state_folder::default_state_dir,
@@ -76,6 +76,9 @@ pub struct Backup {
     /// What to do when the map of changed areas cannot be believed
     #[arg(long, value_enum, default_value_t = OnBadMap::Full, value_name = "ACTION")]
     on_bad_map: OnBadMap,
+    /// What to do when a snapshot of somebody else stands, or stood at the last point
+    #[arg(long, value_enum, default_value_t = StandingSnapshot::Full, value_name = "POLICY")]
+    standing_snapshot: StandingSnapshot,
     /// Where locks and the list of things to undo are kept [default: /var/lib/cbt-backup as root, else ~/.local/state/cbt-backup]
     #[arg(long, env = "CBT_BACKUP_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -200,6 +203,7 @@ impl Backup {
             tracking: self.cbt.into(),
             quiesce: self.quiesce.into(),
             on_bad_map: self.on_bad_map.into(),
+            reverts: self.standing_snapshot.into(),
             full: self.full,
             open: OpenOptions {
                 time_out: Duration::from_secs(self.read_seconds),

@@ -22,6 +22,7 @@ use super::{
     pipeline::Pace,
     plan::Tracking,
     recorder::Recorder,
+    reverts::RevertPolicy,
     site::Site,
     storage,
     tracking::{self, TrackingPolicy},
@@ -61,6 +62,8 @@ pub struct BackupOptions {
     pub quiesce: QuiescePolicy,
     /// What to do about a map that cannot be believed.
     pub on_bad_map: OnBadMap,
+    /// What is believed of a VM that has a snapshot of somebody else.
+    pub reverts: RevertPolicy,
     /// Read everything although changes are tracked.
     pub full: bool,
     /// How disks are opened and read through VDDK.
@@ -312,6 +315,7 @@ impl Run<'_> {
             tracking: &tracking,
             only_our_snapshot: self.vm.snapshots.roots.is_empty(),
             snapshots_before: frozen.others,
+            before_snapshot: frozen.before,
             host: &host,
             session,
             options: self.options,

@@ -2,27 +2,25 @@
 
 use std::sync::atomic::AtomicBool;
 
+use jiff::Timestamp;
 use vddk::{Connection, TransportFallback};
 
 use super::{
     backup::{BackupOptions, OnBadMap},
+    base::{Landmark, base_of},
     block_set::BlockSet,
     changed_map::refusal_of,
     coverage::{self, BadMap, Uncovered},
     error::{Error, chain},
-    growth,
     monitor::{Event, Monitor},
     pipeline,
-    plan::{self, BaseDisk, DiskPlan, Tracking},
+    plan::{self, DiskPlan, Tracking},
     site::Site,
     source::{DiskSource, VddkSource},
 };
 use crate::{
-    repo::{
-        Coverage, DiskIdentity, DiskOutcome, DiskRecord, DiskSlot, DiskSpec, DiskState, ParentDisk,
-        Point, PointId, Session,
-    },
-    vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent, tracking_of},
+    repo::{Coverage, DiskIdentity, DiskOutcome, DiskSlot, DiskSpec, ParentDisk, PointId, Session},
+    vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent},
 };
 
 /// What was done with a disk.
@@ -68,6 +66,8 @@ pub struct DiskRun<'a> {
     pub only_our_snapshot: bool,
     /// Number of other snapshots that there are.
     pub snapshots_before: u32,
+    /// The server's time before the snapshot was made.
+    pub before_snapshot: Timestamp,
     /// The host that runs the VM, as far as it may be looked at.
     pub host: &'a Host,
     /// The session that stores.
@@ -113,10 +113,13 @@ impl DiskRun<'_> {
         if let Some(base) = &base {
             self.tell_event(disk, plan::event(disk, &base.disk));
         }
-        let mut plan = plan::plan(disk, self.tracking, base.as_ref().map(|base| &base.disk));
-        let mut change_id = disk.backing.change_id.clone().filter(|id| !id.is_empty());
-        let mut snapshots_before = Some(self.snapshots_before);
-        let distrusted_tracking = self.distrusted(disk, base.as_ref());
+        let mut plan = plan::plan(
+            disk,
+            self.tracking,
+            base.as_ref().map(|base| &base.disk),
+            |base| self.may_be_reverted(base),
+        );
+        let mut landmark = self.landmark(disk, base.as_ref());
         let mut answer = None;
         match &plan {
             DiskPlan::Skip { reason } => {
@@ -149,12 +152,7 @@ impl DiskRun<'_> {
                         refusal,
                         Some(QueryRefusal::ChangeId | QueryRefusal::Argument)
                     ) {
-                        change_id = Some(base_change_id.clone());
-                        // A revert to a snapshot of either time would make that id misleading.
-                        snapshots_before = base
-                            .as_ref()
-                            .and_then(|base| base.disk.snapshots_before)
-                            .map(|before| before.max(self.snapshots_before));
+                        landmark.stay_at(base.as_ref());
                     }
                     plan = match uncovered {
                         Uncovered::Bad(bad) => self.full_after_bad_map(disk, &bad),
@@ -168,7 +166,7 @@ impl DiskRun<'_> {
                 }
             },
         }
-        if change_id.is_none() && *self.tracking == Tracking::On {
+        if landmark.change_id.is_none() && *self.tracking == Tracking::On {
             let message = format!(
                 "vSphere gives no change id for {}: the next backup reads it in full",
                 disk.label
@@ -184,11 +182,6 @@ impl DiskRun<'_> {
         );
         let origin = base.as_ref().map(|base| base.origin);
         let parent = base.map(|base| base.parent).filter(|_| reuse);
-        let landmark = Landmark {
-            change_id,
-            snapshots_before,
-            distrusted_tracking,
-        };
         let (slot, parent) = self.add(disk, &landmark, parent, &mut plan, &mut answer)?;
         let block_shift = self.session.geometry(slot).block_shift();
         let (wanted, coverage) = match answer {
@@ -239,6 +232,7 @@ impl DiskRun<'_> {
             block_shift: None,
             change_id: landmark.change_id.clone(),
             snapshots_before: landmark.snapshots_before,
+            change_id_after_ms: landmark.change_id_after_ms,
             distrusted_tracking: landmark.distrusted_tracking.clone(),
             parent,
         };
@@ -419,34 +413,6 @@ impl DiskRun<'_> {
         }
     }
 
-    /// The tracking of this disk if it cannot be believed, which is said: the first part of its change ids.
-    /// What was found is handed on from point to point, until the disk has another tracking.
-    fn distrusted(&self, disk: &Disk, base: Option<&Base>) -> Option<String> {
-        let tracking = disk.backing.change_id.as_deref().and_then(tracking_of)?;
-        let base = base.map(|base| &base.disk);
-        let why = if let Tracking::Unsound { .. } = self.tracking {
-            "is tracked from now on beside a snapshot of somebody else".to_owned()
-        } else if base.and_then(|base| base.distrusted_tracking.as_deref()) == Some(tracking) {
-            "has a tracking that was found to miss changes".to_owned()
-        } else if growth::is_mistracked(disk, base, self.host) {
-            let host = match self.host.product.as_str() {
-                "" => "its release is not known",
-                product => product,
-            };
-            format!("grew on a host that may track grown disks wrongly ({host})")
-        } else {
-            return None;
-        };
-        self.monitor.event(&Event::warning(
-            "tracking-distrusted",
-            format!(
-                "{} {why}, and is read in full until tracking begins anew: cbt-backup cbt reset",
-                disk.label
-            ),
-        ));
-        Some(tracking.to_owned())
-    }
-
     fn full_after_bad_map(&self, disk: &Disk, bad: &BadMap) -> DiskPlan {
         self.monitor.event(&Event::warning(
             "bad-map",
@@ -504,52 +470,6 @@ fn proof(coverage: &coverage::Coverage) -> Coverage {
         areas: coverage.areas,
         area_bytes: coverage.changed_bytes,
     }
-}
-
-/// From where the next run can ask for changes.
-struct Landmark {
-    change_id: Option<String>,
-    snapshots_before: Option<u32>,
-    distrusted_tracking: Option<String>,
-}
-
-/// A disk in an earlier point, and what it can serve for.
-struct Base {
-    parent: ParentDisk,
-    disk: BaseDisk,
-    /// The point whose run read the data: another one where the disk was carried there.
-    origin: PointId,
-}
-
-/// The newest point that holds data of this disk, and the disk in it.
-fn base_of(disk: &Disk, parents: &[Point]) -> Option<Base> {
-    let uuid = disk.backing.disk_uuid.as_deref().unwrap_or_default();
-    parents.iter().find_map(|point| {
-        let same = |record: &DiskRecord| {
-            record.identity.device_key == disk.device_key
-                && record.identity.disk_uuid == uuid
-                && record.has_data()
-        };
-        let index = point.root.disks.iter().position(same)?;
-        let record = &point.root.disks[index];
-        Some(Base {
-            parent: ParentDisk {
-                point: point.id(),
-                disk: index,
-            },
-            disk: BaseDisk {
-                change_id: record.change_id.clone(),
-                snapshots_before: record.snapshots_before,
-                distrusted_tracking: record.distrusted_tracking.clone(),
-                capacity_bytes: record.capacity_bytes,
-                base_file_name: record.identity.base_file.clone(),
-            },
-            origin: match &record.state {
-                DiskState::Carried { from, .. } => *from,
-                _ => point.id(),
-            },
-        })
-    })
 }
 
 fn identity(disk: &Disk) -> DiskIdentity {

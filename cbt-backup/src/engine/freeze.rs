@@ -34,6 +34,8 @@ pub struct Frozen {
     pub time: Timestamp,
     /// What the guest knew of it.
     pub consistency: Consistency,
+    /// The server's time before it was asked for.
+    pub before: Timestamp,
     /// How many other snapshots there are. They are counted once ours is made, so that none that is
     /// older is missed.
     pub others: u32,
@@ -53,6 +55,7 @@ pub fn freeze(
     monitor: &dyn Monitor,
 ) -> Result<Frozen, Error> {
     monitor.step("create snapshot");
+    let before = site.ask(site.client.current_time())?;
     let make = |quiesce| {
         let spec = SnapshotSpec {
             name: SNAPSHOT_NAME.to_owned(),
@@ -90,6 +93,7 @@ pub fn freeze(
     Ok(Frozen {
         snapshot,
         time,
+        before,
         others: u32::try_from(others.len()).unwrap_or(u32::MAX),
         consistency: if is_quiesced {
             Consistency::Quiesced

@@ -49,6 +49,8 @@ pub struct BaseDisk {
     pub change_id: Option<String>,
     /// Number of other snapshots that stood when the id was taken; `None` when not known.
     pub snapshots_before: Option<u32>,
+    /// The server's time in milliseconds since 1970 before the snapshot of that id was made.
+    pub change_id_after_ms: Option<i64>,
     /// The tracking that was found wrong, the first part of its change ids.
     pub distrusted_tracking: Option<String>,
     /// The size then.
@@ -57,8 +59,14 @@ pub struct BaseDisk {
     pub base_file_name: String,
 }
 
-/// Decides for one disk of the snapshot (vSphere reference, 5.3, 5.5 and 5.7).
-pub fn plan(disk: &Disk, tracking: &Tracking, base: Option<&BaseDisk>) -> DiskPlan {
+/// Decides for one disk of the snapshot (vSphere reference, 5.3, 5.5 and 5.7). `may_be_reverted` says why
+/// the base may belong to a state that a revert threw away; it is asked only where that matters.
+pub fn plan(
+    disk: &Disk,
+    tracking: &Tracking,
+    base: Option<&BaseDisk>,
+    may_be_reverted: impl FnOnce(&BaseDisk) -> Option<String>,
+) -> DiskPlan {
     if let Some(exclusion) = disk.exclusion() {
         return DiskPlan::Skip {
             reason: exclusion.to_string(),
@@ -88,43 +96,23 @@ pub fn plan(disk: &Disk, tracking: &Tracking, base: Option<&BaseDisk>) -> DiskPl
         return full(reason.clone());
     }
     match &base.change_id {
-        Some(base_change_id) if event.keeps_tracking() => match doubt(disk, base) {
-            Some(reason) => full(reason),
-            None => DiskPlan::Incremental {
-                base_change_id: base_change_id.clone(),
-            },
-        },
+        Some(base_change_id) if event.keeps_tracking() => {
+            match distrust(disk, base).or_else(|| may_be_reverted(base)) {
+                Some(reason) => full(reason),
+                None => DiskPlan::Incremental {
+                    base_change_id: base_change_id.clone(),
+                },
+            }
+        }
         _ => full(event.to_string()),
     }
 }
 
 /// Why ids that follow each other are not believed all the same.
-fn doubt(disk: &Disk, base: &BaseDisk) -> Option<String> {
-    let tracking = disk.backing.change_id.as_deref().and_then(tracking_of);
-    if tracking.is_some() && tracking == base.distrusted_tracking.as_deref() {
-        return Some(
-            "its tracking was found to miss changes, and has not begun anew since".to_owned(),
-        );
-    }
-    may_be_of_a_dead_branch(base)
-}
-
-/// Why the base's change id may belong to a state that a revert threw away.
-///
-/// A revert makes every id void that was taken after the snapshot it goes back to, and the numbers grow
-/// again from there, so a later id can look as if it followed. vSphere keeps no lasting trace of a
-/// revert. It needs a snapshot that is older than the id: where none stood, none can have happened.
-fn may_be_of_a_dead_branch(base: &BaseDisk) -> Option<String> {
-    match base.snapshots_before {
-        Some(0) => None,
-        Some(_) => Some(
-            "a snapshot stood when the last point was made, and the VM may have been reverted to it since"
-                .to_owned(),
-        ),
-        None => Some(
-            "the last point does not tell whether the VM could be reverted to before it".to_owned(),
-        ),
-    }
+fn distrust(disk: &Disk, base: &BaseDisk) -> Option<String> {
+    let tracking = disk.backing.change_id.as_deref().and_then(tracking_of)?;
+    (base.distrusted_tracking.as_deref() == Some(tracking))
+        .then(|| "its tracking was found to miss changes, and has not begun anew since".to_owned())
 }
 
 /// What happened to the disk's tracking since the last point.
@@ -146,7 +134,7 @@ pub fn event(disk: &Disk, base: &BaseDisk) -> TrackingEvent {
 
 #[cfg(test)]
 mod tests {
-    use super::{BaseDisk, DiskPlan, Tracking, event, plan};
+    use super::{BaseDisk, DiskPlan, Tracking, event};
     use crate::vsphere::{Backing, BackingKind, Disk, TrackingEvent};
 
     const UUID: &str = "52 2d 7b 8f ac 61 51 cc-77 4c 7b ec 91 50 bb 7b";
@@ -181,25 +169,28 @@ mod tests {
         BaseDisk {
             change_id: change_id.map(str::to_owned),
             snapshots_before: Some(0),
+            change_id_after_ms: None,
             distrusted_tracking: None,
             capacity_bytes: 1 << 30,
             base_file_name: "[ds] vm/vm.vmdk".to_owned(),
         }
     }
 
+    /// Where no revert is possible.
+    fn plan(disk: &Disk, tracking: &Tracking, base: Option<&BaseDisk>) -> DiskPlan {
+        super::plan(disk, tracking, base, |_| None)
+    }
+
     #[test]
     fn a_base_that_a_revert_can_have_thrown_away_is_a_full() {
         let (old, new) = (format!("{UUID}/16"), format!("{UUID}/17"));
-        for (snapshots_before, wanted) in [(Some(1), "a snapshot stood"), (None, "does not tell")] {
-            let base = BaseDisk {
-                snapshots_before,
-                ..base(Some(&old))
-            };
-            let plan = plan(&disk(Some(&new)), &Tracking::On, Some(&base));
-            assert!(reason(&plan).contains(wanted), "{plan:?}");
-            let reused = matches!(plan, DiskPlan::Full { reuse_parent, .. } if reuse_parent);
-            assert!(reused, "equal blocks cost nothing");
-        }
+        let base = base(Some(&old));
+        let plan = super::plan(&disk(Some(&new)), &Tracking::On, Some(&base), |_| {
+            Some("reverted".to_owned())
+        });
+        assert_eq!(reason(&plan), "reverted");
+        let reused = matches!(plan, DiskPlan::Full { reuse_parent, .. } if reuse_parent);
+        assert!(reused, "equal blocks cost nothing");
     }
 
     fn reason(plan: &DiskPlan) -> &str {

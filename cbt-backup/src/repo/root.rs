@@ -183,6 +183,9 @@ pub struct DiskRecord {
     /// Number of other snapshots that stood when the change id was taken; `None` when not known.
     #[serde(default)]
     pub snapshots_before: Option<u32>,
+    /// The server's time in milliseconds since 1970 before the snapshot of the change id was made.
+    #[serde(default)]
+    pub change_id_after_ms: Option<i64>,
     /// The tracking whose change ids are not to be believed: their first part.
     #[serde(default)]
     pub distrusted_tracking: Option<String>,

@@ -45,6 +45,15 @@ pub enum OnBadMap {
     Fail,
 }
 
+/// What is believed of a VM that has a snapshot of somebody else.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum StandingSnapshot {
+    /// It may have been reverted to: read the disks in full
+    Full,
+    /// vCenter's history of tasks, if that shows no revert; it does not show one made at the host itself
+    History,
+}
+
 impl From<Cbt> for engine::TrackingPolicy {
     fn from(cbt: Cbt) -> Self {
         match cbt {
@@ -60,6 +69,15 @@ impl From<Quiesce> for engine::QuiescePolicy {
             Quiesce::Never => Self::Never,
             Quiesce::Try => Self::Try,
             Quiesce::Require => Self::Require,
+        }
+    }
+}
+
+impl From<StandingSnapshot> for engine::RevertPolicy {
+    fn from(standing: StandingSnapshot) -> Self {
+        match standing {
+            StandingSnapshot::Full => Self::Suspect,
+            StandingSnapshot::History => Self::History,
         }
     }
 }

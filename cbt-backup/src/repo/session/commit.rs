@@ -419,6 +419,7 @@ fn new_record(
         change_id: change_id.filter(|_| complete),
         distrusted_tracking: disk.spec.distrusted_tracking.clone(),
         snapshots_before: disk.spec.snapshots_before.filter(|_| complete),
+        change_id_after_ms: disk.spec.change_id_after_ms.filter(|_| complete),
         state,
         tree,
         coverage,

@@ -72,6 +72,8 @@ pub struct DiskSpec {
     pub change_id: Option<String>,
     /// Number of other snapshots that stood when the change id was taken; `None` when not known.
     pub snapshots_before: Option<u32>,
+    /// The server's time in milliseconds since 1970 before the snapshot of the change id was made.
+    pub change_id_after_ms: Option<i64>,
     /// The tracking whose change ids are not to be believed: their first part.
     pub distrusted_tracking: Option<String>,
     /// Where blocks that are not put come from. Without a parent they are holes.

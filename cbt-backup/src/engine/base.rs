@@ -1,0 +1,116 @@
+//! From where a run asks for changes, and from where the next one can.
+
+use super::{
+    disk_run::DiskRun,
+    growth,
+    monitor::Event,
+    plan::{BaseDisk, Tracking},
+};
+use crate::{
+    repo::{DiskRecord, DiskState, ParentDisk, Point, PointId},
+    vsphere::{Disk, tracking_of},
+};
+
+/// From where the next run can ask for changes.
+pub(super) struct Landmark {
+    pub(super) change_id: Option<String>,
+    pub(super) snapshots_before: Option<u32>,
+    pub(super) change_id_after_ms: Option<i64>,
+    pub(super) distrusted_tracking: Option<String>,
+}
+
+impl Landmark {
+    /// The next run asks from where this one did. A revert to a snapshot of either time would make that
+    /// id misleading.
+    pub(super) fn stay_at(&mut self, base: Option<&Base>) {
+        let Some(base) = base.map(|base| &base.disk) else {
+            return;
+        };
+        self.change_id.clone_from(&base.change_id);
+        self.change_id_after_ms = base.change_id_after_ms;
+        self.snapshots_before = match (base.snapshots_before, self.snapshots_before) {
+            (Some(then), Some(now)) => Some(then.max(now)),
+            _ => None,
+        };
+    }
+}
+
+/// A disk in an earlier point, and what it can serve for.
+pub(super) struct Base {
+    pub(super) parent: ParentDisk,
+    pub(super) disk: BaseDisk,
+    /// The point whose run read the data: another one where the disk was carried there.
+    pub(super) origin: PointId,
+}
+
+/// The newest point that holds data of this disk, and the disk in it.
+pub(super) fn base_of(disk: &Disk, parents: &[Point]) -> Option<Base> {
+    let uuid = disk.backing.disk_uuid.as_deref().unwrap_or_default();
+    parents.iter().find_map(|point| {
+        let same = |record: &DiskRecord| {
+            record.identity.device_key == disk.device_key
+                && record.identity.disk_uuid == uuid
+                && record.has_data()
+        };
+        let index = point.root.disks.iter().position(same)?;
+        let record = &point.root.disks[index];
+        Some(Base {
+            parent: ParentDisk {
+                point: point.id(),
+                disk: index,
+            },
+            disk: BaseDisk {
+                change_id: record.change_id.clone(),
+                snapshots_before: record.snapshots_before,
+                change_id_after_ms: record.change_id_after_ms,
+                distrusted_tracking: record.distrusted_tracking.clone(),
+                capacity_bytes: record.capacity_bytes,
+                base_file_name: record.identity.base_file.clone(),
+            },
+            origin: match &record.state {
+                DiskState::Carried { from, .. } => *from,
+                _ => point.id(),
+            },
+        })
+    })
+}
+
+impl DiskRun<'_> {
+    /// From where the next run can ask for this disk's changes.
+    pub(super) fn landmark(&self, disk: &Disk, base: Option<&Base>) -> Landmark {
+        Landmark {
+            change_id: disk.backing.change_id.clone().filter(|id| !id.is_empty()),
+            snapshots_before: Some(self.snapshots_before),
+            change_id_after_ms: Some(self.before_snapshot.as_millisecond()),
+            distrusted_tracking: self.distrusted(disk, base),
+        }
+    }
+
+    /// The tracking of this disk if it cannot be believed, which is said: the first part of its change ids.
+    /// What was found is handed on from point to point, until the disk has another tracking.
+    fn distrusted(&self, disk: &Disk, base: Option<&Base>) -> Option<String> {
+        let tracking = disk.backing.change_id.as_deref().and_then(tracking_of)?;
+        let base = base.map(|base| &base.disk);
+        let why = if let Tracking::Unsound { .. } = self.tracking {
+            "is tracked from now on beside a snapshot of somebody else".to_owned()
+        } else if base.and_then(|base| base.distrusted_tracking.as_deref()) == Some(tracking) {
+            "has a tracking that was found to miss changes".to_owned()
+        } else if growth::is_mistracked(disk, base, self.host) {
+            let host = match self.host.product.as_str() {
+                "" => "its release is not known",
+                product => product,
+            };
+            format!("grew on a host that may track grown disks wrongly ({host})")
+        } else {
+            return None;
+        };
+        self.monitor.event(&Event::warning(
+            "tracking-distrusted",
+            format!(
+                "{} {why}, and is read in full until tracking begins anew: cbt-backup cbt reset",
+                disk.label
+            ),
+        ));
+        Some(tracking.to_owned())
+    }
+}
