@@ -52,7 +52,7 @@ fn an_account_with_the_printed_role_lacks_nothing_and_can_back_up() -> Result<()
     let mut bench = Bench::new()?;
     grant(&bench, &role(&bench, "backup", &["--optional"])?, None)?;
     let shown = check(&bench, &["glob:app*"])?.expect_code(0);
-    assert_eq!(shown.stdout, "4 objects were tested: nothing is missing\n");
+    assert_eq!(shown.stdout, "5 objects were tested: nothing is missing\n");
     // The smallest one does too.
     grant(&bench, &role(&bench, "backup", &[])?, None)?;
     let document = check(&bench, &[VM, "--json"])?.expect_code(0).result();
@@ -65,12 +65,14 @@ fn an_account_with_the_printed_role_lacks_nothing_and_can_back_up() -> Result<()
             "VirtualMachine.Config.DiskLease",
             "Cryptographer.Access",
             "Datastore.Browse",
+            "Datastore.FileManagement",
+            "Datastore.Browse",
             "Datastore.FileManagement"
         ]
     );
     let kinds = document["objects"].as_array().context("objects")?;
     let kinds: Vec<&Value> = kinds.iter().map(|object| &object["as"]).collect();
-    assert_eq!(kinds, ["root", "VM", "host", "datastore"]);
+    assert_eq!(kinds, ["root", "VM", "host", "datastore", "datacenter"]);
 
     let _ = bench.init()?.expect_code(0);
     let _ = bench.backup(&[])?.expect_code(0);
@@ -101,7 +103,7 @@ fn what_is_missing_is_named_where_it_is_missing() -> Result<()> {
     );
     assert_eq!(
         rows[2],
-        "4 objects were tested: the account lacks privileges"
+        "5 objects were tested: the account lacks privileges"
     );
     // What only some VMs want is told and does not fail.
     grant(&bench, &ids, Some((&bench.vm, "DiskLease")))?;
@@ -135,6 +137,77 @@ fn a_restore_is_tested_on_folder_and_pool_too() -> Result<()> {
     let on: Vec<String> = missing(&document).into_iter().map(|(on, _)| on).collect();
     // The VM is in it, and has what it has from it.
     assert_eq!(on, ["VM", "folder"], "{document:#}");
+    Ok(())
+}
+
+#[test]
+fn files_want_their_privileges_on_the_datacenter_too() -> Result<()> {
+    let bench = Bench::new()?;
+    let ids = role(&bench, "restore", &["--optional"])?;
+    let datacenter = bench.lab.site()?.datacenter.moref;
+    let permission = |entity: &str, lacking: &str, propagate| Permission {
+        entity: entity.to_owned(),
+        role: Role::new(
+            "cbt-backup",
+            ids.iter().filter(|id| !id.ends_with(lacking)).cloned(),
+        ),
+        propagate,
+    };
+    let permissions = vec![
+        permission(Site::ROOT_FOLDER, "nothing", true),
+        permission(&datacenter, "FileManagement", false),
+    ];
+    bench.lab.set_user(USER, PASSWORD, Some(permissions))?;
+    let restore = check(&bench, &[VM, "--for", "restore", "--json"])?.expect_code(12);
+    let files = ("datacenter", "Datastore.FileManagement");
+    let files = (files.0.to_owned(), files.1.to_owned());
+    assert_eq!(missing(&restore.result()), [files]);
+    // A backup only fetches the NVRAM file by it.
+    let _ = check(&bench, &[VM])?.expect_code(0);
+    Ok(())
+}
+
+#[test]
+fn a_restore_to_somewhere_else_is_tested_there() -> Result<()> {
+    let bench = Bench::new()?;
+    let ids = role(&bench, "restore", &["--optional"])?;
+    let site = bench.lab.site()?;
+    let network = site.networks.first().context("no network")?.clone();
+    let name = |moref: &str| -> Result<String> {
+        let folders = site.folders.iter();
+        let mut found = folders.filter(|folder| folder.moref == moref);
+        Ok(found.next().context("no folder")?.name.clone())
+    };
+    let networks = name(Site::NETWORK_FOLDER)?;
+    let to = format!("{}/{networks}/{}", site.datacenter.name, network.name);
+    grant(&bench, &ids, Some((&network.moref, "Network.Assign")))?;
+    let restore = ["--for", "restore", "--to", to.as_str()];
+    let lacking = check(&bench, &restore)?.expect_code(12);
+    assert!(
+        lacking
+            .stdout
+            .contains(&format!("network {}", network.name)),
+        "{lacking:#?}"
+    );
+    assert!(lacking.stdout.contains("2 objects were tested"));
+
+    // The VM's own folder does not matter when another one is named.
+    let folder = bench.lab.vm(&bench.vm)?.folder;
+    assert_eq!(folder, Site::VM_FOLDER);
+    grant(&bench, &ids, Some((&folder, "Inventory.Create")))?;
+    let pool = format!("{}/{}", site.datacenter.name, name(Site::VM_FOLDER)?);
+    let in_folder = ["--for", "restore", "--to", pool.as_str()];
+    let folders = check(&bench, &in_folder)?.expect_code(12);
+    assert!(folders.stdout.contains("VirtualMachine.Inventory.Create"));
+
+    let nowhere = check(&bench, &["--for", "restore", "--to", "DC9/vm"])?;
+    let _ = nowhere.expect_code(18).expect_said("nothing is at");
+    let wrong = site.datacenter.name.as_str();
+    let wrong = check(&bench, &["--for", "restore", "--to", wrong])?;
+    let _ = wrong.expect_code(2).expect_said("is a Datacenter");
+    let _ = check(&bench, &["--to", &to])?
+        .expect_code(2)
+        .expect_said("--for restore");
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod check;
 mod place;
 
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -22,13 +23,16 @@ Examples:
   cbt-backup privileges
   cbt-backup privileges --for restore --as govc
   cbt-backup privileges --check folder:Prod --for restore --server vcenter.example --user backup@vsphere.local
+  cbt-backup privileges --check --for restore --to DC0/vm/Restored --to DC0/datastore/ds2 \\
+    --server vcenter.example --user backup@vsphere.local
 ";
 
 /// Print the smallest role that will do, or test whether this account has it.
 ///
 /// The test asks the server what the account that logs in may do on the root, and on each VM that is
-/// selected, its host and its datastores; for a restore also on the folder, the resource pool and the
-/// networks it is in now. What is missing is named as vCenter's own pages name it.
+/// selected, its host, its datastores and their datacenters; for a restore also on the folder, the
+/// resource pool and the networks it is in now, or on those it is to come to. What is missing is named
+/// as vCenter's own pages name it.
 #[derive(Debug, Args)]
 #[command(after_help = format!("{SELECTORS}\n\n{EXAMPLES}"))]
 #[command(mut_arg("vms", |vms| vms.requires("check").help(
@@ -51,6 +55,11 @@ pub struct Privileges {
     /// Test it with this account, and name what is missing
     #[arg(long)]
     check: bool,
+    /// A folder, resource pool, datastore or network that a restore is to use, by its inventory path,
+    /// such as DC0/vm/Prod, DC0/host/C0/Resources, DC0/datastore/ds1 or DC0/network/LAN; those that the
+    /// VMs are in now are then not tested for it
+    #[arg(long, value_name = "PATH", requires = "check")]
+    to: Vec<String>,
     #[command(flatten)]
     wanted: AnyVms,
     #[command(flatten)]
@@ -116,8 +125,17 @@ impl Privileges {
             } else {
                 Some(self.wanted.selection()?)
             };
+            if !self.to.is_empty() && self.purpose != Purpose::Restore {
+                let error = anyhow!("--to names where a restore puts VMs");
+                return Err(Failure::new(ExitCode::Usage, error).with_hint("add --for restore"));
+            }
             return context.with_client(&self.server, async |client| {
-                let check = check::run(client, selection.as_ref(), purpose, context.output);
+                let wanted = check::Wanted {
+                    selection: selection.as_ref(),
+                    to: &self.to,
+                    purpose,
+                };
+                let check = check::run(client, &wanted, context.output);
                 context.unless_stopped(check).await
             });
         }

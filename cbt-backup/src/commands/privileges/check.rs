@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::anyhow;
 use serde_json::json;
 
-use super::place::{Place, VmFound, places};
+use super::place::{Place, VmFound, places, targets};
 use crate::{
     cli::{
         exit_code::{ExitCode, Failure},
@@ -20,14 +20,22 @@ const MAX_ASKED: usize = 100;
 /// An object, and what is missing there.
 type Answer<'p> = (&'p Place, Vec<&'static Privilege>);
 
-/// Asks for each object, prints what is missing, and fails if that is needed. Without a selection
-/// the root is tested alone.
+/// What is to be tested.
+pub(super) struct Wanted<'w> {
+    /// The VMs; without any, the root and `to` alone.
+    pub(super) selection: Option<&'w VmSelection>,
+    /// Inventory paths of what a restore is to use.
+    pub(super) to: &'w [String],
+    pub(super) purpose: PrivilegePurpose,
+}
+
+/// Asks for each object, prints what is missing, and fails if that is needed.
 pub(super) async fn run(
     client: &Client,
-    selection: Option<&VmSelection>,
-    purpose: PrivilegePurpose,
+    wanted: &Wanted<'_>,
     output: Output,
 ) -> Result<ExitCode, Failure> {
+    let (selection, purpose) = (wanted.selection, wanted.purpose);
     if !client.about().is_vcenter() {
         let error = anyhow!("a stand-alone host has no roles to test");
         return Err(Failure::new(ExitCode::Usage, error)
@@ -37,7 +45,8 @@ pub(super) async fn run(
         Some(selection) => client.select_vms(selection).await?,
         None => Vec::new(),
     };
-    let (places, vms) = places(client, &vms, purpose).await?;
+    let targets = targets(client, wanted.to).await?;
+    let (places, vms) = places(client, &vms, targets, purpose).await?;
     let answers = ask(client, &places, purpose).await?;
     let mut missing = answers.iter().flat_map(|(_, missing)| missing);
     let lacks = missing.any(|privilege| !privilege.is_optional_for(purpose));
@@ -47,7 +56,7 @@ pub(super) async fn run(
         for line in lines(&answers, &vms, purpose, lacks) {
             output.line(&line);
         }
-        if selection.is_none() {
+        if selection.is_none() && wanted.to.is_empty() {
             note("note: only the root was tested; name VMs to test what is needed on them");
         }
     }

@@ -166,7 +166,8 @@ async fn privileges_are_asked_for_on_every_object_around_a_vm() {
             "datastore",
             "folder",
             "resource pool",
-            "network"
+            "network",
+            "datacenter"
         ]
     );
     assert_eq!(
@@ -178,9 +179,10 @@ async fn privileges_are_asked_for_on_every_object_around_a_vm() {
             "LocalDS_0",
             "vm",
             "Resources",
-            "DC0_DVPG0"
+            "DC0_DVPG0",
+            "DC0"
         ]
     );
     let text = stdout(&simulator.program(&restore).await, 0);
-    assert_eq!(text, "7 objects were tested: nothing is missing\n");
+    assert_eq!(text, "8 objects were tested: nothing is missing\n");
 }
