@@ -1,15 +1,17 @@
 //! `man`: the committed manual pages.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 
 use crate::generated::{Mode, settle};
-use crate::workspace::Build;
+use crate::workspace::{self, Build};
 
-/// The programs that have a page, each that of its own `man`. The name of the package is that of
-/// the program.
+/// The programs that have pages, made by their own `man`. The name of the package is that of the
+/// program.
 const PROGRAMS: [&str; 2] = ["cbt-backup", "vcenter-stub"];
 
 /// Make the pages in doc/man/ from the definitions of the command lines.
@@ -28,17 +30,45 @@ impl Man {
     /// When the build fails, or a file differs and `--check` is given.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let build = Build::packages(&PROGRAMS)?;
-        for name in PROGRAMS {
-            let made = page(&build, name)?;
+        let mut pages = pages(&build, "cbt-backup")?;
+        let stub = "vcenter-stub";
+        pages.insert(format!("{stub}.1"), page(&build, stub)?);
+        for (name, made) in &pages {
             settle(
                 Mode::new(self.check),
-                &format!("doc/man/{name}.1"),
-                &made,
+                &format!("doc/man/{name}"),
+                made,
                 "cargo xtask man",
             )?;
         }
+        for entry in fs::read_dir(workspace::root()?.join("doc/man"))? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if !pages.contains_key(&name) {
+                bail!("doc/man/{name} is the page of no command\nhint: remove it");
+            }
+        }
         Ok(())
     }
+}
+
+/// The pages of a program and of each of its commands, by file name.
+fn pages(build: &Build, name: &str) -> anyhow::Result<BTreeMap<String, String>> {
+    let folder = tempfile::tempdir()?;
+    let status = Command::new(build.program(name)?)
+        .args(["man", "--dir"])
+        .arg(folder.path())
+        .status()
+        .with_context(|| format!("failed to start {name}"))?;
+    if !status.success() {
+        bail!("{name} man --dir failed");
+    }
+    let mut pages = BTreeMap::new();
+    for entry in fs::read_dir(folder.path())? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        pages.insert(name, fs::read_to_string(entry.path())?);
+    }
+    Ok(pages)
 }
 
 fn page(build: &Build, name: &str) -> anyhow::Result<String> {
