@@ -46,7 +46,7 @@ class Repository:
     def __init__(self, folder, passphrase):
         self.folder = pathlib.Path(folder)
         self.config = json.loads(self.get("config"))
-        if self.config["format"] != 0 or self.config["reads_need"]:
+        if self.config["format"] != 1 or self.config["reads_need"]:
             sys.exit(f"this reader does not know this repository: {self.config}")
         self.master = self.unlock(passphrase)
         self.id_key = self.derive("block id", b"")

@@ -1,5 +1,7 @@
 //! `reader`: a repository read by a program that knows the written format alone.
 
+mod golden;
+
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -14,12 +16,13 @@ use crate::folder::Folder;
 use crate::output::{line, skipped};
 use crate::{python, workspace};
 
-const SCRIPT: &str = "tests/reader/read_repository.py";
+pub(crate) const SCRIPT: &str = "tests/reader/read_repository.py";
 const PACKAGES: &[&str] = &["blake3", "zstandard", "cryptography>=44"];
 /// What the script imports that is not python's own.
 const MODULES: &str = "blake3, zstandard, cryptography.hazmat.primitives.kdf.argon2";
 
-/// Restore the demo's disks with a reader in Python, and compare every byte.
+/// Restore the demo's disks and the golden repositories with a reader in Python, and compare
+/// every byte.
 ///
 /// The reader was written from doc/repository-format.md. When both agree, the page is enough to get
 /// the data back without this program.
@@ -70,7 +73,8 @@ impl Reader {
                 }
             }
         }
-        reader.notices_damage(full, &scratch)
+        reader.notices_damage(full, &scratch)?;
+        golden::restore_all(&reader.python, scratch.path())
     }
 }
 

@@ -6,8 +6,8 @@ use super::error::Error;
 use super::id::ObjectId;
 use super::name::CONFIG;
 
-/// The format this build writes and reads; 0 is a draft.
-pub const FORMAT: u32 = 0;
+/// The format this build writes and reads.
+pub const FORMAT: u32 = 1;
 
 /// Smallest and largest block size, as powers of two; below 16 is for tests.
 pub(crate) const BLOCK_SHIFTS: std::ops::RangeInclusive<u8> = 12..=22;
@@ -43,16 +43,11 @@ impl Config {
     /// Reads and checks the object.
     ///
     /// # Errors
-    /// `FormatTooNew`, `NeedsFeature` for a reader's feature, `Damaged` for anything else.
+    /// `FormatTooNew`, `FormatDraft`, `NeedsFeature` for a reader's feature, `Damaged` for anything else.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let bad = |error: serde_json::Error| Error::damaged(CONFIG, error.to_string());
         let FormatOnly { format } = serde_json::from_slice(bytes).map_err(bad)?;
-        if format > FORMAT {
-            return Err(Error::FormatTooNew {
-                found: format,
-                known: FORMAT,
-            });
-        }
+        refuse_format(format)?;
         let config: Self = serde_json::from_slice(bytes).map_err(bad)?;
         refuse_features(CONFIG, &config.reads_need)?;
         config
@@ -69,6 +64,18 @@ impl Config {
     /// Refuses to write when a feature is asked for that this program does not know.
     pub(crate) fn check_writable(&self) -> Result<(), Error> {
         refuse_features(CONFIG, &self.writes_need)
+    }
+}
+
+/// Refuses a format this program does not know. Format 0 was a draft, which changed from build to build.
+pub(crate) fn refuse_format(found: u32) -> Result<(), Error> {
+    match found {
+        0 => Err(Error::FormatDraft),
+        1..=FORMAT => Ok(()),
+        _ => Err(Error::FormatTooNew {
+            found,
+            known: FORMAT,
+        }),
     }
 }
 
@@ -111,12 +118,14 @@ mod tests {
 
     #[test]
     fn refusals_are_by_name() {
-        assert!(Config::parse(&json(0, "[]", 18)).is_ok());
+        assert!(Config::parse(&json(1, "[]", 18)).is_ok());
         let newer = Config::parse(br#"{"format": 7, "all else": "changed"}"#).unwrap_err();
-        assert!(matches!(newer, Error::FormatTooNew { found: 7, known: 0 }));
-        let needs = Config::parse(&json(0, r#"["teleport"]"#, 18)).unwrap_err();
+        assert!(matches!(newer, Error::FormatTooNew { found: 7, known: 1 }));
+        let draft = Config::parse(&json(0, "[]", 18)).unwrap_err();
+        assert!(matches!(draft, Error::FormatDraft), "{draft}");
+        let needs = Config::parse(&json(1, r#"["teleport"]"#, 18)).unwrap_err();
         assert!(needs.to_string().contains("teleport"));
-        assert!(Config::parse(&json(0, "[]", 40)).unwrap_err().is_damage());
+        assert!(Config::parse(&json(1, "[]", 40)).unwrap_err().is_damage());
         assert!(Config::parse(b"{").unwrap_err().is_damage());
     }
 }

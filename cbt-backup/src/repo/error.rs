@@ -132,6 +132,12 @@ pub enum Error {
         /// Newest format known here.
         known: u32,
     },
+    /// The repository was written by a build from before the first format that stays readable.
+    #[error(
+        "the repository is of format 0, a draft that this program does not read: restore from it \
+         with the build that wrote it, and make a new one"
+    )]
+    FormatDraft,
     /// The object needs a feature this program does not have.
     #[error("{object} needs the feature {feature}, which this program does not know")]
     NeedsFeature {

@@ -102,7 +102,7 @@ impl Repository {
     /// Opens a repository.
     ///
     /// # Errors
-    /// `NoRepository`, `WrongKey`, `FormatTooNew`, `NeedsFeature`, `Damaged`, `Store`.
+    /// `NoRepository`, `WrongKey`, `FormatTooNew`, `FormatDraft`, `NeedsFeature`, `Damaged`, `Store`.
     pub async fn open(store: Store, key: impl Into<RepositoryKey>) -> Result<Self, Error> {
         let bytes = match store.get(CONFIG, SMALL_LIMIT_BYTES).await {
             Err(Error::Missing { .. }) => {

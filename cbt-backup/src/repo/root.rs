@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{FORMAT, refuse_features};
+use super::config::{refuse_features, refuse_format};
 use super::error::Error;
 use super::id::{PointId, SessionId};
 use super::name::RootName;
@@ -320,12 +320,7 @@ pub(crate) struct RootNeeds {
 
 impl RootNeeds {
     pub(crate) fn check(&self, name: &RootName) -> Result<(), Error> {
-        if self.format > FORMAT {
-            return Err(Error::FormatTooNew {
-                found: self.format,
-                known: FORMAT,
-            });
-        }
+        refuse_format(self.format)?;
         refuse_features(&name.to_string(), &self.needs)
     }
 }

@@ -6,6 +6,7 @@ mod crash_points;
 mod damage;
 mod fault_store;
 mod faults;
+mod golden;
 mod healing;
 mod histories;
 mod keys;
