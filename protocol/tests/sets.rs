@@ -12,7 +12,7 @@ fn the_protocol_keeps_its_promises_in_every_state() {
         ("writer, 2 sweeps", 1_381_992),
         ("compactor, 2 sweeps", 1_145_021),
         ("undelete, 2 sweeps", 701_236),
-        ("2 roots of one run, sweep", 140_468),
+        ("2 roots of one run, sweep", 153_578),
         ("2 writers, sweep", 829_267),
     ];
     assert_safe(&Scene::quick(), &known);
