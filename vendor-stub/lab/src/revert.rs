@@ -35,13 +35,10 @@ impl Lab {
             });
         }
         let before = deltas_of(&vm);
+        target.put_config_into(&mut vm);
         vm.disks = disks;
         vm.current_snapshot = Some(target.moref);
         vm.power_state = target.power_state;
-        vm.name = target.vm_name;
-        vm.annotation = target.annotation;
-        vm.hardware_version = target.hardware_version;
-        vm.change_tracking.enabled = target.change_tracking_enabled;
         let mut dropped = self.stun_cycle(&mut vm, &mut made)?;
         vm.change_version = timestamp();
         for file in before.difference(&deltas_of(&vm)) {

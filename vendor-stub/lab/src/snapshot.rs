@@ -9,7 +9,9 @@ use crate::made::Made;
 use crate::state::remove_if_there;
 use crate::time::timestamp;
 use crate::tracking::change_id;
-use crate::{Disk, Error, Kind, Lab, Link, PhysicalRawDisk, PowerState, Site, Vm, random};
+use crate::{
+    Disk, Error, FrozenConfig, Kind, Lab, Link, PhysicalRawDisk, PowerState, Site, Vm, random,
+};
 
 /// Highest number of a delta file, which has six digits.
 const MAX_DELTA_NUMBER: u32 = 999_999;
@@ -73,6 +75,9 @@ pub struct Snapshot {
     pub change_tracking_enabled: bool,
     /// Notes as of then.
     pub annotation: String,
+    /// The rest of the configuration as of then; `None` in labs from before it was kept.
+    #[serde(default)]
+    pub config: Option<FrozenConfig>,
 }
 
 impl Lab {
@@ -229,5 +234,6 @@ fn describe(vm: &Vm, spec: &SnapshotSpec, disks: Vec<Disk>, moref: String) -> Sn
         change_version: vm.change_version.clone(),
         change_tracking_enabled: vm.change_tracking.enabled,
         annotation: vm.annotation.clone(),
+        config: Some(FrozenConfig::of(vm)),
     }
 }

@@ -1,6 +1,6 @@
 //! `VirtualMachineConfigInfo`, of the running VM and as frozen in a snapshot.
 
-use lab::{Disk, Site, Snapshot, Vm};
+use lab::{Site, Vm};
 
 use super::datastore::{lies_on, volume_path};
 use super::device::{devices, key_id};
@@ -9,51 +9,13 @@ use super::hardware::vm_allocation;
 use crate::setting;
 use crate::value::{DataObject, Value};
 
-/// The parts of a configuration that a snapshot freezes.
-pub(super) struct Config<'a> {
-    vm: &'a Vm,
-    name: &'a str,
-    hardware_version: u32,
-    change_version: &'a str,
-    tracking: bool,
-    /// What was asked for and waits for a stun cycle.
-    pending: Option<bool>,
-    annotation: &'a str,
-    disks: &'a [Disk],
-}
+/// The configuration of a VM, as it is or as it was.
+pub(super) struct Config<'a>(pub(super) &'a Vm);
 
-impl<'a> Config<'a> {
-    /// The configuration now.
-    pub(super) fn running(vm: &'a Vm) -> Self {
-        Self {
-            vm,
-            name: &vm.name,
-            hardware_version: vm.hardware_version,
-            change_version: &vm.change_version,
-            tracking: vm.change_tracking.enabled,
-            pending: vm.change_tracking.pending,
-            annotation: &vm.annotation,
-            disks: &vm.disks,
-        }
-    }
-
-    /// The configuration as of a snapshot.
-    pub(super) fn frozen(vm: &'a Vm, snapshot: &'a Snapshot) -> Self {
-        Self {
-            vm,
-            name: &snapshot.vm_name,
-            hardware_version: snapshot.hardware_version,
-            change_version: &snapshot.change_version,
-            tracking: snapshot.change_tracking_enabled,
-            pending: None,
-            annotation: &snapshot.annotation,
-            disks: &snapshot.disks,
-        }
-    }
-
+impl Config<'_> {
     /// As a data object.
     pub(super) fn info(&self, site: &Site) -> DataObject {
-        let vm = self.vm;
+        let vm = self.0;
         let urls = site
             .datastores
             .iter()
@@ -64,11 +26,11 @@ impl<'a> Config<'a> {
                     .text("url", volume_path(site, datastore))
             });
         let mut config = DataObject::new("VirtualMachineConfigInfo")
-            .text("changeVersion", self.change_version)
+            .text("changeVersion", &vm.change_version)
             .with("modified", Value::time("1970-01-01T00:00:00Z"))
-            .text("name", escape_name(self.name))
+            .text("name", escape_name(&vm.name))
             .text("guestFullName", guest_full_name(&vm.guest_id))
-            .text("version", format!("vmx-{:02}", self.hardware_version))
+            .text("version", format!("vmx-{:02}", vm.hardware_version))
             .text("uuid", &vm.bios_uuid)
             .text("instanceUuid", &vm.instance_uuid)
             .with("npivTemporaryDisabled", Value::boolean(true))
@@ -76,7 +38,7 @@ impl<'a> Config<'a> {
             .with("template", Value::boolean(vm.is_template))
             .text("guestId", &vm.guest_id)
             .text("alternateGuestName", "")
-            .text("annotation", self.annotation)
+            .text("annotation", &vm.annotation)
             .part("files", files(&vm.vmx_path))
             .part("flags", flags())
             .part("defaultPowerOps", power_operations())
@@ -96,7 +58,10 @@ impl<'a> Config<'a> {
             )
             .text("swapPlacement", "inherit")
             .with("vAssertsEnabled", Value::boolean(false))
-            .with("changeTrackingEnabled", Value::boolean(self.tracking))
+            .with(
+                "changeTrackingEnabled",
+                Value::boolean(vm.change_tracking.enabled),
+            )
             .text("firmware", "efi")
             .with("maxMksConnections", Value::int(40))
             .flags(
@@ -109,7 +74,7 @@ impl<'a> Config<'a> {
             )
             .with_some(
                 "keyId",
-                key_id(site, self.vm.is_encrypted()).map(Value::Object),
+                key_id(site, self.0.is_encrypted()).map(Value::Object),
             )
             .text("migrateEncryption", "opportunistic");
         setting::show(vm, &mut config);
@@ -117,24 +82,24 @@ impl<'a> Config<'a> {
     }
 
     fn hardware(&self, site: &Site) -> DataObject {
-        let owner = self.vm.moref.trim_start_matches("vm-");
+        let owner = self.0.moref.trim_start_matches("vm-");
         DataObject::new("VirtualHardware")
-            .with("numCPU", Value::int(int(self.vm.cpus)))
+            .with("numCPU", Value::int(int(self.0.cpus)))
             .with("numCoresPerSocket", Value::int(1))
-            .with("memoryMB", Value::int(int(self.vm.memory_mib)))
+            .with("memoryMB", Value::int(int(self.0.memory_mib)))
             .flags(false, &["virtualICH7MPresent", "virtualSMCPresent"])
-            .with("device", devices(site, owner, self.vm, self.disks))
+            .with("device", devices(site, owner, self.0, &self.0.disks))
     }
 
     /// The switch for tracking shows here too ("vSphere Web Services API" 3.3).
     fn extra_config(&self, site: &Site) -> Value {
-        let stem = file_stem(&self.vm.vmx_path);
+        let stem = file_stem(&self.0.vmx_path);
         let mut options = vec![option("nvram", &format!("{stem}.nvram"))];
-        let pending = self
-            .pending
-            .filter(|_| site.behaviour.tracking_keys_at_once);
-        let tracking = pending.unwrap_or(self.tracking);
-        let shown = self.vm.shown_extra_config(tracking, self.disks);
+        let tracking = &self.0.change_tracking;
+        let at_once = site.behaviour.tracking_keys_at_once;
+        let pending = tracking.pending.filter(|_| at_once);
+        let tracking = pending.unwrap_or(tracking.enabled);
+        let shown = self.0.shown_extra_config(tracking, &self.0.disks);
         options.extend(shown.iter().map(|(key, value)| option(key, value)));
         Value::objects("OptionValue", options)
     }

@@ -18,7 +18,7 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
     let children = children(&vm, Some(id)).map(|child| &child.moref);
     Ok(Some(
         DataObject::new("VirtualMachineSnapshot")
-            .part("config", Config::frozen(&vm, snapshot).info(world.site()?))
+            .part("config", Config(&snapshot.vm_then(&vm)).info(world.site()?))
             .with(
                 "childSnapshot",
                 Value::references("VirtualMachineSnapshot", children),

@@ -44,7 +44,7 @@ fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm, wanted: &Wanted) -> 
     entity(world, "VirtualMachine", &vm.moref, &vm.name, parent)
         .with("disabledMethod", Value::strings(disabled::methods(vm)))
         .part_if(wanted, "capability", || capability(vm))
-        .part_if(wanted, "config", || Config::running(vm).info(site))
+        .part_if(wanted, "config", || Config(vm).info(site))
         .with(
             "resourcePool",
             Value::reference("ResourcePool", &site.pool.moref),

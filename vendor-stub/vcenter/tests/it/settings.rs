@@ -160,3 +160,42 @@ fn what_no_vm_can_have_is_refused_by_name() {
         assert_eq!(between(&body, "<invalidProperty>", "<"), property);
     }
 }
+
+#[test]
+fn a_snapshot_keeps_the_configuration_and_a_revert_brings_it_back() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let vm = rig.vm.as_str();
+    let note = |value: &str| {
+        format!(
+            "<extraConfig><key>note</key><value xsi:type=\"xsd:string\">{value}</value></extraConfig>"
+        )
+    };
+    reconfigure(
+        &mut client,
+        vm,
+        &format!("{}<firmware>bios</firmware>", note("then")),
+    );
+    let snapshot = client.snapshot(vm);
+    let card = "<deviceChange><operation>add</operation><device xsi:type=\"VirtualVmxnet3\"><key>-1</key>\
+        <backing xsi:type=\"VirtualEthernetCardNetworkBackingInfo\"><deviceName>VM Network</deviceName>\
+        </backing></device></deviceChange>";
+    let later = format!(
+        "<numCPUs>8</numCPUs>{card}{}<firmware>efi</firmware>",
+        note("now")
+    );
+    reconfigure(&mut client, vm, &later);
+    let frozen = ("VirtualMachineSnapshot", snapshot.as_str());
+    let then = client.read(frozen, &["config"]).unwrap();
+    let now = client.read(("VirtualMachine", vm), &["config"]).unwrap();
+    let is_then = |config: &str| {
+        let parts = ["<numCPU>2<", ">then<", "<firmware>bios<"];
+        let has_card = config.contains("Vmxnet3");
+        assert_ne!(parts.iter().all(|part| config.contains(part)), has_card);
+        !has_card
+    };
+    assert!(is_then(&then) && !is_then(&now));
+    client.task("RevertToSnapshot_Task", frozen, "");
+    let back = client.read(("VirtualMachine", vm), &["config"]).unwrap();
+    assert!(is_then(&back));
+}
