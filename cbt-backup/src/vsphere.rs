@@ -8,6 +8,7 @@
 //! TaskInfo      work the server does           DiskChangeInfo        one page of changed areas
 //! ObjectPages   any properties of any objects  Watch, TaskWatch      what changes, as it does
 //! UserSession   who is logged in               Proxy                 the way there
+//! RevertHistory was a VM taken back?         SearchTarget          one object by what it is called
 //! Error, Fault  what went wrong, typed
 //! ```
 //!
