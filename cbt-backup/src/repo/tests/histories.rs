@@ -1,16 +1,17 @@
 //! Random histories of a repository, compared with plain copies of the images after each step:
 //! backups of two VMs, retention, the bin, undelete, sweeps, compaction, sessions that die, that are
-//! fenced or that a sweep meets at work, and packs that rot.
+//! fenced or that a sweep meets at work, long runs with partial roots, and packs that rot.
 //!
 //! `CBT_HISTORIES` says how many are tried; without it a number that takes seconds.
 
 use proptest::prelude::*;
 
 use super::compaction::all_that_is_not_full;
-use super::site::{BLOCK_BYTES, Site, content, info, options, spec};
+use super::site::{BLOCK_BYTES, Site, complete, content, info, options, spec};
 use super::sweep::at_once;
 use crate::repo::{
-    Error, PointId, PointKind, RetentionPolicy, Session, SweepOptions, VerifyLevel, plan,
+    BlockRange, Error, PointId, PointKind, RetentionPolicy, Session, SweepOptions, VerifyLevel,
+    plan,
 };
 
 const HISTORIES: u32 = 48;
@@ -50,6 +51,13 @@ enum Step {
         change: Change,
         drop: u8,
     },
+    /// A long run commits a partial root after so many blocks, and dies or goes on to its end.
+    Row {
+        vm: usize,
+        change: Change,
+        cut: u8,
+        dies: bool,
+    },
     /// A pack is damaged, by its place among the packs: a bit is turned, or it is lost.
     Rot {
         pack: u8,
@@ -87,6 +95,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (vm(), change()).prop_map(|(vm, change)| Step::Fenced { vm, change }),
         1 => (vm(), change(), any::<u8>())
             .prop_map(|(vm, change, drop)| Step::Beside { vm, change, drop }),
+        2 => (vm(), change(), any::<u8>(), any::<bool>())
+            .prop_map(|(vm, change, cut, dies)| Step::Row { vm, change, cut, dies }),
         1 => (any::<u8>(), any::<u16>(), any::<bool>())
             .prop_map(|(pack, at, lost)| Step::Rot { pack, at, lost }),
     ]
@@ -96,6 +106,8 @@ struct Kept {
     id: PointId,
     vm: usize,
     image: Vec<u8>,
+    /// Its run was not over: it serves the next one, and nobody reads it.
+    partial: bool,
 }
 
 /// The repository, and what it must hold.
@@ -174,11 +186,84 @@ impl Model {
         }
     }
 
+    /// A whole point. The partial ones of the VM are dropped with it.
     fn commit(&mut self, vm: usize, session: Session, kind: PointKind) -> Result<PointId, Error> {
         let image = self.disks[vm].clone();
         let id = session.commit(info(kind, self.time_ms))?.point;
-        self.living.push(Kept { id, vm, image });
+        let done = |point: &mut Kept| point.partial && point.vm == vm;
+        self.dropped.extend(self.living.extract_if(.., done));
+        self.living.push(Kept {
+            id,
+            vm,
+            image,
+            partial: false,
+        });
         Ok(id)
+    }
+
+    /// A long run: a partial root on the way, and then its end or its death.
+    fn row(&mut self, vm: usize, change: &Change, cut: u8, dies: bool) {
+        self.write(vm, change);
+        let image = self.disks[vm].clone();
+        let parent = self.living.iter().rev().find(|point| point.vm == vm);
+        let parent = parent.map(|parent| (parent.id, differing(&parent.image, &image)));
+        let session = self.begin(vm);
+        let capacity_bytes = image.len() as u64;
+        let spec = |parent| Site::disk(parent, capacity_bytes);
+        let (slot, mut work) = match session.add_disk(spec(parent.as_ref().map(|(id, _)| *id))) {
+            Ok(slot) => (slot, parent.map(|(_, blocks)| blocks)),
+            Err(error) if error.is_damage() && self.rotted => {
+                (session.add_disk(spec(None)).unwrap(), None)
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let blocks = session.geometry(slot).blocks();
+        let work = work.get_or_insert_with(|| (0..blocks).collect());
+        let missing = |session: &Session| -> Vec<u64> {
+            let runs = session.unreadable_blocks(slot);
+            runs.iter()
+                .flat_map(|run| run.first..run.first + run.blocks)
+                .collect()
+        };
+        work.extend(missing(&session));
+        work.sort_unstable();
+        work.dedup();
+        session.expect_blocks(
+            slot,
+            work.iter().map(|first| BlockRange {
+                first: *first,
+                blocks: 1,
+            }),
+        );
+        let put = |session: &Session, blocks: &[u64]| {
+            for block in blocks {
+                let from = *block as usize * BLOCK_BYTES;
+                let to = image.len().min(from + BLOCK_BYTES);
+                session.put(slot, *block, &image[from..to]).unwrap();
+            }
+        };
+        let cut = usize::from(cut) % (work.len() + 1);
+        let (before, after) = work.split_at(cut);
+        put(&session, before);
+        let (next, made) = session
+            .checkpoint(info(PointKind::Incremental, self.time_ms))
+            .unwrap();
+        self.living.push(Kept {
+            id: made.point,
+            vm,
+            image: image.clone(),
+            partial: true,
+        });
+        if dies {
+            return drop(next);
+        }
+        let mut rest = missing(&next);
+        rest.extend(after);
+        rest.sort_unstable();
+        rest.dedup();
+        put(&next, &rest);
+        next.set_disk_state(slot, complete());
+        self.commit(vm, next, PointKind::Incremental).unwrap();
     }
 
     fn drop_at(&mut self, place: u8) {
@@ -234,14 +319,24 @@ impl Model {
             return;
         }
         let place = usize::from(place) % self.dropped.len();
-        let Kept { id, vm, ref image } = self.dropped[place];
+        let Kept {
+            id,
+            vm,
+            ref image,
+            partial,
+        } = self.dropped[place];
         let image = image.clone();
         let handle = self.site.runtime.handle();
         match self.site.repo.undelete(handle, id, "", options()) {
             // A pack may have rotted before that nobody knows to be rotten.
             Ok(made) => {
                 let id = made.point;
-                self.living.push(Kept { id, vm, image });
+                self.living.push(Kept {
+                    id,
+                    vm,
+                    image,
+                    partial,
+                });
                 if self.rotted {
                     self.verify();
                 }
@@ -279,7 +374,8 @@ impl Model {
                 .iter()
                 .any(|found| found.point == Some(point.id));
             match self.site.restore(&repo, point.id) {
-                Ok(bytes) => assert!(bytes == point.image),
+                Ok(bytes) => assert!(bytes == point.image && !point.partial),
+                Err(Error::DiskPartial { .. }) => assert!(point.partial),
                 Err(error) => assert!(told, "{} in silence: {error}", point.id),
             }
             if told && !self.hit.contains(&point.id) {
@@ -333,6 +429,12 @@ impl Model {
                 });
                 self.commit(*vm, session, kind).unwrap();
             }
+            Step::Row {
+                vm,
+                change,
+                cut,
+                dies,
+            } => self.row(*vm, change, *cut, *dies),
             Step::Rot { pack, at, lost } => self.rot(*pack, *at, *lost),
         }
     }
@@ -349,7 +451,10 @@ impl Model {
         assert_eq!(listed, living);
         for point in &self.living {
             match self.site.restore(&repo, point.id) {
-                Ok(bytes) => assert!(bytes == point.image, "{} has other bytes", point.id),
+                Ok(bytes) => {
+                    assert!(bytes == point.image && !point.partial, "{}", point.id);
+                }
+                Err(Error::DiskPartial { .. }) => assert!(point.partial),
                 Err(error) => assert!(self.hit.contains(&point.id), "{}: {error}", point.id),
             }
         }
