@@ -71,6 +71,8 @@ pub enum Command {
     List(commands::list::List),
     /// Show everything known of one point
     Show(commands::show::Show),
+    /// Show how much of a repository each virtual machine needs
+    Space(commands::space::Space),
     /// Restore disks of a point to raw files
     Restore(commands::restore::Restore),
     /// Check that what the repository holds is whole

@@ -12,6 +12,7 @@ pub mod privileges;
 pub mod prune;
 pub mod restore;
 pub mod show;
+pub mod space;
 pub mod undelete;
 pub mod verify;
 pub mod vms;

@@ -93,6 +93,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Backup(command) => command.run(context),
         Command::List(command) => command.run(context),
         Command::Show(command) => command.run(context),
+        Command::Space(command) => command.run(context),
         Command::Restore(command) => command.run(context),
         Command::Verify(command) => command.run(context),
         Command::Forget(command) => command.run(context),

@@ -34,6 +34,7 @@ mod root;
 mod roots;
 mod sealed;
 mod session;
+mod space;
 mod store;
 mod sweep;
 mod tombstone;
@@ -65,6 +66,7 @@ pub use session::{
     Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, RootInfo,
     RowInterval, Session, SessionOptions, SessionRow, SessionSpec,
 };
+pub use space::{SpaceReport, VmSpace};
 pub use store::{ProbeCheck, ProbeOutcome, ProbeReport, Store, StoreLimits, StoreSaid};
 pub use sweep::{SweepMonitor, SweepOptions, SweepReport};
 pub use tombstone::{DeletedPoint, Tombstone};

@@ -21,6 +21,7 @@ mod protocol;
 mod real_store;
 mod schedules;
 mod site;
+mod space;
 mod sweep;
 mod turn_store;
 mod verify;
