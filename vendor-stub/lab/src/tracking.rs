@@ -72,7 +72,8 @@ impl Vm {
         Ok(())
     }
 
-    fn can_track(&self) -> bool {
+    /// True for a VM whose changes can be tracked: the site can, and the hardware is not too old.
+    pub fn can_track(&self) -> bool {
         self.change_tracking_supported && self.hardware_version >= LOWEST_HARDWARE_VERSION
     }
 

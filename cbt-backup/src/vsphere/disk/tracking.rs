@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BackingKind, Disk};
+use super::{BackingKind, Disk, Exclusion};
 use crate::vsphere::device::SharedBus;
 use crate::vsphere::vm::TrackingKeys;
 
@@ -18,6 +18,11 @@ pub enum Untrackable {
         /// The controller, such as `scsi1`.
         controller: String,
     },
+    /// Its mode keeps it out of snapshots, and it is a snapshot that has change ids.
+    NotInSnapshots {
+        /// Why it is not in them.
+        why: Exclusion,
+    },
     /// What it is made from knows no change ids.
     Backing {
         /// What it is made from.
@@ -32,6 +37,7 @@ impl fmt::Display for Untrackable {
             Self::SharedBus { controller } => {
                 write!(f, "its controller {controller} is shared with other VMs")
             }
+            Self::NotInSnapshots { why } => why.fmt(f),
             Self::Backing { kind } => {
                 write!(f, "a disk that is {} knows no change ids", kind.as_words())
             }
@@ -74,6 +80,11 @@ impl fmt::Display for DiskTracking {
 impl Disk {
     /// Why its changes can't be tracked, or nothing if they can.
     pub fn untrackable(&self) -> Option<Untrackable> {
+        if let Some(why @ (Exclusion::Independent { .. } | Exclusion::NonPersistent)) =
+            self.exclusion()
+        {
+            return Some(Untrackable::NotInSnapshots { why });
+        }
         match &self.backing.kind {
             BackingKind::RawPhysical => return Some(Untrackable::PhysicalRdm),
             kind @ (BackingKind::FlatVer1

@@ -489,4 +489,34 @@ mod tests {
             (TrackingState::On, vec![])
         );
     }
+
+    #[test]
+    fn a_disk_that_no_snapshot_holds_is_not_waited_for() {
+        for mode in [
+            "independent_persistent",
+            "independent_nonpersistent",
+            "nonpersistent",
+        ] {
+            let mut vm = vm(
+                true,
+                &[("ctkEnabled", "TRUE"), ("scsi0:0.ctkEnabled", "TRUE")],
+            );
+            let mut outside = disk(1);
+            outside.backing.disk_mode = mode.to_owned();
+            vm.disks = vec![disk(0), outside];
+            let before = TrackingReport::judge(&vm, TrackingFacts::default());
+            let cycled = TrackingFacts {
+                just_cycled: true,
+                change_ids: [(2000, "52 00/1".to_owned())].into(),
+                ..TrackingFacts::default()
+            };
+            let after = TrackingReport::judge(&vm, cycled);
+            for report in [before, after] {
+                assert_eq!(report.state, TrackingState::On, "{mode}");
+                assert_eq!(report.causes, [], "{mode}");
+                let told = report.disks[1].tracking.to_string();
+                assert!(told.starts_with("impossible: "), "{told}");
+            }
+        }
+    }
 }

@@ -246,8 +246,5 @@ fn capability(vm: &Vm) -> DataObject {
                 "recordReplaySupported",
             ],
         )
-        .with(
-            "changeTrackingSupported",
-            Value::boolean(vm.change_tracking_supported),
-        )
+        .with("changeTrackingSupported", Value::boolean(vm.can_track()))
 }
