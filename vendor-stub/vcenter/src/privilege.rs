@@ -37,7 +37,12 @@ impl World<'_> {
         if user.permissions.is_none() {
             return Ok(true);
         }
-        Ok(user.may(&self.path_up(&object.id)?, privilege))
+        // A snapshot is no part of the inventory: it takes the permissions of its VM.
+        let id = match self.vm_by_snapshot(&object.id)? {
+            Some(vm) => vm.moref.clone(),
+            None => object.id.clone(),
+        };
+        Ok(user.may(&self.path_up(&id)?, privilege))
     }
 
     /// Whether the caller has one of the privileges of `System` on an object. Objects outside
@@ -76,9 +81,6 @@ impl World<'_> {
         }
         if let Some(vm) = self.vm(id)? {
             return Ok(Some(vm.folder.clone()));
-        }
-        if let Some(vm) = self.vm_by_snapshot(id)? {
-            return Ok(Some(vm.moref.clone()));
         }
         let above = if site.datacenter.moref == id {
             Site::ROOT_FOLDER

@@ -6,7 +6,7 @@ use super::dispatch::Call;
 use crate::model::escape_name;
 use crate::soap::{Answer, Fault};
 use crate::task::TaskSpec;
-use crate::value::{MoRef, Value};
+use crate::value::{DataObject, MoRef, Value};
 use crate::world::lab_fault;
 
 pub(super) fn create(call: &Call<'_>, method: &'static str) -> Result<Answer, Fault> {
@@ -16,6 +16,9 @@ pub(super) fn create(call: &Call<'_>, method: &'static str) -> Result<Answer, Fa
         return Err(
             Fault::new("InvalidName", "The name '' is invalid.").with("name", Value::string(""))
         );
+    }
+    if let Some(spec) = call.args.get("quiesceSpec").and_then(Value::object) {
+        check_quiescing(spec)?;
     }
     let spec = SnapshotSpec {
         name: call.text("name").to_owned(),
@@ -36,6 +39,20 @@ pub(super) fn create(call: &Call<'_>, method: &'static str) -> Result<Answer, Fa
             )))
         },
     )
+}
+
+/// Refuses a quiesceSpec out of its bounds ("vSphere API reference", 2.6).
+fn check_quiescing(spec: &DataObject) -> Result<(), Fault> {
+    let is_within = |name, fits: &dyn Fn(&str) -> bool| match spec.get_text(name) {
+        Some(text) if !fits(text) => Err(Fault::invalid_argument(&format!("quiesceSpec.{name}"))),
+        _ => Ok(()),
+    };
+    let number = |text: &str| text.parse::<i32>().unwrap_or(-1);
+    is_within("timeout", &|text| (5..=240).contains(&number(text)))?;
+    is_within("vssBackupType", &|text| (1..=6).contains(&number(text)))?;
+    is_within("vssBackupContext", &|text| {
+        ["ctx_auto", "ctx_backup", "ctx_file_share_backup"].contains(&text)
+    })
 }
 
 pub(super) fn remove(call: &Call<'_>) -> Result<Answer, Fault> {

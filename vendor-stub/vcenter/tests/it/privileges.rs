@@ -62,6 +62,61 @@ fn a_missing_privilege_is_named_with_its_object() {
 }
 
 #[test]
+fn a_snapshot_takes_the_permissions_of_its_vm() {
+    let rig = Rig::new();
+    let vm = rig.vm.as_str();
+    let permission = Permission {
+        entity: vm.to_owned(),
+        role: Role::new(
+            "some",
+            [SNAPSHOT, RANDOM_READ, "System.Read", "System.View"],
+        ),
+        propagate: false,
+    };
+    rig.lab
+        .set_user("some@vsphere.local", "secret", Some(vec![permission]))
+        .unwrap();
+    let mut client = rig.stranger();
+    client.login("some@vsphere.local", "secret").unwrap();
+    let snapshot = client.snapshot(vm);
+    let read = client.read(("VirtualMachineSnapshot", &snapshot), &["config.name"]);
+    assert!(read.unwrap().contains("config.name"));
+    assert!(client.query(vm, &snapshot, 0, "*").is_ok());
+}
+
+#[test]
+fn a_quiesce_spec_out_of_its_bounds_is_refused() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let mut refused = |kind: &str, inside: &str| {
+        let args = format!(
+            "<name>s</name><memory>false</memory><quiesceSpec xsi:type=\"{kind}\">{inside}</quiesceSpec>"
+        );
+        let this = ("VirtualMachine", rig.vm.as_str());
+        client.fault_body("CreateSnapshotEx_Task", this, &args)
+    };
+    let (plain, windows) = (
+        "VirtualMachineGuestQuiesceSpec",
+        "VirtualMachineWindowsQuiesceSpec",
+    );
+    for (kind, inside, property) in [
+        (plain, "<timeout>4</timeout>", "timeout"),
+        (plain, "<timeout>241</timeout>", "timeout"),
+        (windows, "<vssBackupType>7</vssBackupType>", "vssBackupType"),
+        (
+            windows,
+            "<vssBackupContext>nonsense</vssBackupContext>",
+            "vssBackupContext",
+        ),
+    ] {
+        let body = refused(kind, inside);
+        let named = format!("<invalidProperty>quiesceSpec.{property}<");
+        assert!(body.contains(&named), "{body}");
+    }
+    assert!(rig.lab.vm(&rig.vm).unwrap().snapshots.is_empty());
+}
+
+#[test]
 fn privileges_are_tested_live_and_for_each_object() {
     let rig = Rig::with(&["app01", "app02"], lab::SiteSpec::default(), 100);
     let vms = rig.lab.vms().unwrap();
