@@ -11,6 +11,7 @@ use super::address::ServerAddress;
 use super::connect::{ConnectOptions, PollDelays, RetryPolicy};
 use super::envelope::required;
 use super::error::Error;
+use super::exchange::Patience;
 use super::http::{Http, HttpOptions};
 use super::moref::Moref;
 use super::operation::Operation;
@@ -119,10 +120,18 @@ impl Client {
             .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
             .take(64)
             .collect();
-        let api_version = negotiate(&http.get(VERSIONS).await?.body)?;
+        let mut patience = Patience::new(options.retry);
+        let versions = loop {
+            match http.get(VERSIONS).await {
+                Err(error) if error.is_busy() => patience.wait_after(error).await?,
+                answered => break answered?,
+            }
+        };
+        let api_version = negotiate(&versions.body)?;
         let soap_action = format!("\"urn:vim25/{api_version}\"");
         let (content, thumbprints) =
-            Self::service_content(&http, &soap_action, &format!("{prefix}-0")).await?;
+            Self::service_content(&http, &soap_action, &format!("{prefix}-0"), options.retry)
+                .await?;
         let thumbprints = thumbprints.or_else(|| believed.thumbprints());
         let thumbprints = thumbprints.ok_or_else(|| Error::Tls {
             // VDDK needs it, and a second look could be at another server.

@@ -387,13 +387,17 @@ impl Error {
         matches!(self, Self::TaskFailed { .. }) && self.fault_type() == Some("RequestCanceled")
     }
 
+    /// True when a server or a proxy before it says that it can't answer yet, as while it starts.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::HttpStatus { status, .. } if matches!(status, 502..=504))
+    }
+
     /// True for what a second attempt after a moment often mends.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Transport { .. } => true,
-            Self::HttpStatus { status, .. } => matches!(status, 502..=504),
             Self::Xml { source, .. } => matches!(source, XmlError::Truncated { .. }),
-            _ => false,
+            other => other.is_busy(),
         }
     }
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::client::{Client, ServiceContent, read_content};
+use super::connect::RetryPolicy;
 use super::envelope::{Parse, nothing, read_answer, required};
 use super::error::Error;
+use super::fault::Fault;
 use super::moref::Moref;
 use super::operation::Operation;
 use super::session::UserSession;
@@ -97,11 +99,18 @@ impl Client {
         http: &super::http::Http,
         soap_action: &str,
         operation_id: &str,
+        retry: RetryPolicy,
     ) -> Result<(ServiceContent, Option<Thumbprints>), Error> {
         let operation = Operation::new("RetrieveServiceContent", &Moref::service_instance());
         let method = operation.method();
-        let envelope = operation.envelope(operation_id)?;
-        let answer = http.post(method, envelope, soap_action, None).await?;
+        let mut patience = Patience::new(retry);
+        let answer = loop {
+            let envelope = operation.envelope(operation_id)?;
+            match http.post(method, envelope, soap_action, None).await {
+                Err(error) if error.is_busy() => patience.wait_after(error).await?,
+                answered => break answered?,
+            }
+        };
         let content = read_answer(method, &answer.body, read_content)?;
         Ok((content, answer.thumbprints))
     }
@@ -113,7 +122,15 @@ impl Client {
             .text("userName", &inner.user)
             .secret("password", &inner.password)
             .text("locale", "en");
-        match self.exchange(&operation, read_login).await {
+        let mut patience = Patience::new(inner.retry);
+        let answered = loop {
+            match self.exchange(&operation, read_login).await {
+                // At worst a session that nobody knows stays until it has been idle for long.
+                Err(error) if error.is_transient() => patience.wait_after(error).await?,
+                answered => break answered,
+            }
+        };
+        match answered {
             Ok(user) => {
                 inner.session.logged_in(user);
                 info!(server = %inner.server, user = inner.user, "logged in");
@@ -193,22 +210,21 @@ impl Client {
 pub(super) struct Attempts {
     client: Client,
     effect: Effect,
-    left: u32,
-    wait: Duration,
+    patience: Patience,
     generation: u64,
     has_logged_in: bool,
+    has_met_system_error: bool,
 }
 
 impl Attempts {
     pub(super) fn new(client: &Client, effect: Effect) -> Self {
-        let policy = client.inner.retry;
         Self {
             client: client.clone(),
             effect,
-            left: policy.attempts.max(1),
-            wait: policy.first_wait,
+            patience: Patience::new(client.inner.retry),
             generation: 0,
             has_logged_in: false,
+            has_met_system_error: false,
         }
     }
 
@@ -228,11 +244,39 @@ impl Attempts {
             self.has_logged_in = true;
             return self.client.log_in_again(self.generation).await;
         }
-        let may_repeat = self.effect == Effect::Read && error.is_transient();
-        if !may_repeat || self.left <= 1 {
+        let is_system_error = error.fault_type() == Some("SystemError");
+        let may_pass = error.is_transient()
+            || error.fault().is_some_and(Fault::is_retryable)
+            || (is_system_error && !self.has_met_system_error);
+        self.has_met_system_error |= is_system_error;
+        if self.effect == Effect::Write || !may_pass {
             return Err(error);
         }
-        warn!(error = describe(&error), "a read failed, trying again");
+        self.patience.wait_after(error).await
+    }
+}
+
+/// The attempts that are left, and the growing wait between them.
+#[derive(Debug)]
+pub(super) struct Patience {
+    left: u32,
+    wait: Duration,
+}
+
+impl Patience {
+    pub(super) fn new(policy: RetryPolicy) -> Self {
+        Self {
+            left: policy.attempts.max(1),
+            wait: policy.first_wait,
+        }
+    }
+
+    /// Waits before the next attempt, or gives the error back if there is none.
+    pub(super) async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
+        if self.left <= 1 {
+            return Err(error);
+        }
+        warn!(error = describe(&error), "a call failed, trying again");
         tokio::time::sleep(self.wait).await;
         self.left -= 1;
         self.wait = (self.wait * 2).min(LONGEST_WAIT);

@@ -11,6 +11,7 @@ mod attributes;
 mod files;
 mod hostile;
 mod pages;
+mod patience;
 mod proxy;
 mod reverts;
 mod searches;

@@ -63,6 +63,7 @@ pub(in crate::vsphere) struct Pager<T> {
     page_objects: Option<u32>,
     state: State,
     view: Option<Moref>,
+    views_lost: u32,
     /// The login that token and view belong to.
     generation: u64,
     /// Nothing: whoever asked does the repetition.
@@ -99,6 +100,7 @@ impl<T: Properties> Pager<T> {
             page_objects,
             state: State::Start,
             view: None,
+            views_lost: 0,
             generation: 0,
             attempts,
             given: HashSet::new(),
@@ -164,6 +166,9 @@ impl<T: Properties> Pager<T> {
                 }
                 Err(error) => {
                     self.state = State::Start;
+                    if self.has_lost_view(&error) {
+                        continue;
+                    }
                     match &mut self.attempts {
                         Some(attempts) => attempts.after(error).await?,
                         None => return Err(error),
@@ -171,6 +176,23 @@ impl<T: Properties> Pager<T> {
                 }
             }
         }
+    }
+
+    /// True, once, when the failure is that the view is gone, as with a session that was lost since it
+    /// was made ("vSphere API reference", 1.10). It is made again.
+    fn has_lost_view(&mut self, error: &Error) -> bool {
+        let Some(view) = &self.view else {
+            return false;
+        };
+        let is_it = error.fault_type() == Some("ManagedObjectNotFound")
+            && error.fault().and_then(|fault| fault.field("obj"))
+                == Some(view.to_string().as_str());
+        if self.views_lost > 0 || !is_it {
+            return false;
+        }
+        self.views_lost += 1;
+        self.view = None;
+        true
     }
 
     /// One call, with a view before it where one is missing.

@@ -117,6 +117,35 @@ async fn a_lost_session_starts_the_pages_over_without_repeating_objects() {
 }
 
 #[tokio::test]
+async fn a_view_that_is_gone_is_made_again_once() {
+    let gone = |view: &str| {
+        Reply::fault_with(
+            "ManagedObjectNotFound",
+            &format!("<obj type=\"ContainerView\">{view}</obj>"),
+        )
+    };
+    let root = Moref::new("Folder", "group-d1");
+    let wanted = || vec![PropertySpec::new("VirtualMachine", &["name"])];
+    let mended = server(move |call, _| match call {
+        0 => gone("view-0"),
+        _ => page(FIRST, &[1], None),
+    })
+    .await;
+    let client = Client::connect(mended.options()).await.unwrap();
+    let mut pages = client.retrieve_below(&root, &["VirtualMachine"], wanted(), None);
+    assert_eq!(names(&mut pages).await.unwrap(), [["app1"]]);
+
+    for view in ["view-1", "view-7"] {
+        let broken = server(move |call, _| gone(if call == 0 { "view-0" } else { view })).await;
+        let client = Client::connect(broken.options()).await.unwrap();
+        let mut pages = client.retrieve_below(&root, &["VirtualMachine"], wanted(), None);
+        let error = names(&mut pages).await.unwrap_err();
+        assert_eq!(error.fault_type(), Some("ManagedObjectNotFound"));
+        assert_eq!(broken.count(FIRST), 2);
+    }
+}
+
+#[tokio::test]
 async fn a_failure_of_the_transport_starts_the_pages_over_a_bounded_number_of_times() {
     let mended = server(|call, _| match call {
         0 | 2 => page(FIRST, &[1], Some("a")),

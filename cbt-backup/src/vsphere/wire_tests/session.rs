@@ -225,7 +225,7 @@ async fn a_password_that_was_changed_meanwhile_is_tried_once() {
 #[tokio::test]
 async fn a_fault_names_the_operation_as_the_servers_logs_do() {
     let server = server("CurrentTime", |call, _| match call {
-        0 => Reply::fault("SystemError"),
+        0 => Reply::fault("NotSupported"),
         _ => time(),
     })
     .await;
@@ -237,6 +237,6 @@ async fn a_fault_names_the_operation_as_the_servers_logs_do() {
     assert_eq!(error.fault().unwrap().operation_id.as_deref(), Some(id));
     assert_eq!(
         error.to_string(),
-        format!("CurrentTime was refused: SystemError [operation {id}]")
+        format!("CurrentTime was refused: NotSupported [operation {id}]")
     );
 }
