@@ -16,7 +16,7 @@ use super::{
 use crate::{
     repo::{Repository, RepositoryKey, Store, StoreLimits},
     secret::Secret,
-    vsphere::{Client, ConnectOptions, Proxy, ServerAddress, Trust},
+    vsphere::{Client, ConnectOptions, Proxy, ServerAddress, Timeouts, Trust},
 };
 
 /// Where the repository is and what opens it.
@@ -195,6 +195,12 @@ pub struct ServerOptions {
     /// File whose first line is the password at the proxy (else CBT_BACKUP_PROXY_PASSWORD, else a prompt)
     #[arg(long, env = "CBT_BACKUP_PROXY_PASSWORD_FILE", value_name = "FILE")]
     pub proxy_password_file: Option<PathBuf>,
+    /// Seconds that a connection to the server may take
+    #[arg(long, env = "CBT_BACKUP_CONNECT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600), value_name = "N")]
+    pub connect_seconds: u64,
+    /// Seconds that one call to the server may take; asking for the changes of a large disk may need many
+    #[arg(long, env = "CBT_BACKUP_CALL_SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(60..=7200), value_name = "N")]
+    pub call_seconds: u64,
 }
 
 /// A server that was logged in to, with what VDDK needs to log in by itself.
@@ -244,6 +250,10 @@ impl ServerOptions {
         let for_vddk = Secret::new(password.expose().to_owned());
         let mut options = ConnectOptions::new(server.clone(), user.clone(), password, trust);
         options.proxy = self.proxy(config)?;
+        options.timeouts = Timeouts {
+            connect: Duration::from_secs(self.connect_seconds),
+            total: Duration::from_secs(self.call_seconds),
+        };
         let client = Client::connect(options).await?;
         Ok(LoggedIn {
             client,
