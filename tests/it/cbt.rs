@@ -50,6 +50,35 @@ fn tracking_goes_from_off_over_pending_to_on_and_back() -> Result<()> {
     bench.assert_vm_clean()
 }
 
+/// The snapshot of a cycle whose program was killed.
+fn leave_a_cycle(bench: &Bench) -> Result<()> {
+    let spec = SnapshotSpec {
+        description: "cbt-backup stun cycle 01M7Z96G0000000000000000AB".to_owned(),
+        ..SnapshotSpec::named("cbt-backup")
+    };
+    bench.lab.create_snapshot(&bench.vm, &spec)?;
+    Ok(())
+}
+
+#[test]
+fn what_a_killed_cycle_left_is_removed_by_whoever_comes_next() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let name = bench.vm.clone();
+    leave_a_cycle(&bench)?;
+    let on = vm(&cbt(&bench, &["enable", &name, "--cycle", "--json"])?.expect_code(0));
+    assert_eq!(on["state"], "on", "{on:#}");
+    bench.assert_vm_clean()?;
+    leave_a_cycle(&bench)?;
+    let _ = cbt(&bench, &["reset", &name])?.expect_code(0);
+    bench.assert_vm_clean()?;
+    leave_a_cycle(&bench)?;
+    let _ = bench.init()?.expect_code(0);
+    let first = bench.backup(&[])?.expect_code(0);
+    assert_eq!(first.events(), ["left-cycle"], "{first:#?}");
+    bench.assert_put_back()?;
+    bench.assert_sound()
+}
+
 /// The VM `name` in the folder `Prod`.
 fn another(bench: &Bench, name: &str) -> Result<String> {
     let spec = VmSpec {

@@ -138,7 +138,11 @@ pub fn backup(
         ));
         clean_before &= undo::unwind(site, &vm.moref(), dead, None, true, &recorder);
     }
-    let vm = fit(site.ask(site.client.vm(moref))?)?;
+    let vm = fit(without_left_cycles(
+        site,
+        site.ask(site.client.vm(moref))?,
+        &recorder,
+    )?)?;
 
     for left in vm
         .snapshots
@@ -175,6 +179,32 @@ pub fn backup(
         left_behind: report.left_behind || !clean_before,
         ..report
     })
+}
+
+/// The VM, once the snapshots of stun cycles that died are gone: beside them tracking would not be
+/// switched on.
+fn without_left_cycles(site: &Site, vm: Vm, recorder: &Recorder<'_>) -> Result<Vm, Error> {
+    let removing = site.client.remove_left_cycles(&vm, site.task_time_out);
+    match site.runtime.block_on(removing) {
+        Ok(0) => Ok(vm),
+        Ok(count) => {
+            recorder.event(&Event::warning(
+                "left-cycle",
+                format!("{count} snapshots of stun cycles that were cut short are removed"),
+            ));
+            site.ask(site.client.vm(&vm.moref()))
+        }
+        Err(error) => {
+            recorder.event(&Event::warning(
+                "left-behind",
+                format!(
+                    "the snapshot of a stun cycle is left: {}; the next run tries again",
+                    chain(&error)
+                ),
+            ));
+            Ok(vm)
+        }
+    }
 }
 
 /// Refuses what cannot be backed up at all.
@@ -287,7 +317,7 @@ impl Run<'_> {
         // What cannot work is refused before anything is changed.
         self.connect_options(facts).plan()?;
         self.begin_access(identity)?;
-        let host = tracking::host(self.site, &self.vm)?;
+        let host = self.site.ask(self.site.client.host_of(&self.vm))?;
         let tracking = tracking::prepare(
             self.site,
             &self.vm,

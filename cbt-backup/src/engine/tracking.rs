@@ -22,21 +22,6 @@ pub enum TrackingPolicy {
     Never,
 }
 
-/// The host that runs the VM. Where it is not told, or may not be looked at, nothing is known of it.
-///
-/// # Errors
-/// When the question itself fails.
-pub fn host(site: &Site, vm: &Vm) -> Result<Host, Error> {
-    let Some(host) = &vm.host else {
-        return Ok(Host::default());
-    };
-    match site.ask(site.client.hosts(std::slice::from_ref(host))) {
-        Ok(mut found) => Ok(found.pop().map(|(_, host)| host).unwrap_or_default()),
-        Err(Error::Vsphere(error)) if error.fault().is_some() => Ok(Host::default()),
-        Err(error) => Err(error),
-    }
-}
-
 /// Looks at the VM's switch, and turns it where the policy and the rules allow ("vSphere API reference",
 /// 5.1 and 5.2). Call it before the snapshot is made: the snapshot is the stun cycle that makes the
 /// switch take effect.

@@ -8,9 +8,12 @@ use crate::vsphere::client::Client;
 use crate::vsphere::error::Error;
 use crate::vsphere::moref::Moref;
 use crate::vsphere::snapshot::{Quiesce, SnapshotSpec};
+use crate::vsphere::vm::Vm;
 
 /// The name of the short snapshots; the description is what makes each ours.
 const NAME: &str = "cbt-backup";
+/// How a description begins; a number that is given once follows.
+const DESCRIPTION: &str = "cbt-backup stun cycle ";
 
 impl Client {
     /// Makes and removes a snapshot, and gives the change ids it had, by device key. The snapshot
@@ -24,7 +27,7 @@ impl Client {
         vm: &Moref,
         limit: Duration,
     ) -> Result<BTreeMap<i32, String>, TrackingError> {
-        let description = format!("cbt-backup stun cycle {}", ulid::Ulid::generate());
+        let description = format!("{DESCRIPTION}{}", ulid::Ulid::generate());
         let spec = SnapshotSpec {
             name: NAME.to_owned(),
             description,
@@ -56,6 +59,24 @@ impl Client {
         }
     }
 
+    /// Removes the snapshots of stun cycles that nobody ended, as after a kill, and gives how many there
+    /// were. Nobody needs such a snapshot, whoever made it. One of a cycle that is under way elsewhere may be
+    /// among them: that cycle has had its effect.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the calls that lasts; then something may be left.
+    pub async fn remove_left_cycles(&self, vm: &Vm, limit: Duration) -> Result<usize, Error> {
+        let mut count = 0;
+        let left = vm.snapshots.iter().filter(|node| node.name == NAME);
+        for node in left.filter(|node| is_of_a_cycle(&node.description)) {
+            count += self
+                .remove_own_snapshots(&vm.moref(), NAME, &node.description, limit)
+                .await?;
+        }
+        Ok(count)
+    }
+
     /// The change ids of a snapshot, by device key.
     pub(super) async fn change_ids(
         &self,
@@ -66,5 +87,32 @@ impl Client {
         Ok(disks
             .filter_map(|disk| Some((disk.device_key, disk.backing.change_id?)))
             .collect())
+    }
+}
+
+/// True for the description of a stun cycle's snapshot.
+fn is_of_a_cycle(description: &str) -> bool {
+    description
+        .strip_prefix(DESCRIPTION)
+        .is_some_and(|number| number.parse::<ulid::Ulid>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_a_cycle;
+
+    #[test]
+    fn only_a_number_given_once_makes_it_ours() {
+        assert!(is_of_a_cycle(
+            "cbt-backup stun cycle 01M7Z96G0000000000000000AB"
+        ));
+        for other in [
+            "cbt-backup stun cycle ",
+            "cbt-backup stun cycle of mine",
+            "cbt-backup 01M7Z96G0000000000000000AB",
+            "a cbt-backup stun cycle 01M7Z96G0000000000000000AB",
+        ] {
+            assert!(!is_of_a_cycle(other), "{other}");
+        }
     }
 }

@@ -72,7 +72,11 @@ impl Client {
         vm: &Moref,
         options: &SwitchOptions<'_>,
     ) -> Result<(Vm, TrackingReport), TrackingError> {
-        let (before, report) = self.tracking(vm).await?;
+        let (before, report) = if options.cycle {
+            self.tracking_without_left_cycles(vm, options).await?
+        } else {
+            self.tracking(vm).await?
+        };
         let is_proved = report.disks.iter().any(|disk| disk.change_id.is_some());
         if report.state == TrackingState::On && (is_proved || !options.cycle) {
             return Ok((before, report));
@@ -137,7 +141,7 @@ impl Client {
         vm: &Moref,
         options: &SwitchOptions<'_>,
     ) -> Result<(Vm, TrackingReport), TrackingError> {
-        let (before, report) = self.tracking(vm).await?;
+        let (before, report) = self.tracking_without_left_cycles(vm, options).await?;
         refuse(with_snapshots(report.obstacles(), &before))?;
         options.go_on("switched off")?;
         let is_off = before.power_state == PowerState::Off;
@@ -196,6 +200,22 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// As [`tracking`](Self::tracking), once the snapshots of cycles that died are gone: they would
+    /// stand in the way.
+    async fn tracking_without_left_cycles(
+        &self,
+        vm: &Moref,
+        options: &SwitchOptions<'_>,
+    ) -> Result<(Vm, TrackingReport), TrackingError> {
+        let (before, report) = self.tracking(vm).await?;
+        let removed = self.remove_left_cycles(&before, options.task_limit).await?;
+        if removed == 0 {
+            return Ok((before, report));
+        }
+        (options.on_step)("remove what a stun cycle has left");
+        Ok(self.tracking(vm).await?)
     }
 
     async fn switch_tracking(
