@@ -158,12 +158,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ready = folder.path().join("ready");
         let script = format!(
-            "trap 'exit 9' INT; : > '{}'; while :; do :; done",
+            "trap 'exit 9' TERM; : > '{}'; while :; do :; done",
             ready.display()
         );
         let mut run = shell(folder.path(), &script);
         run.wait_until("it is ready", || ready.exists()).unwrap();
-        run.signal("INT").unwrap();
+        // Not INT: what is started in the background by a shell is deaf to that.
+        run.signal("TERM").unwrap();
         assert_eq!(run.wait().unwrap().code, Some(9));
 
         let mut run = shell(folder.path(), "exit 4");
