@@ -1,10 +1,11 @@
 //! An opened repository.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::config::{Config, FORMAT};
 use super::error::Error;
-use super::id::{ObjectId, PackKind, VmKey};
+use super::id::{ObjectId, PackId, PackKind, VmKey};
 use super::key::{KdfParams, Keys, Master, OpenedBy, RepositoryKey, first_slot, unlock};
 use super::name::{CONFIG, ObjectName, SMALL_LIMIT_BYTES};
 use super::node::{MAX_NODE_BYTES, Node};
@@ -204,6 +205,18 @@ impl Repository {
             return Ok(node);
         }
         Err(bad("a node is not of the level or shape its place demands"))
+    }
+
+    /// All packs that are there, with their lengths in bytes.
+    pub(crate) async fn stored_packs(&self) -> Result<HashMap<PackId, u64>, Error> {
+        let names = self.store().list("pack").await?;
+        let packs = names
+            .into_iter()
+            .filter_map(|(name, bytes)| match ObjectName::parse(&name) {
+                Some(ObjectName::Pack(pack)) => Some((pack, bytes)),
+                _ => None,
+            });
+        Ok(packs.collect())
     }
 
     /// Reads a usage table.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::error::Error;
 use super::id::{PackId, PackKind, VmKey};
-use super::name::{ObjectName, RootName};
+use super::name::RootName;
 use super::point::Point;
 use super::repository::Repository;
 use super::roots::Roots;
@@ -80,7 +80,7 @@ impl Repository {
             }
         }
         // Listed last: a pack that a point above needs was there before it.
-        let stored = self.packs().await?;
+        let stored = self.stored_packs().await?;
         let mut holders: HashMap<PackId, u32> = HashMap::new();
         for (_, tally) in tallies.values() {
             for pack in tally.packs.keys() {
@@ -146,17 +146,6 @@ impl Repository {
             .collect();
         packs.insert(record.reference.pack(PackKind::Node), record.pack_bytes);
         Ok((point, packs))
-    }
-
-    async fn packs(&self) -> Result<HashMap<PackId, u64>, Error> {
-        let names = self.store().list("pack").await?;
-        let packs = names
-            .into_iter()
-            .filter_map(|(name, bytes)| match ObjectName::parse(&name) {
-                Some(ObjectName::Pack(pack)) => Some((pack, bytes)),
-                _ => None,
-            });
-        Ok(packs.collect())
     }
 }
 

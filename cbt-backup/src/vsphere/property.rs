@@ -22,7 +22,7 @@ mod watch;
 #[cfg(feature = "fuzzing")]
 pub(super) use objects::read_old;
 pub use objects::{ObjectContent, ObjectPages};
-pub(super) use pager::{Pager, Source, end_at_server};
+pub(super) use pager::{Pager, Source, end_at_server, end_in_background};
 pub use path::{ItemKey, PathStep, PropertyPath};
 pub(super) use spec::write_filter_spec;
 pub use spec::{ObjectSpec, PropertyFilterSpec, PropertySpec, Selection, TraversalSpec};

@@ -36,17 +36,8 @@ impl Session {
         let progress: Vec<Progress> = disks.iter().map(progress).collect();
         let (repo, handle) = (self.repo.clone(), self.handle.clone());
         let (spec, options) = (self.spec.clone(), self.options);
-        let prepared = self
-            .prepare(info, true)
-            .inspect_err(|error| self.uploads.fail(error));
-        let (root, name) = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                self.abandon();
-                return Err(error);
-            }
-        };
-        let committed = self.publish(&root, &name)?;
+        let (session, root, name) = self.prepare_or_abandon(info, true)?;
+        let committed = session.publish(&root, &name)?;
         // A session commits one root: the next one announces itself and reads all lists again.
         let next = handle.block_on(repo.begin(spec, &handle, options))?;
         match next.take_over(&committed, progress) {

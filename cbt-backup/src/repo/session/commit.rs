@@ -45,21 +45,28 @@ impl Session {
     /// `DiskUndecided`, `BlocksMissing`; `NotWritable`, `Store`, `Missing`, `Damaged`: there is no
     /// point. `Fenced`, `FenceUndecided`: the point does not count, or may not.
     pub fn commit(self, info: RootInfo) -> Result<Committed, Error> {
-        let prepared = self
-            .prepare(info, false)
-            .inspect_err(|error| self.uploads.fail(error));
-        let (root, name) = match prepared {
-            Ok(prepared) => prepared,
+        let (session, root, name) = self.prepare_or_abandon(info, false)?;
+        session.publish(&root, &name)
+    }
+
+    /// Prepares the root. After a failure nothing of the session is left to commit.
+    pub(super) fn prepare_or_abandon(
+        self,
+        info: RootInfo,
+        partial: bool,
+    ) -> Result<(Self, Root, RootName), Error> {
+        match self.prepare(info, partial) {
+            Ok((root, name)) => Ok((self, root, name)),
             Err(error) => {
+                self.uploads.fail(&error);
                 self.abandon();
-                return Err(error);
+                Err(error)
             }
-        };
-        self.publish(&root, &name)
+        }
     }
 
     /// All that comes before the root: when this returns, all its packs are stored.
-    pub(super) fn prepare(&self, info: RootInfo, partial: bool) -> Result<(Root, RootName), Error> {
+    fn prepare(&self, info: RootInfo, partial: bool) -> Result<(Root, RootName), Error> {
         let disks = self
             .disks
             .read()

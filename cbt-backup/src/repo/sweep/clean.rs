@@ -113,7 +113,7 @@ impl Sweep<'_> {
         if lists.is_empty() {
             return Ok(());
         }
-        let there: HashSet<PackId> = self.list_packs().await?.into_keys().collect();
+        let there: HashSet<PackId> = self.repo.stored_packs().await?.into_keys().collect();
         for (name, list) in lists {
             if !there.iter().chain(kept).any(|pack| list.contains(*pack)) {
                 self.report.leftovers_removed += u64::from(self.remove(&name).await?);

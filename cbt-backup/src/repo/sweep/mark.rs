@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::clean::is_committed_and_whole;
 use super::pins::Pins;
 use super::recount::Recount;
-use super::run::stored_packs;
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind, PointId};
 use crate::repo::name::RootName;
@@ -158,7 +157,7 @@ async fn superseded(repo: &Repository, roots: &Roots, old: &RootName) -> Result<
     let Some(newest) = of_point.max_by_key(|root| (root.generation, root.session)) else {
         return Ok(false);
     };
-    let packs = stored_packs(repo).await?;
+    let packs = repo.stored_packs().await?;
     Ok(is_committed_and_whole(repo, newest, &packs).await?
         && !Pins::of(&repo.announcements().await?).has(old.point))
 }

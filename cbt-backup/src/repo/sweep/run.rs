@@ -57,7 +57,7 @@ impl Repository {
 impl Sweep<'_> {
     /// The order of the looks and of the changes is the protocol.
     async fn run(&mut self) -> Result<(), Error> {
-        let packs = self.list_packs().await?;
+        let packs = self.repo.stored_packs().await?;
         let open = self.repo.announced_sessions().await?;
         let bin_since_ms = match self.options.bin_ms {
             0 => i64::MAX,
@@ -166,10 +166,6 @@ impl Sweep<'_> {
         outcome
     }
 
-    pub(super) async fn list_packs(&self) -> Result<Garbage, Error> {
-        stored_packs(self.repo).await
-    }
-
     /// Deletes an object; tells whether it went. One that the store keeps is left to a later sweep.
     pub(super) async fn remove(&self, name: &str) -> Result<bool, Error> {
         match remove(self.repo, name).await {
@@ -193,16 +189,4 @@ async fn remove(repo: &Repository, name: &str) -> Result<bool, Error> {
         Err(Error::Missing { .. }) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// All packs, with their lengths in bytes.
-pub(super) async fn stored_packs(repo: &Repository) -> Result<Garbage, Error> {
-    let names = repo.store().list("pack").await?;
-    let packs = names
-        .into_iter()
-        .filter_map(|(name, bytes)| match ObjectName::parse(&name) {
-            Some(ObjectName::Pack(pack)) => Some((pack, bytes)),
-            _ => None,
-        });
-    Ok(packs.collect())
 }

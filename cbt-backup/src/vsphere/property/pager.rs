@@ -307,13 +307,7 @@ impl<T> Pager<T> {
 impl<T> Drop for Pager<T> {
     fn drop(&mut self) {
         let left = self.left_at_server();
-        if left.is_empty() {
-            return;
-        }
-        let (client, generation) = (self.client.clone(), self.generation);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { end_at_server(&client, generation, left).await });
-        }
+        end_in_background(&self.client, self.generation, left);
     }
 }
 
@@ -333,6 +327,21 @@ fn is_one_of(object: &Moref, kinds: &[String]) -> bool {
         || kinds
             .iter()
             .any(|kind| [&object.kind, base, "ManagedEntity"].contains(&kind.as_str()))
+}
+
+/// As [`end_at_server`], for what is dropped: nobody waits for it.
+pub(in crate::vsphere) fn end_in_background(
+    client: &Client,
+    generation: u64,
+    calls: Vec<Operation>,
+) {
+    if calls.is_empty() {
+        return;
+    }
+    let client = client.clone();
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move { end_at_server(&client, generation, calls).await });
+    }
 }
 
 /// Makes the calls that end things of one session, if that session still lives.

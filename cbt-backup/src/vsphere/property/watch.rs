@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::pager::end_at_server;
+use super::pager::{end_at_server, end_in_background};
 use super::spec::{PropertyFilterSpec, write_filter_spec};
 use super::update::{FilterUpdate, ObjectUpdate, UpdateSet, read_updates};
 use crate::vsphere::client::Client;
@@ -411,13 +411,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let left = self.left_at_server();
-        if left.is_empty() {
-            return;
-        }
-        let (client, generation) = (self.client.clone(), self.generation);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { end_at_server(&client, generation, left).await });
-        }
+        end_in_background(&self.client, self.generation, left);
     }
 }
 

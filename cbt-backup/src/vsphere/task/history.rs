@@ -10,7 +10,7 @@ use crate::vsphere::envelope::{nothing, reference};
 use crate::vsphere::error::Error;
 use crate::vsphere::moref::Moref;
 use crate::vsphere::operation::Operation;
-use crate::vsphere::property::end_at_server;
+use crate::vsphere::property::{end_at_server, end_in_background};
 use crate::vsphere::xml::{Reader, Tag, XmlError};
 
 /// Tasks a page. Servers take up to 1000.
@@ -101,13 +101,7 @@ impl TaskHistory {
 impl Drop for TaskHistory {
     fn drop(&mut self) {
         let left = self.left_at_server();
-        if left.is_empty() {
-            return;
-        }
-        let (client, generation) = (self.client.clone(), self.generation);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { end_at_server(&client, generation, left).await });
-        }
+        end_in_background(&self.client, self.generation, left);
     }
 }
 

@@ -146,7 +146,7 @@ fn blockers(vm: &Vm, facts: &TrackingFacts) -> Vec<TrackingCause> {
 }
 
 /// The cause for a host of a release before 4.0. One that can't be read is not held against it.
-pub(super) fn too_old(version: String) -> Option<TrackingCause> {
+fn too_old(version: String) -> Option<TrackingCause> {
     let major = version.split('.').next().unwrap_or_default();
     let is_too_old = major.parse::<u32>().is_ok_and(|major| major < 4);
     is_too_old.then_some(TrackingCause::HostTooOld { version })

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::report::too_old;
 use super::{TrackingCause, TrackingError, TrackingFacts, TrackingReport, TrackingState};
 use crate::vsphere::client::Client;
 use crate::vsphere::error::Error;
@@ -288,18 +287,6 @@ impl Client {
         }
         facts.host_version = self.host_release(vm).await?;
         Ok(facts)
-    }
-
-    /// Why neither the switch may be set nor changed areas be asked for, whatever the VM says of
-    /// itself: its host is older than 4.0 ("vSphere API reference, 5.1"). A server that speaks no
-    /// later API is refused when the client connects.
-    ///
-    /// # Errors
-    ///
-    /// Any failure of the call. A host that may not be looked at is not held against the VM.
-    pub async fn tracking_gate(&self, vm: &Vm) -> Result<Option<TrackingCause>, Error> {
-        let release = self.host_release(vm).await?;
-        Ok(release.and_then(too_old))
     }
 
     /// The release of the VM's host, such as `8.0.2`, where the account may look.
