@@ -69,16 +69,17 @@ impl From<Error> for ChangedAreasError {
 
 impl Lab {
     /// What changed on a disk between a change id and a snapshot. `snapshot` may be `None` only
-    /// for a VM that is off. The change id `*` asks for the allocated areas; the whole disk is
-    /// the answer where those are not known: off VMFS, and for a disk that is not tracked.
+    /// for a VM that is off. The change id `*` asks for the allocated areas. Where those are not
+    /// known, off VMFS and in a snapshot that is older than tracking, the answer is the whole disk
+    /// or a fault, as [`Behaviour::unknown_allocation`](crate::Behaviour) says.
     ///
     /// # Errors
     ///
     /// [`ChangedAreasError::NotFound`] for an unknown VM or snapshot;
-    /// [`ChangedAreasError::InvalidArgument`] for a device that is unknown or, unless `*` is asked,
-    /// not tracked, for an offset at or behind the capacity, for an id that is malformed, of
-    /// another disk, or newer than the snapshot; [`ChangedAreasError::FileFault`] for an id
-    /// older than tracking and for a map that is missing or damaged.
+    /// [`ChangedAreasError::InvalidArgument`] for a device that is unknown or not tracked, for an
+    /// offset at or behind the capacity, for an id that is malformed, of another disk, or newer
+    /// than the snapshot; [`ChangedAreasError::FileFault`] for an id older than tracking and for a
+    /// map that is missing or damaged.
     pub fn changed_areas(
         &self,
         vm: &str,
@@ -106,6 +107,9 @@ impl Lab {
         let site = self.load_site()?;
         let page = Page::new(&site, disk.capacity_bytes, start_offset_bytes);
         if change_id == ALLOCATED {
+            if link.tracking.is_none() && !is_tracked(vm.disk(device_key)) {
+                return invalid("deviceKey");
+            }
             return self.allocated_page(page, disk, link);
         }
         let Some(tracking) = &link.tracking else {
@@ -186,6 +190,13 @@ impl Lab {
         runs.truncate(page.runs_wanted());
         Ok(page.answer(runs))
     }
+}
+
+/// Are changes of the running disk tracked, at least since its last snapshot?
+fn is_tracked(running: Option<&Disk>) -> bool {
+    running
+        .and_then(Disk::top)
+        .is_some_and(|link| link.tracking.is_some())
 }
 
 /// Runs one grain too far up, inside the bounds.

@@ -197,7 +197,7 @@ fn star_answers_the_allocated_areas_on_vmfs() {
 }
 
 #[test]
-fn star_answers_the_whole_disk_elsewhere_and_without_tracking() {
+fn star_answers_the_whole_disk_elsewhere() {
     let whole = |start: u64| ChangedAreas {
         start_offset_bytes: start,
         length_bytes: 32 * GRAIN - start,
@@ -218,9 +218,28 @@ fn star_answers_the_whole_disk_elsewhere_and_without_tracking() {
         let (snapshot, _) = fixture.landmark("s1");
         assert_eq!(query(&fixture, &snapshot, 512, "*").unwrap(), whole(512));
     }
+}
+
+#[test]
+fn star_needs_a_disk_that_is_tracked() {
     let fixture = Fixture::new(32 * GRAIN);
-    let (snapshot, _) = fixture.snapshot("s1");
-    assert_eq!(query(&fixture, &snapshot, 0, "*").unwrap(), whole(0));
+    let (early, _) = fixture.snapshot("s1");
+    let refused = query(&fixture, &early, 0, "*").unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            ChangedAreasError::InvalidArgument {
+                property: "deviceKey"
+            }
+        ),
+        "{refused:?}"
+    );
+    // Tracked since: the snapshot is older than that, and what it holds is not known.
+    fixture.lab.set_change_tracking(&fixture.vm, true).unwrap();
+    let (late, _) = fixture.snapshot("s2");
+    let page = query(&fixture, &early, 0, "*").unwrap();
+    assert_eq!(page.areas, [grains(0, 32)]);
+    assert!(query(&fixture, &late, 0, "*").unwrap().areas.is_empty());
 }
 
 #[test]

@@ -138,3 +138,15 @@ fn queries_that_cannot_be_answered_keep_their_typed_faults() {
     let unknown = client.query(vm, "snapshot-1", 0, "*").unwrap_err();
     assert_eq!(unknown.type_name, "ManagedObjectNotFound");
 }
+
+#[test]
+fn a_disk_that_is_not_tracked_tells_nothing() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let snapshot = client.snapshot(&rig.vm);
+    for id in ["*", "52 00 00 00 00 00 00 00-00 00 00 00 00 00 00 00/1"] {
+        let refused = client.query(&rig.vm, &snapshot, 0, id).unwrap_err();
+        assert_eq!(refused.type_name, "InvalidArgument");
+        assert!(refused.text.ends_with("deviceKey"), "{}", refused.text);
+    }
+}

@@ -76,6 +76,7 @@ fn a_snapshot_takes_the_permissions_of_its_vm() {
     rig.lab
         .set_user("some@vsphere.local", "secret", Some(vec![permission]))
         .unwrap();
+    rig.lab.set_change_tracking(vm, true).unwrap();
     let mut client = rig.stranger();
     client.login("some@vsphere.local", "secret").unwrap();
     let snapshot = client.snapshot(vm);
