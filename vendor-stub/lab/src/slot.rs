@@ -72,6 +72,12 @@ impl Bus {
         }
     }
 
+    /// The units of a controller of the bus that devices can have. One of a SCSI controller is its own.
+    pub fn units(self) -> impl Iterator<Item = i32> {
+        (0..self.plan().units)
+            .filter(move |unit| self != Self::Scsi || *unit != SCSI_CONTROLLER_UNIT)
+    }
+
     fn plan(self) -> Plan {
         let plan = |first_controller_key, controllers, units, first_device_key| Plan {
             first_controller_key,
@@ -100,10 +106,8 @@ impl Slot {
     /// All slots of a bus, in the order they are given out. SCSI units skip the controller's own.
     pub(crate) fn all(bus: Bus) -> impl Iterator<Item = Self> {
         let plan = bus.plan();
-        let units = plan.units;
         (0..plan.controllers)
-            .flat_map(move |controller| (0..units).map(move |unit| (controller, unit)))
-            .filter(move |(_, unit)| bus != Bus::Scsi || *unit != SCSI_CONTROLLER_UNIT)
+            .flat_map(move |controller| bus.units().map(move |unit| (controller, unit)))
             .map(move |(controller, unit_number)| Self {
                 device_key: plan.first_device_key + controller * plan.units + unit_number,
                 controller_key: plan.first_controller_key + controller,

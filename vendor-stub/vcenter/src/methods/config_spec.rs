@@ -4,6 +4,7 @@ use lab::{Vm, VmChange};
 
 use super::device_change::DeviceChanges;
 use super::power::hardware_version;
+use crate::schema::schema;
 use crate::setting;
 use crate::soap::Fault;
 use crate::value::{DataObject, Value};
@@ -104,6 +105,12 @@ fn check(spec: &DataObject, vm: Option<&Vm>) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Whether a spec with this fault is taken, and the task fails. Faults of a configuration do, and
+/// those of arguments are told at once.
+pub(super) fn fails_in_task(fault: &Fault) -> bool {
+    schema().is_a(fault.type_name(), "VmConfigFault")
 }
 
 /// The change a spec asks for, of a VM that exists or is to be made.

@@ -85,14 +85,36 @@ impl<'a> DeviceChanges<'a> {
         match kind {
             Kind::Disk => self.disk((operation, file), device, index),
             Kind::Controller(bus) => self.controller((operation, bus), device, index),
-            Kind::Other => self.others.apply((operation, index), device, &self.keys),
+            Kind::Other => {
+                let (vm, disks) = (self.vm, &self.disks);
+                let plugs = Plugs {
+                    keys: &self.keys,
+                    disks: &|controller| units_of_disks(vm, disks, controller),
+                };
+                self.others.apply((operation, index), device, &plugs)
+            }
         }
+    }
+
+    /// The unit that a disk gets: the one that is asked for, or the first that is free.
+    fn unit(
+        &self,
+        (controller, bus): (i32, Bus),
+        wanted: Option<i32>,
+        index: usize,
+    ) -> Result<i32, Fault> {
+        let mut taken = units_of_disks(self.vm, &self.disks, controller);
+        taken.extend(self.others.units_on(controller));
+        let mut free = bus.units().filter(|unit| !taken.contains(unit));
+        free.find(|free| wanted.is_none_or(|wanted| wanted == *free))
+            .ok_or_else(|| invalid_device("unitNumber", index))
     }
 
     /// What the changes are together.
     pub(super) fn finish(self, change: &mut VmChange) -> Result<(), Fault> {
         for (key, index) in &self.removed {
-            if self.has_disk(*key) || self.others.any_on(*key) {
+            let disks = units_of_disks(self.vm, &self.disks, *key);
+            if !disks.is_empty() || !self.others.units_on(*key).is_empty() {
                 return Err(invalid_device("key", *index));
             }
         }
@@ -130,20 +152,6 @@ impl<'a> DeviceChanges<'a> {
     fn has_controller(&self, key: i32) -> bool {
         let is_there = self.vm.is_some_and(|vm| vm.controllers().contains(&key));
         (is_there && !self.removed.contains_key(&key)) || self.added.contains_key(&key)
-    }
-
-    /// Is there a disk on a controller, when all is done?
-    fn has_disk(&self, controller: i32) -> bool {
-        let gone: BTreeSet<i32> = self.disks.iter().filter_map(removed_disk).collect();
-        let kept = self.vm.iter().flat_map(|vm| &vm.disks);
-        let mut kept = kept.filter(|disk| !gone.contains(&disk.device_key));
-        let goes_there = |change: &DiskChange| match change {
-            DiskChange::Add { controller_key, .. } | DiskChange::Attach { controller_key, .. } => {
-                *controller_key == controller
-            }
-            _ => false,
-        };
-        kept.any(|disk| disk.controller_key == controller) || self.disks.iter().any(goes_there)
     }
 
     fn controller(
@@ -235,17 +243,23 @@ impl<'a> DeviceChanges<'a> {
                 self.disks.extend(edits);
             }
             (Operation::Add, None) => {
-                let disk = attached(self.world, &self.keys, device, index)?;
-                self.disks.push(disk);
+                let (file, mode, place) = attached(self.world, &self.keys, device, index)?;
+                let unit = self.unit((place.controller_key, place.bus), place.unit, index)?;
+                self.disks.push(DiskChange::Attach {
+                    file,
+                    mode,
+                    controller_key: place.controller_key,
+                    unit: Some(unit),
+                });
             }
             (Operation::Add, Some("create")) => {
-                let (mut spec, controller_key, unit) =
-                    created(self.world, &self.keys, device, index)?;
-                spec.shared_bus = self.is_shared(controller_key);
+                let (mut spec, place) = created(self.world, &self.keys, device, index)?;
+                let unit = self.unit((place.controller_key, place.bus), place.unit, index)?;
+                spec.shared_bus = self.is_shared(place.controller_key);
                 self.disks.push(DiskChange::Add {
                     spec,
-                    controller_key,
-                    unit,
+                    controller_key: place.controller_key,
+                    unit: Some(unit),
                 });
             }
             (Operation::Add, Some("replace")) => {
@@ -266,6 +280,39 @@ impl<'a> DeviceChanges<'a> {
         let disk = self.vm.and_then(|vm| vm.disk(key)).filter(|_| !gone);
         disk.ok_or_else(|| invalid_device("key", index))
     }
+}
+
+/// What the devices besides disks must know of the rest of a specification.
+pub(super) struct Plugs<'a> {
+    /// The keys of new controllers by the client's keys.
+    pub(super) keys: &'a BTreeMap<i32, i32>,
+    /// The units of a controller that disks have.
+    pub(super) disks: &'a dyn Fn(i32) -> BTreeSet<i32>,
+}
+
+/// The units of a controller that disks have, when the changes so far are done.
+fn units_of_disks(vm: Option<&Vm>, changes: &[DiskChange], controller: i32) -> BTreeSet<i32> {
+    let gone: BTreeSet<i32> = changes.iter().filter_map(removed_disk).collect();
+    let kept = vm.into_iter().flat_map(|vm| &vm.disks);
+    let kept = kept.filter(|disk| !gone.contains(&disk.device_key));
+    let kept = kept.map(|disk| (disk.controller_key, Some(disk.unit_number)));
+    let comes = |change: &DiskChange| match change {
+        DiskChange::Add {
+            controller_key,
+            unit,
+            ..
+        }
+        | DiskChange::Attach {
+            controller_key,
+            unit,
+            ..
+        } => Some((*controller_key, *unit)),
+        _ => None,
+    };
+    kept.chain(changes.iter().filter_map(comes))
+        .filter(|(key, _)| *key == controller)
+        .filter_map(|(_, unit)| unit)
+        .collect()
 }
 
 fn removed_disk(change: &DiskChange) -> Option<i32> {

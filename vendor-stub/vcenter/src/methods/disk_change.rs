@@ -9,43 +9,50 @@ use crate::soap::Fault;
 use crate::value::{DataObject, Value};
 use crate::world::World;
 
-/// A disk that is there already on a datastore.
+/// Where a client wants a new disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Key of the controller.
+    pub(super) controller_key: i32,
+    /// What that controls.
+    pub(super) bus: Bus,
+    /// The unit there; `None` = any.
+    pub(super) unit: Option<i32>,
+}
+
+/// A disk that is there already on a datastore: its file, its mode and where it goes.
 pub(super) fn attached(
     world: &World<'_>,
     keys: &BTreeMap<i32, i32>,
     device: &DataObject,
     index: usize,
-) -> Result<DiskChange, Fault> {
+) -> Result<(String, String, Place), Fault> {
     let backing = backing(device, index)?;
-    let (controller_key, _, unit) = slot(device, keys, index)?;
+    let place = place(device, keys, index)?;
     datastore(world, backing, index)?;
-    Ok(DiskChange::Attach {
-        file: backing.get_text("fileName").unwrap_or_default().to_owned(),
-        mode: disk_mode(backing),
-        controller_key,
-        unit,
-    })
+    let file = backing.get_text("fileName").unwrap_or_default().to_owned();
+    Ok((file, disk_mode(backing), place))
 }
 
-/// A disk to make: what it is, the key of its controller and its unit.
+/// A disk to make: what it is and where it goes.
 pub(super) fn created(
     world: &World<'_>,
     keys: &BTreeMap<i32, i32>,
     device: &DataObject,
     index: usize,
-) -> Result<(DiskSpec, i32, Option<i32>), Fault> {
+) -> Result<(DiskSpec, Place), Fault> {
     let backing = backing(device, index)?;
-    let (controller_key, bus, unit) = slot(device, keys, index)?;
+    let place = place(device, keys, index)?;
     let spec = DiskSpec {
         capacity_bytes: capacity_bytes(device, index)?,
         datastore: datastore(world, backing, index)?,
         file: named_file(backing),
         mode: disk_mode(backing),
-        bus,
+        bus: place.bus,
         provisioning: provisioning(backing),
         ..DiskSpec::default()
     };
-    Ok((spec, controller_key, unit))
+    Ok((spec, place))
 }
 
 /// What differs between a disk and what a client wants of it.
@@ -115,12 +122,7 @@ fn backing(device: &DataObject, index: usize) -> Result<&DataObject, Fault> {
     backing.ok_or_else(|| invalid_device("backing", index))
 }
 
-/// Where a new disk goes: the key of the controller, its bus, and the unit where one is given.
-fn slot(
-    device: &DataObject,
-    keys: &BTreeMap<i32, i32>,
-    index: usize,
-) -> Result<(i32, Bus, Option<i32>), Fault> {
+fn place(device: &DataObject, keys: &BTreeMap<i32, i32>, index: usize) -> Result<Place, Fault> {
     let controller = integer(device, "controllerKey", index)?;
     let controller_key = keys.get(&controller).copied().unwrap_or(controller);
     let bus =
@@ -129,7 +131,11 @@ fn slot(
     let unit = unit
         .transpose()
         .map_err(|_| invalid_device("unitNumber", index))?;
-    Ok((controller_key, bus, unit.filter(|unit| *unit >= 0)))
+    Ok(Place {
+        controller_key,
+        bus,
+        unit: unit.filter(|unit| *unit >= 0),
+    })
 }
 
 fn disk_mode(backing: &DataObject) -> String {

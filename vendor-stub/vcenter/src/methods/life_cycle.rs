@@ -6,7 +6,7 @@ use super::config_spec;
 use super::datastore_name::datastore_of;
 use super::dispatch::Call;
 use super::power::hardware_version;
-use super::snapshot::{refuse_disabled, start, start_on};
+use super::snapshot::{refuse_disabled, start, start_failing, start_on};
 use crate::soap::{Answer, Fault};
 use crate::value::{DataObject, Value};
 
@@ -28,7 +28,13 @@ pub(super) fn create(call: &Call<'_>) -> Result<Answer, Fault> {
         .iter()
         .find(|folder| folder.moref == call.this.id);
     let folder = folder.ok_or_else(|| Fault::not_found(call.this))?;
-    let change = config_spec::change(call.world, None, spec)?;
+    let names = ("CreateVM_Task", "Folder.createVm");
+    let change = match config_spec::change(call.world, None, spec) {
+        Err(fault) if config_spec::fails_in_task(&fault) => {
+            return start_failing(call, call.this.clone(), &folder.name, names, fault);
+        }
+        change => change?,
+    };
     let version = spec.get_text("version").map(hardware_version).transpose()?;
     let mut wanted = VmSpec {
         name: name.to_owned(),
@@ -38,7 +44,6 @@ pub(super) fn create(call: &Call<'_>) -> Result<Answer, Fault> {
         ..VmSpec::default()
     };
     wanted.hardware_version = version.unwrap_or(wanted.hardware_version);
-    let names = ("CreateVM_Task", "Folder.createVm");
     start_on(call, call.this.clone(), &folder.name, names, move |lab| {
         let vm = lab.add_vm(wanted)?.moref;
         if let Err(error) = lab.reconfigure(&vm, change) {

@@ -1,12 +1,12 @@
 //! Devices besides disks and their controllers: network cards, drives, and what else a client adds.
 //! The lab keeps them as they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lab::{Bus, Vm};
 use serde_json::Value as Json;
 
-use super::device_change::{Operation, invalid_device};
+use super::device_change::{Operation, Plugs, invalid_device};
 use crate::schema::schema;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
@@ -57,19 +57,19 @@ impl<'a> OtherDevices<'a> {
         }
     }
 
-    /// Takes one operation over. `keys` are those of new controllers by the client's keys.
+    /// Takes one operation over.
     pub(super) fn apply(
         &mut self,
         (operation, index): (Operation, usize),
         device: &DataObject,
-        keys: &BTreeMap<i32, i32>,
+        plugs: &Plugs<'_>,
     ) -> Result<(), Fault> {
         let wanted = || {
             let key = device.get_text("key").and_then(|text| text.parse().ok());
             key.ok_or_else(|| invalid_device("key", index))
         };
         match operation {
-            Operation::Add => self.add(device, keys, index),
+            Operation::Add => self.add(device, plugs, index),
             Operation::Remove => {
                 let key: i32 = wanted()?;
                 let existing = self.existing(key, index)?;
@@ -97,26 +97,22 @@ impl<'a> OtherDevices<'a> {
         }
     }
 
-    /// Is there another device on a controller, when all is done?
-    pub(super) fn any_on(&self, controller: i32) -> bool {
+    /// The units of a controller that other devices have, when the changes so far are done.
+    pub(super) fn units_on(&self, controller: i32) -> BTreeSet<i32> {
         let kept = self.vm.map(|vm| &vm.other_devices);
         let kept = kept.into_iter().flatten();
         let kept = kept.filter(|(key, _)| !self.changed.contains_key(key));
         let changed = self.changed.values().flatten();
-        let mut all = kept.map(|(_, device)| device).chain(changed);
-        all.any(|device| {
-            let device = DataObject::from_json(device);
-            let key = device.and_then(|device| device.get_text("controllerKey")?.parse().ok());
-            key == Some(controller)
+        let all = kept.map(|(_, device)| device).chain(changed);
+        all.filter_map(|device| {
+            let device = DataObject::from_json(device)?;
+            let number = |name: &str| device.get_text(name)?.parse::<i32>().ok();
+            (number("controllerKey") == Some(controller)).then(|| number("unitNumber").unwrap_or(0))
         })
+        .collect()
     }
 
-    fn add(
-        &mut self,
-        device: &DataObject,
-        keys: &BTreeMap<i32, i32>,
-        index: usize,
-    ) -> Result<(), Fault> {
+    fn add(&mut self, device: &DataObject, plugs: &Plugs<'_>, index: usize) -> Result<(), Fault> {
         // What is no kind of its own, and the controllers that each VM has, cannot be added.
         let is_base = BASES.contains(&device.type_name.as_ref());
         let mut kinds = KINDS.iter().filter(|_| !is_base);
@@ -129,18 +125,19 @@ impl<'a> OtherDevices<'a> {
                 .get_text(name)
                 .and_then(|text| text.parse::<i32>().ok())
         };
-        let controller = given("controllerKey").map(|key| keys.get(&key).copied().unwrap_or(key));
+        let controller =
+            given("controllerKey").map(|key| plugs.keys.get(&key).copied().unwrap_or(key));
         let key = match controller {
             Some(controller) if *first == 3000 => {
                 let unit = given("unitNumber").filter(|unit| *unit >= 0);
-                let (key, unit) = self.drive(controller, unit, index)?;
+                let (key, unit) = self.drive((controller, unit), plugs, index)?;
                 made.set("controllerKey", Value::int(controller));
                 made.set("unitNumber", Value::int(unit));
                 key
             }
             None if *first == 3000 => {
                 let place = IDE.into_iter().find_map(|controller| {
-                    let (key, unit) = self.drive(controller, None, index).ok()?;
+                    let (key, unit) = self.drive((controller, None), plugs, index).ok()?;
                     Some((controller, key, unit))
                 });
                 let (controller, key, unit) =
@@ -246,17 +243,24 @@ impl<'a> OtherDevices<'a> {
     }
 
     /// Key and unit of a drive on an IDE or a SATA controller.
-    fn drive(&self, controller: i32, unit: Option<i32>, index: usize) -> Result<(i32, i32), Fault> {
-        let (first, units) = match Bus::of_controller(controller) {
-            Some(Bus::Ide) => (3000, 2),
-            Some(Bus::Sata) => (16_000, 30),
+    fn drive(
+        &self,
+        (controller, unit): (i32, Option<i32>),
+        plugs: &Plugs<'_>,
+        index: usize,
+    ) -> Result<(i32, i32), Fault> {
+        let bus = Bus::of_controller(controller);
+        let (first, bus) = match bus {
+            Some(bus @ Bus::Ide) => (3000, bus),
+            Some(bus @ Bus::Sata) => (16_000, bus),
             _ => return Err(invalid_device("controllerKey", index)),
         };
-        let bus = Bus::of_controller(controller).map_or(0, |bus| bus.number(controller));
-        let key = |unit: i32| first + bus * units + unit;
-        let mut free = (0..units).filter(|unit| !self.is_taken(key(*unit)));
+        let mut taken = (plugs.disks)(controller);
+        taken.extend(self.units_on(controller));
+        let mut free = bus.units().filter(|unit| !taken.contains(unit));
         let unit = free.find(|free| unit.is_none_or(|unit| unit == *free));
         let unit = unit.ok_or_else(|| invalid_device("unitNumber", index))?;
-        Ok((key(unit), unit))
+        let units = i32::try_from(bus.units().count()).unwrap_or(i32::MAX);
+        Ok((first + bus.number(controller) * units + unit, unit))
     }
 }

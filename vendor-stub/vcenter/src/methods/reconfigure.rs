@@ -2,7 +2,7 @@
 
 use super::config_spec;
 use super::dispatch::Call;
-use super::snapshot::{refuse_disabled, start};
+use super::snapshot::{refuse_disabled, start, start_failing};
 use crate::setting;
 use crate::soap::{Answer, Fault};
 use crate::value::Value;
@@ -38,7 +38,13 @@ pub(super) fn reconfigure(call: &Call<'_>) -> Result<Answer, Fault> {
     for privilege in config_spec::privileges(&vm, spec) {
         call.world.demand(call.this, privilege)?;
     }
-    let change = config_spec::change(call.world, Some(&vm), spec)?;
+    let names = ("ReconfigVM_Task", "VirtualMachine.reconfigure");
+    let change = match config_spec::change(call.world, Some(&vm), spec) {
+        Err(fault) if config_spec::fails_in_task(&fault) => {
+            return start_failing(call, call.this.clone(), &vm.name, names, fault);
+        }
+        change => change?,
+    };
     if let Some(version) = spec.get_text("changeVersion")
         && !version.is_empty()
         && version != vm.change_version
@@ -49,13 +55,8 @@ pub(super) fn reconfigure(call: &Call<'_>) -> Result<Answer, Fault> {
         ));
     }
     let moref = vm.moref.clone();
-    start(
-        call,
-        &vm,
-        ("ReconfigVM_Task", "VirtualMachine.reconfigure"),
-        move |lab| {
-            lab.reconfigure(&moref, change)?;
-            Ok(None)
-        },
-    )
+    start(call, &vm, names, move |lab| {
+        lab.reconfigure(&moref, change)?;
+        Ok(None)
+    })
 }

@@ -5,7 +5,7 @@ use lab::{Lab, SnapshotSpec, Vm};
 use super::dispatch::Call;
 use crate::model::escape_name;
 use crate::soap::{Answer, Fault};
-use crate::task::TaskSpec;
+use crate::task::{TaskSpec, Work};
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::lab_fault;
 
@@ -122,7 +122,29 @@ pub(super) fn start_on(
     (name, description_id): (&'static str, &'static str),
     work: impl FnOnce(&Lab) -> Result<Option<Value>, lab::Error> + Send + 'static,
 ) -> Result<Answer, Fault> {
-    let state = call.world.state;
+    let lab = call.world.state.lab.clone();
+    let work = Box::new(move || work(&lab).map_err(|error| lab_fault(&error)));
+    enter(call, entity, entity_name, (name, description_id), work)
+}
+
+/// Starts a task on an object that ends with a fault.
+pub(super) fn start_failing(
+    call: &Call<'_>,
+    entity: MoRef,
+    entity_name: &str,
+    names: (&'static str, &'static str),
+    fault: Fault,
+) -> Result<Answer, Fault> {
+    enter(call, entity, entity_name, names, Box::new(|| Err(fault)))
+}
+
+fn enter(
+    call: &Call<'_>,
+    entity: MoRef,
+    entity_name: &str,
+    (name, description_id): (&'static str, &'static str),
+    work: Work,
+) -> Result<Answer, Fault> {
     let spec = TaskSpec {
         name,
         description_id,
@@ -130,12 +152,10 @@ pub(super) fn start_on(
         entity_name: escape_name(entity_name),
         user_name: call.user_name().into_owned(),
     };
-    let lab = state.lab.clone();
-    let ordered = call.ordered_task_fault();
-    let work = Box::new(move || match ordered {
-        Some(fault) => Err(fault),
-        None => work(&lab).map_err(|error| lab_fault(&error)),
-    });
-    let key = state.tasks.start(spec, work)?;
+    let work = match call.ordered_task_fault() {
+        Some(fault) => Box::new(|| Err(fault)),
+        None => work,
+    };
+    let key = call.world.state.tasks.start(spec, work)?;
     Ok(Answer::One(Value::reference("Task", key)))
 }

@@ -231,7 +231,12 @@ impl Client {
     /// Calls a task method and waits for the task; returns its `info`.
     pub(crate) fn task(&mut self, method: &str, this: (&str, &str), args: &str) -> String {
         let answer = self.call(method, this, args).unwrap();
-        let task = between(&answer, "type=\"Task\">", "<").to_owned();
+        self.finished(&answer)
+    }
+
+    /// Waits for the task in an answer; returns its `info`.
+    pub(crate) fn finished(&mut self, answer: &str) -> String {
+        let task = between(answer, "type=\"Task\">", "<").to_owned();
         let limit = Instant::now() + Duration::from_secs(30);
         loop {
             let info = self.read(("Task", &task), &["info"]).unwrap();

@@ -21,7 +21,16 @@ fn reconfigure(client: &mut Client, vm: &str, spec: &str) {
 
 /// The fault a spec is refused with, its property and its index.
 fn refused(client: &mut Client, vm: &str, spec: &str) -> (String, String) {
-    let body = client.fault_body("ReconfigVM_Task", ("VirtualMachine", vm), spec);
+    let this = ("VirtualMachine", vm);
+    let answer = client.call("ReconfigVM_Task", this, spec);
+    // What is wrong with a device is told by the task, what is wrong with an argument at once.
+    let body = match answer {
+        Ok(answer) => {
+            let info = client.finished(&answer);
+            between(&info, "<error>", "</error>").to_owned()
+        }
+        Err(_) => client.fault_body("ReconfigVM_Task", this, spec),
+    };
     let name = between(&body, "xsi:type=\"", "\"").to_owned();
     let property = ["<property>", "<invalidProperty>"]
         .iter()
@@ -238,4 +247,68 @@ fn a_disk_grows_by_kilobytes_though_its_bytes_are_sent_back() {
         let found = refused(&mut client, &rig.vm, &disk(10 << 10, 10 * mib, more));
         assert_eq!(found.0, "NotSupported", "{more}");
     }
+}
+
+fn disk(controller: i32, unit: &str) -> String {
+    format!(
+        "<deviceChange><operation>add</operation><fileOperation>create</fileOperation>\
+         <device xsi:type=\"VirtualDisk\"><key>-1</key>\
+         <backing xsi:type=\"VirtualDiskFlatVer2BackingInfo\"><fileName>[datastore1]</fileName>\
+         <diskMode>persistent</diskMode></backing><controllerKey>{controller}</controllerKey>{unit}\
+         <capacityInKB>1024</capacityInKB></device></deviceChange>"
+    )
+}
+
+fn drive(controller: i32, unit: &str) -> String {
+    format!(
+        "<deviceChange><operation>add</operation><device xsi:type=\"VirtualCdrom\"><key>-2</key>\
+         <backing xsi:type=\"VirtualCdromRemotePassthroughBackingInfo\"><deviceName></deviceName>\
+         <exclusive>false</exclusive></backing><controllerKey>{controller}</controllerKey>{unit}\
+         </device></deviceChange>"
+    )
+}
+
+/// Units are of disks and drives alike, and of what comes in the same specification.
+#[test]
+fn a_unit_that_is_taken_is_refused_by_its_index() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let vm = rig.vm.as_str();
+    let unit = |unit: i32| format!("<unitNumber>{unit}</unitNumber>");
+    client.task("PowerOffVM_Task", ("VirtualMachine", vm), "");
+    reconfigure(
+        &mut client,
+        vm,
+        &format!("<spec>{}</spec>", drive(200, &unit(1))),
+    );
+    for (changes, index) in [
+        (disk(1000, &unit(0)), 0),
+        (disk(1000, &unit(7)), 0),
+        (disk(1000, &unit(16)), 0),
+        (disk(1000, &unit(2)) + &disk(1000, &unit(2)), 1),
+        (disk(1000, &unit(2)) + &disk(1000, &unit(1)), 1),
+        (disk(200, &unit(1)), 0),
+        (drive(200, &unit(1)), 0),
+        (disk(201, &unit(0)) + &drive(201, &unit(0)), 1),
+        (drive(201, "") + &drive(201, "") + &disk(201, ""), 2),
+    ] {
+        let this = ("VirtualMachine", vm);
+        let spec = format!("<spec>{changes}</spec>");
+        let info = client.task("ReconfigVM_Task", this, &spec);
+        let fault = format!(
+            "<error><fault xsi:type=\"InvalidDeviceSpec\"><property>device.unitNumber</property>\
+             <deviceIndex>{index}</deviceIndex></fault>"
+        );
+        assert!(info.contains(&fault), "{changes}: {info}");
+    }
+    // What goes makes room, and what names no unit gets the first that is free.
+    let gone = "<deviceChange><operation>remove</operation><device><key>2000</key></device></deviceChange>";
+    let spec = format!("<spec>{gone}{}{}</spec>", disk(1000, ""), disk(200, ""));
+    reconfigure(&mut client, vm, &spec);
+    let found = rig.lab.vm(vm).unwrap().disks;
+    let units: Vec<(i32, i32)> = found
+        .iter()
+        .map(|disk| (disk.controller_key, disk.unit_number))
+        .collect();
+    assert_eq!(units, [(1000, 1), (1000, 0), (200, 0)]);
 }

@@ -227,10 +227,11 @@ fn devices_that_cannot_be_are_refused_by_their_index() {
         ("remove", gone),
         ("edit", gone),
     ] {
-        let fault = client
-            .call("ReconfigVM_Task", vm, &change(operation, device))
-            .unwrap_err();
-        assert_eq!(fault.type_name, "InvalidDeviceSpec", "{operation} {device}");
+        let info = client.task("ReconfigVM_Task", vm, &change(operation, device));
+        assert!(
+            info.contains("<error><fault xsi:type=\"InvalidDeviceSpec\">"),
+            "{operation} {device}: {info}"
+        );
     }
     assert!(rig.lab.vm(&rig.vm).unwrap().other_devices.is_empty());
 }
