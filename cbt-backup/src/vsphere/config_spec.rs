@@ -3,23 +3,27 @@
 //! What identifies the old VM, or belongs to its old place, is left out. What is left out though
 //! a person may miss it is told in [`ConfigSpec::left_out`].
 
+mod boot_order;
 mod device;
 mod disk;
 mod encryption;
 mod extra;
 mod later;
 mod network;
+mod setting;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use boot_order::BootOrder;
 pub use encryption::SpecEncryption;
 pub use later::LaterDisk;
 pub use network::Network;
 
 use super::error::Error;
 use super::xml::{Node, Reader};
-use device::Devices;
+use device::{Devices, Old};
+use setting::{FIELDS, Source};
 
 /// What the new VM is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub struct ConfigSpec {
     fields: Vec<Node>,
     /// What is added afterwards, by a call each: disks that lie on other datastores than the VM.
     pub later: Vec<LaterDisk>,
+    /// The order to boot from, which is set last: it names devices by keys that the server gives.
+    pub boot_order: Option<BootOrder>,
     /// What was left out that somebody may miss, in words.
     pub left_out: Vec<String>,
 }
@@ -59,74 +65,11 @@ impl fmt::Debug for ConfigSpec {
         f.debug_struct("ConfigSpec")
             .field("fields", &self.fields.len())
             .field("later", &self.later.len())
+            .field("boot_order", &self.boot_order)
             .field("left_out", &self.left_out)
             .finish()
     }
 }
-
-/// Where a field of the spec comes from.
-enum Source {
-    /// The field of the same name.
-    Same,
-    /// The field of another name.
-    Field(&'static str),
-    /// A field of `hardware`.
-    Hardware(&'static str),
-    /// Code of ours.
-    Made,
-}
-
-use Source::{Field, Hardware, Made, Same};
-
-/// The fields of the spec that are sent, in the schema's order.
-const FIELDS: &[(&str, Source)] = &[
-    ("name", Made),
-    ("version", Same),
-    ("uuid", Made),
-    ("instanceUuid", Made),
-    ("guestId", Same),
-    ("alternateGuestName", Same),
-    ("annotation", Same),
-    ("files", Made),
-    ("tools", Same),
-    ("flags", Same),
-    ("consolePreferences", Same),
-    ("powerOpInfo", Field("defaultPowerOps")),
-    ("rebootPowerOff", Same),
-    ("numCPUs", Hardware("numCPU")),
-    ("numCoresPerSocket", Hardware("numCoresPerSocket")),
-    ("memoryMB", Hardware("memoryMB")),
-    ("memoryHotAddEnabled", Same),
-    ("cpuHotAddEnabled", Same),
-    ("cpuHotRemoveEnabled", Same),
-    ("virtualICH7MPresent", Hardware("virtualICH7MPresent")),
-    ("virtualSMCPresent", Hardware("virtualSMCPresent")),
-    ("deviceChange", Made),
-    ("cpuAllocation", Same),
-    ("memoryAllocation", Same),
-    ("latencySensitivity", Same),
-    ("extraConfig", Made),
-    ("swapPlacement", Same),
-    ("bootOptions", Made),
-    ("firmware", Same),
-    ("maxMksConnections", Same),
-    ("guestAutoLockEnabled", Same),
-    ("memoryReservationLockedToMax", Same),
-    ("nestedHVEnabled", Same),
-    ("vPMCEnabled", Same),
-    ("vmProfile", Made),
-    ("messageBusTunnelEnabled", Same),
-    ("crypto", Made),
-    ("sevEnabled", Same),
-];
-
-/// Fields that are left out and may be missed.
-const TOLD: &[(&str, &str)] = &[
-    ("vAppConfig", "the vApp's properties"),
-    ("managedBy", "the product that manages the VM"),
-    ("cpuAffinity", "the processors it was bound to"),
-    ("npivNodeWorldWideName", "its world-wide names"),
-];
 
 impl ConfigSpec {
     /// Makes the spec from the saved configuration `raw_xml`, as
@@ -156,6 +99,7 @@ impl ConfigSpec {
         Self {
             fields,
             later: Vec::new(),
+            boot_order: None,
             left_out: Vec::new(),
         }
     }
@@ -168,14 +112,18 @@ impl ConfigSpec {
         let hardware = config
             .child("hardware")
             .ok_or_else(|| bad("it has no hardware"))?;
-        let devices = Devices::of(hardware, options)?;
+        let olds = Old::all(hardware)?;
+        let devices = Devices::of(&olds, options)?;
         let mut spec = Self::of(Vec::new());
         for (name, source) in FIELDS {
             let field = match source {
-                Same => config.child(name),
-                Field(other) => config.child(other),
-                Hardware(other) => hardware.child(other),
-                Made => {
+                Source::Same => config.child(name),
+                Source::Unless(usual) => config
+                    .child(name)
+                    .filter(|_| config.child_text(name) != Some(usual)),
+                Source::Field(other) => config.child(other),
+                Source::Hardware(other) => hardware.child(other),
+                Source::Made => {
                     spec.fields.extend(made(name, config, options, &devices)?);
                     continue;
                 }
@@ -184,13 +132,10 @@ impl ConfigSpec {
                 .extend(field.filter(|f| !f.is_empty()).map(|f| f.renamed(name)));
         }
         spec.later = devices.later;
+        spec.boot_order = BootOrder::of(config, &olds);
         spec.left_out = devices.left_out;
         spec.left_out.extend(options.encryption.left_out(config));
-        for (name, words) in TOLD {
-            if config.child(name).is_some_and(|field| !field.is_empty()) {
-                spec.left_out.push((*words).to_owned());
-            }
-        }
+        spec.left_out.extend(setting::left_out(config));
         Ok(spec)
     }
 }
@@ -229,11 +174,13 @@ fn made(
         "vmProfile" => options.encryption.vm_profile(config),
         "crypto" => options.encryption.vm_crypto(config),
         "bootOptions" => boot_options(config),
+        "sgxInfo" => setting::enclave_memory(config).into_iter().collect(),
+        "virtualNuma" => setting::virtual_numa(config).into_iter().collect(),
         _ => Vec::new(),
     })
 }
 
-/// The boot order names devices by keys of the old VM: it is set afterwards, if at all.
+/// The boot order names devices by keys of the old VM: it is set afterwards.
 fn boot_options(config: &Node) -> Vec<Node> {
     let Some(old) = config.child("bootOptions") else {
         return Vec::new();

@@ -105,7 +105,35 @@ impl fmt::Display for Controller {
     }
 }
 
-/// Any device, as far as disks need it.
+/// A network card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkCard {
+    /// Its device key.
+    pub device_key: i32,
+    /// What the client of the administrator calls it, such as `Network adapter 1`.
+    pub label: String,
+    /// vSphere's own name of its type, such as `VirtualVmxnet3`.
+    pub kind: String,
+    /// Its address, if the server has given one.
+    pub mac_address: Option<String>,
+}
+
+/// The types of network cards.
+const CARDS: &[&str] = &[
+    "VirtualVmxnet3",
+    "VirtualVmxnet2",
+    "VirtualVmxnet",
+    "VirtualE1000",
+    "VirtualE1000e",
+    "VirtualPCNet32",
+];
+
+/// True if `kind` is a type of network card.
+pub(super) fn is_network_card(kind: &str) -> bool {
+    CARDS.contains(&kind)
+}
+
+/// Any device, as far as disks and cards need it.
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) key: i32,
@@ -118,6 +146,8 @@ pub(super) struct Device {
     pub(super) backing: Option<Backing>,
     /// Set for controllers.
     pub(super) controller: Option<Controller>,
+    /// Set for network cards.
+    pub(super) card: Option<NetworkCard>,
 }
 
 /// Reads the items of a device list, whatever they are called: `device` in a data object,
@@ -128,6 +158,7 @@ pub(super) fn read_device(r: &mut Reader<'_>, tag: &Tag) -> Result<Device, XmlEr
     let (mut key, mut bus_number) = (None, None);
     let mut shared_bus = SharedBus::No;
     let mut size = Size::default();
+    let mut mac_address = None;
     let mut device = Device {
         key: 0,
         is_disk,
@@ -138,6 +169,7 @@ pub(super) fn read_device(r: &mut Reader<'_>, tag: &Tag) -> Result<Device, XmlEr
         capacity_bytes: None,
         backing: None,
         controller: None,
+        card: None,
     };
     r.children(tag, |r, tag| {
         match tag.name.as_str() {
@@ -148,6 +180,7 @@ pub(super) fn read_device(r: &mut Reader<'_>, tag: &Tag) -> Result<Device, XmlEr
             "busNumber" => bus_number = Some(r.number(tag)?),
             "sharedBus" => shared_bus = read_shared_bus(r.text(tag)?),
             "backing" if is_disk => device.backing = Some(read_backing(r, tag)?),
+            "macAddress" => mac_address = Some(r.text(tag)?),
             "capacityInBytes" if is_disk => size.bytes = Some(r.number(tag)?),
             "capacityInKB" if is_disk => size.kib = Some(r.number(tag)?),
             _ => {}
@@ -161,6 +194,12 @@ pub(super) fn read_device(r: &mut Reader<'_>, tag: &Tag) -> Result<Device, XmlEr
     if is_disk {
         device.capacity_bytes = Some(size.in_bytes()?);
     }
+    device.card = is_network_card(type_name).then(|| NetworkCard {
+        device_key: device.key,
+        label: device.label.clone(),
+        kind: type_name.to_owned(),
+        mac_address: mac_address.filter(|address: &String| !address.is_empty()),
+    });
     device.controller = bus_number.map(|bus_number| Controller {
         key: device.key,
         kind: ControllerKind::from_type(type_name),

@@ -16,7 +16,7 @@ pub(super) use properties::VmProperties;
 pub use tracking_keys::TrackingKeys;
 
 use super::client::Client;
-use super::device::Controller;
+use super::device::{Controller, NetworkCard};
 use super::disk::Disk;
 use super::envelope::reference;
 use super::error::Error;
@@ -152,6 +152,8 @@ pub struct Vm {
     pub controllers: Vec<Controller>,
     /// Its disks now; change ids are those of a snapshot's configuration only.
     pub disks: Vec<Disk>,
+    /// Its network cards, by their keys.
+    pub network_cards: Vec<NetworkCard>,
     /// Its snapshots.
     pub snapshots: SnapshotTree,
     /// Methods that are refused now.

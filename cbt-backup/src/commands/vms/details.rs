@@ -10,7 +10,7 @@ use crate::{
         exit_code::Failure,
         output::{bytes, printable, table},
     },
-    vsphere::{Client, Disk, Host, Moref, SnapshotNode, Vm, VmSummary},
+    vsphere::{Client, Disk, Host, Moref, NetworkCard, SnapshotNode, Vm, VmSummary},
 };
 
 /// A VM with its host.
@@ -64,6 +64,7 @@ impl Detailed {
         let mut all = summary_json(&self.summary);
         let disks: Vec<Value> = vm.disks.iter().map(|disk| self.disk_json(disk)).collect();
         let snapshots: Vec<Value> = vm.snapshots.roots.iter().map(snapshot_json).collect();
+        let cards: Vec<Value> = vm.network_cards.iter().map(card_json).collect();
         let more = json!({
             "hardware_version": vm.hardware_version,
             "firmware": vm.firmware,
@@ -97,6 +98,7 @@ impl Detailed {
             "current_snapshot": vm.snapshots.current.as_ref().map(|snapshot| &snapshot.id),
             "snapshots": snapshots,
             "disks": disks,
+            "network_cards": cards,
         });
         if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
             all.extend(more);
@@ -170,7 +172,7 @@ impl Detailed {
         let unknown = || "unknown".to_owned();
         let text = |text: &Option<String>| text.clone().unwrap_or_else(unknown);
         let mut facts = vec![
-            ("path", summary.path.clone()),
+            ("path", listed(std::slice::from_ref(&summary.path))),
             ("instance", text(&vm.instance_uuid)),
             ("BIOS", text(&vm.bios_uuid)),
             (
@@ -179,11 +181,15 @@ impl Detailed {
             ),
             ("host", self.host_words()),
             ("pool", text(&summary.pool)),
-            ("datastores", summary.datastores.join(", ")),
+            ("datastores", listed(&summary.datastores)),
             ("hardware", self.hardware_words()),
             ("guest", self.guest_words()),
             ("tracking", self.tracking_words()),
         ];
+        for card in &vm.network_cards {
+            let address = card.mac_address.as_deref().unwrap_or("no address yet");
+            facts.push(("network", format!("{}, {address}", card.label)));
+        }
         if let Some(key) = &vm.encryption.key {
             let bundle = if vm.encryption.has_bundle {
                 "with"
@@ -332,6 +338,26 @@ impl Detailed {
         }));
         table(&rows)
     }
+}
+
+/// What the account may see of a list.
+fn listed(names: &[String]) -> String {
+    let seen: Vec<&str> = names.iter().map(String::as_str).collect();
+    let seen = seen.join(", ");
+    if seen.is_empty() {
+        "not visible to this account".to_owned()
+    } else {
+        seen
+    }
+}
+
+fn card_json(card: &NetworkCard) -> Value {
+    json!({
+        "device_key": card.device_key,
+        "label": card.label,
+        "type": card.kind,
+        "mac_address": card.mac_address,
+    })
 }
 
 fn snapshot_json(node: &SnapshotNode) -> Value {

@@ -90,6 +90,17 @@ struct Detail {
     current_snapshot: Option<String>,
     snapshots: Vec<Snapshot>,
     disks: Vec<DiskFields>,
+    network_cards: Vec<CardFields>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "reading them is the test")]
+struct CardFields {
+    device_key: i32,
+    label: String,
+    r#type: String,
+    mac_address: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -279,7 +290,7 @@ fn details_have_their_types_whether_all_is_known_or_nothing() {
     // All fields of the list are there too, and these besides.
     let list = super::summary_json(&vm("vm-1", "app"));
     let besides = fields(&value["vms"][0]).len() - fields(&list).len();
-    assert_eq!(besides, 19);
+    assert_eq!(besides, 20);
     assert!(
         fields(&list)
             .iter()

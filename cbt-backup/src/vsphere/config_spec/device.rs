@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::disk::{new_disk, reason_to_leave_out};
+use super::disk::{is_raw, new_disk, reason_to_leave_out};
 use super::later::LaterDisk;
 use super::{SpecOptions, bad, network};
+use crate::vsphere::device::is_network_card;
 use crate::vsphere::error::Error;
 use crate::vsphere::xml::Node;
 
@@ -32,14 +33,6 @@ const PLAIN: &[&str] = &[
     "VirtualUSBController",
     "VirtualUSBXHCIController",
 ];
-const CARDS: &[&str] = &[
-    "VirtualVmxnet3",
-    "VirtualVmxnet2",
-    "VirtualVmxnet",
-    "VirtualE1000",
-    "VirtualE1000e",
-    "VirtualPCNet32",
-];
 /// The unit of a SCSI controller itself.
 const SCSI_ITSELF: i64 = 7;
 
@@ -54,13 +47,14 @@ pub(super) struct Devices {
     pub(super) left_out: Vec<String>,
 }
 
-struct Old<'n> {
+/// A device of the old VM.
+pub(super) struct Old<'n> {
     node: &'n Node,
-    kind: &'n str,
-    key: i64,
-    controller: i64,
-    unit: i64,
-    bus: i64,
+    pub(super) kind: &'n str,
+    pub(super) key: i64,
+    pub(super) controller: i64,
+    pub(super) unit: i64,
+    pub(super) bus: i64,
 }
 
 impl<'n> Old<'n> {
@@ -76,6 +70,23 @@ impl<'n> Old<'n> {
         })
     }
 
+    /// All devices, in the order of the list.
+    pub(super) fn all(hardware: &'n Node) -> Result<Vec<Self>, Error> {
+        let devices = hardware.children.iter().filter(|n| n.name == "device");
+        devices.map(Self::of).collect()
+    }
+
+    /// True for network cards.
+    pub(super) fn is_card(&self) -> bool {
+        is_network_card(self.kind)
+    }
+
+    fn children_named(&self, names: &[&str]) -> Vec<Node> {
+        let children = self.node.children.iter();
+        let named = children.filter(|child| names.contains(&child.name.as_str()));
+        named.cloned().collect()
+    }
+
     fn label(&self) -> &str {
         let info = self.node.child("deviceInfo");
         let label = info.and_then(|info| info.child_text("label"));
@@ -84,11 +95,7 @@ impl<'n> Old<'n> {
 }
 
 impl Devices {
-    pub(super) fn of(hardware: &Node, options: &SpecOptions) -> Result<Self, Error> {
-        let mut olds = Vec::new();
-        for node in hardware.children.iter().filter(|n| n.name == "device") {
-            olds.push(Old::of(node)?);
-        }
+    pub(super) fn of(olds: &[Old<'_>], options: &SpecOptions) -> Result<Self, Error> {
         let mut devices = Self::default();
         let mut controllers: Vec<&Old<'_>> = olds
             .iter()
@@ -120,7 +127,7 @@ impl Devices {
             let controller = controllers.iter().find(|c| c.key == old.controller);
             devices.disk(old, controller.copied(), &added, options);
         }
-        for old in &olds {
+        for old in olds {
             devices.other(old, &added, options);
         }
         Ok(devices)
@@ -149,6 +156,12 @@ impl Devices {
             self.left_out
                 .push(format!("{}: its encryption", old.label()));
         }
+        if is_raw(old.node) {
+            let label = old.label();
+            self.left_out.push(format!(
+                "{label}: it was a raw device in virtual mode, and becomes a flat disk"
+            ));
+        }
         let mut children = vec![temporary_key(old.key), new.backing];
         children.extend(place(old, added));
         children.extend(new.rest);
@@ -167,7 +180,7 @@ impl Devices {
         let mut device = match old.kind {
             "VirtualDisk" => return,
             kind if added.contains(&old.key) || BY_ITSELF.contains(&kind) => return,
-            kind if CARDS.contains(&kind) => network::card(old.node, options),
+            kind if is_network_card(kind) => network::card(old.node, options),
             // A medium that is gone would make the whole call fail.
             "VirtualCdrom" => disconnected(
                 Node::of(
@@ -185,6 +198,20 @@ impl Devices {
                     .typed("VirtualFloppyRemoteDeviceBackingInfo"),
                 place(old, added),
             ),
+            "VirtualTPM" if options.encryption.keeps_bundle() => Node::of(
+                "device",
+                old.children_named(&[
+                    "endorsementKeyCertificateSigningRequest",
+                    "endorsementKeyCertificate",
+                ]),
+            ),
+            "VirtualTPM" => {
+                let label = old.label();
+                self.left_out.push(format!(
+                    "{label}: what it holds is sealed with the keys of the old VM"
+                ));
+                return;
+            }
             kind => {
                 self.left_out.push(format!("{} ({kind})", old.label()));
                 return;

@@ -16,9 +16,14 @@ pub(super) struct NewDisk {
 /// Why a disk is not created, in words; nothing if it is.
 pub(super) fn reason_to_leave_out(old: &Node) -> Option<&'static str> {
     let backing = old.child("backing")?;
-    let is_raw = backing.xsi_type.as_deref() == Some("VirtualDiskRawDiskMappingVer1BackingInfo");
-    (is_raw && backing.child_text("compatibilityMode") != Some("virtualMode"))
+    (is_raw(old) && backing.child_text("compatibilityMode") != Some("virtualMode"))
         .then_some("a raw device in physical mode")
+}
+
+/// True for a raw device behind a mapping file.
+pub(super) fn is_raw(old: &Node) -> bool {
+    let kind = old.child("backing").and_then(|b| b.xsi_type.as_deref());
+    kind == Some("VirtualDiskRawDiskMappingVer1BackingInfo")
 }
 
 /// A flat disk of the same size and kind. Names, ids and parents of the old one are its own. A

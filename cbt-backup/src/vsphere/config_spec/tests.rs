@@ -1,13 +1,15 @@
 //! Specs made from saved configurations, word by word.
 
 use super::{ConfigSpec, Network, SpecEncryption, SpecOptions};
-use crate::vsphere::device::{Controller, ControllerKind, SharedBus};
+use crate::vsphere::device::{Controller, ControllerKind, NetworkCard, SharedBus};
+use crate::vsphere::disk::{Backing, Disk};
 use crate::vsphere::envelope::read_answer;
 use crate::vsphere::lifecycle::{create_vm_operation, reconfigure_operation};
 use crate::vsphere::moref::Moref;
 use crate::vsphere::operation::Operation;
 use crate::vsphere::property::{Page, read_page};
 use crate::vsphere::snapshot::SnapshotProperties;
+use crate::vsphere::vm::Vm;
 
 fn options() -> SpecOptions {
     SpecOptions {
@@ -291,6 +293,145 @@ fn networks_are_found_by_name_drives_come_disconnected_and_the_rest_is_told() {
     let sent = self::sent(&own);
     assert!(sent.contains("<switchUuid>s-1</switchUuid><portgroupKey>dvportgroup-1<"));
     assert!(!sent.contains("macAddress"));
+}
+
+#[test]
+fn settings_of_newer_servers_are_sent_where_somebody_chose_them() {
+    let usual = "<migrateEncryption>opportunistic</migrateEncryption><sgxInfo><epcSize>0</epcSize></sgxInfo><ftEncryptionMode>ftEncryptionOpportunistic</ftEncryptionMode><sevEnabled>false</sevEnabled><numaInfo><coresPerNumaNode>1</coresPerNumaNode><autoCoresPerNumaNode>true</autoCoresPerNumaNode><vnumaOnCpuHotaddExposed>false</vnumaOnCpuHotaddExposed></numaInfo><pmemFailoverEnabled>false</pmemFailoverEnabled><scheduledHardwareUpgradeInfo><upgradePolicy>never</upgradePolicy></scheduledHardwareUpgradeInfo>";
+    let spec = made(usual, "", &options());
+    let sent_usual = sent(&spec);
+    for name in ["migrate", "sgx", "ftEnc", "sev", "uma", "pmem", "scheduled"] {
+        assert!(!sent_usual.contains(name), "{name} is in {sent_usual}");
+    }
+    assert!(spec.left_out.is_empty(), "{:?}", spec.left_out);
+    let chosen = "<migrateEncryption>required</migrateEncryption><sgxInfo><epcSize>64</epcSize><flcMode>unlocked</flcMode></sgxInfo><ftEncryptionMode>ftEncryptionRequired</ftEncryptionMode><sevEnabled>true</sevEnabled><numaInfo><coresPerNumaNode>4</coresPerNumaNode><autoCoresPerNumaNode>false</autoCoresPerNumaNode><vnumaOnCpuHotaddExposed>true</vnumaOnCpuHotaddExposed></numaInfo><pmemFailoverEnabled>true</pmemFailoverEnabled>";
+    let board = "<motherboardLayout>acpiHostBridges</motherboardLayout>";
+    let spec = made(chosen, board, &options());
+    let wanted = "<migrateEncryption>required</migrateEncryption><sgxInfo><epcSize>64</epcSize><flcMode>unlocked</flcMode></sgxInfo><ftEncryptionMode>ftEncryptionRequired</ftEncryptionMode><sevEnabled>true</sevEnabled><virtualNuma><coresPerNumaNode>4</coresPerNumaNode><exposeVnumaOnCpuHotadd>true</exposeVnumaOnCpuHotadd></virtualNuma><motherboardLayout>acpiHostBridges</motherboardLayout><pmemFailoverEnabled>true</pmemFailoverEnabled>";
+    let sent = sent(&spec);
+    assert!(sent.contains(wanted), "{sent}");
+    assert!(spec.left_out.is_empty(), "{:?}", spec.left_out);
+}
+
+#[test]
+fn no_setting_goes_without_a_word() {
+    let inside = "<cpuAffinity><affinitySet>3</affinitySet></cpuAffinity><memoryAffinity><affinitySet>1</affinitySet></memoryAffinity><cpuFeatureMask><level>1</level></cpuFeatureMask><cpuFeatureMask><level>2</level></cpuFeatureMask><scheduledHardwareUpgradeInfo><upgradePolicy>always</upgradePolicy></scheduledHardwareUpgradeInfo><ofTomorrow>x</ofTomorrow><alsoOfTomorrow></alsoOfTomorrow>";
+    assert_eq!(
+        made(inside, "", &options()).left_out,
+        [
+            "the processors it was bound to",
+            "the memory nodes it was bound to",
+            "the masks of processor features",
+            "the upgrade of its hardware that was planned",
+            "the setting ofTomorrow, which is not known here",
+        ]
+    );
+    let raw = disk(2000, 1000, 0, "datastore1")
+        .replace("DiskFlatVer2", "DiskRawDiskMappingVer1")
+        .replace(
+            "<diskMode>",
+            "<compatibilityMode>virtualMode</compatibilityMode><diskMode>",
+        );
+    let spec = made("", &[scsi(1000, 0), raw].concat(), &options());
+    assert_eq!(
+        spec.left_out,
+        ["VirtualDisk: it was a raw device in virtual mode, and becomes a flat disk"]
+    );
+    assert!(sent(&spec).contains("VirtualDiskFlatVer2BackingInfo"));
+}
+
+#[test]
+fn a_virtual_tpm_comes_back_with_its_keys_or_is_told() {
+    let tpm = "<device xsi:type=\"VirtualTPM\"><key>11000</key><deviceInfo><label>Virtual TPM</label></deviceInfo><controllerKey>100</controllerKey><endorsementKeyCertificateSigningRequest>Q1NS</endorsementKeyCertificateSigningRequest><endorsementKeyCertificate>Q0VSVA==</endorsementKeyCertificate></device>";
+    let inside = format!(
+        "<firmware>efi</firmware>{KEY}<extraConfig><key>encryption.bundle</key><value xsi:type=\"xsd:string\">b</value></extraConfig>"
+    );
+    let keyed = SpecOptions {
+        encryption: SpecEncryption::OldKeys { policy_id: None },
+        ..options()
+    };
+    let spec = made(&inside, tpm, &keyed);
+    assert!(spec.left_out.is_empty(), "{:?}", spec.left_out);
+    let sent_keyed = sent(&spec);
+    assert!(
+        sent_keyed.contains("<device xsi:type=\"VirtualTPM\"><key>-11000</key><endorsementKeyCertificateSigningRequest>Q1NS</endorsementKeyCertificateSigningRequest><endorsementKeyCertificate>Q0VSVA==</endorsementKeyCertificate></device>"),
+        "{sent_keyed}"
+    );
+    let spec = made(&inside, tpm, &options());
+    assert!(!sent(&spec).contains("VirtualTPM"));
+    assert_eq!(
+        spec.left_out[0],
+        "Virtual TPM: what it holds is sealed with the keys of the old VM"
+    );
+}
+
+#[test]
+fn the_boot_order_is_set_last_by_the_keys_of_the_new_vm() {
+    let entry = |kind: &str, key: u32| {
+        format!(
+            "<bootOrder xsi:type=\"VirtualMachineBootOptionsBootable{kind}Device\"><deviceKey>{key}</deviceKey></bootOrder>"
+        )
+    };
+    let inside = format!(
+        "<bootOptions><bootDelay>5</bootDelay>{}<bootOrder xsi:type=\"VirtualMachineBootOptionsBootableCdromDevice\"/>{}{}{}</bootOptions>",
+        entry("Ethernet", 4001),
+        entry("Disk", 2017),
+        entry("Disk", 2000),
+        entry("Disk", 9)
+    );
+    let card = |key: u32| format!("<device xsi:type=\"VirtualVmxnet3\"><key>{key}</key></device>");
+    let devices = [
+        scsi(1000, 0),
+        scsi(1001, 1),
+        disk(2000, 1000, 0, "datastore1"),
+        disk(2017, 1001, 1, "datastore1"),
+        card(4000),
+        card(4001),
+    ]
+    .concat();
+    let spec = made(&inside, &devices, &options());
+    assert!(sent(&spec).contains("<bootOptions><bootDelay>5</bootDelay></bootOptions>"));
+    let order = spec.boot_order.unwrap();
+    // The new VM, whose server gave other keys, and without the first disk.
+    let device = |controller: Controller, key: i32| Disk {
+        device_key: key,
+        label: String::new(),
+        controller: Some(controller),
+        unit: Some(1),
+        capacity_bytes: 0,
+        backing: Backing::default(),
+    };
+    let card = |device_key: i32| NetworkCard {
+        device_key,
+        label: String::new(),
+        kind: "VirtualVmxnet3".to_owned(),
+        mac_address: None,
+    };
+    let vm = Vm {
+        disks: vec![device(controller(1016, 1), 2045)],
+        network_cards: vec![card(4007), card(4009)],
+        ..Vm::default()
+    };
+    let change = order.spec(&vm).unwrap();
+    assert_eq!(
+        change.left_out,
+        [
+            "boot order: the disk at unit 0 of ParaVirtualSCSIController 0",
+            "boot order: a device of key 9"
+        ]
+    );
+    let sent = body(&reconfigure_operation(&Moref::vm("vm-1"), &change));
+    let wanted = "<bootOptions><bootOrder xsi:type=\"VirtualMachineBootOptionsBootableEthernetDevice\"><deviceKey>4009</deviceKey></bootOrder><bootOrder xsi:type=\"VirtualMachineBootOptionsBootableCdromDevice\"></bootOrder><bootOrder xsi:type=\"VirtualMachineBootOptionsBootableDiskDevice\"><deviceKey>2045</deviceKey></bootOrder></bootOptions>";
+    assert!(
+        sent.replace("Device\"/>", "Device\"></bootOrder>")
+            .contains(wanted),
+        "{sent}"
+    );
+    assert!(
+        order.spec(&Vm::default()).is_some(),
+        "the CD drive has no key"
+    );
+    assert_eq!(made("", &devices, &options()).boot_order, None);
 }
 
 #[test]

@@ -29,6 +29,9 @@ impl VmProperties {
             .filter_map(|device| device.controller.clone())
             .collect();
         vm.has_virtual_tpm = self.devices.iter().any(|device| device.is_tpm);
+        let cards = self.devices.iter().filter_map(|device| device.card.clone());
+        vm.network_cards = cards.collect();
+        vm.network_cards.sort_by_key(|card| card.device_key);
         vm.disks = Disk::from_devices(self.devices)?;
         // Keyboards and buses have controllers too.
         controllers.retain(|controller| {
