@@ -22,6 +22,7 @@ mod reverted;
 mod secrets;
 mod selection;
 mod server_faults;
+mod session;
 mod tracking;
 mod tracking_events;
 mod transports;

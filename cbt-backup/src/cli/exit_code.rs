@@ -112,7 +112,11 @@ impl From<vsphere::Error> for Failure {
                     observed.sha256
                 )),
             ),
-            E::CertificateVersion1 { .. } | E::SessionGone { .. } => (ExitCode::Refused, None),
+            E::CertificateVersion1 { .. } => (ExitCode::Refused, None),
+            E::SessionGone { .. } => (
+                ExitCode::Refused,
+                Some("open a new session, or log in with --user and a password".to_owned()),
+            ),
             E::InvalidLogin { .. } => {
                 (ExitCode::Refused, Some("check --user and the password; it is not tried again, so that the account is not locked".to_owned()))
             }

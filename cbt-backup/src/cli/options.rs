@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use vddk::{ConfigSource, LibraryOptions};
 
@@ -11,7 +11,9 @@ use super::{
     exit_code::{ExitCode, Failure},
     key_file::read_key_file,
     rate::Rate,
-    secret_input::{PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, PROXY_PASSWORD_VARIABLE, SecretInput},
+    secret_input::{
+        self, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, PROXY_PASSWORD_VARIABLE, SecretInput,
+    },
 };
 use crate::{
     repo::{Repository, RepositoryKey, Store, StoreLimits},
@@ -180,6 +182,9 @@ pub struct ServerOptions {
     /// Command that prints the password
     #[arg(long, env = "CBT_BACKUP_PASSWORD_COMMAND", value_name = "COMMAND")]
     pub password_command: Option<String>,
+    /// File whose first line is the cookie of a session that exists, in place of user and password; it is not ended. Not for backups: VDDK logs in by password
+    #[arg(long, env = "CBT_BACKUP_SESSION_FILE", value_name = "FILE")]
+    pub session_file: Option<PathBuf>,
     /// SHA-1 or SHA-256 of the server's certificate, AA:BB:…; that one certificate is trusted
     #[arg(long, env = "CBT_BACKUP_THUMBPRINT", value_name = "HEX")]
     pub thumbprint: Option<String>,
@@ -215,21 +220,44 @@ pub struct LoggedIn {
 }
 
 impl ServerOptions {
-    /// Logs in.
+    /// Logs in, or goes on with the session that was named.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); 12 also for a session that is gone.
+    pub async fn client(&self, config: &Config) -> Result<Client, Failure> {
+        let Some(file) = &self.session_file else {
+            return Ok(self.connect(config).await?.client);
+        };
+        let cookie = secret_input::from_file(file)
+            .with_context(|| format!("failed to read the cookie from {}", file.display()))
+            .map_err(usage)?;
+        let options =
+            ConnectOptions::with_session(self.address(config)?, cookie, self.trust(config)?);
+        Ok(Client::connect(self.on_the_way(options, config)?).await?)
+    }
+
+    /// Refuses a session that exists, where disks are to be read.
+    ///
+    /// # Errors
+    /// 2 if one is named.
+    pub fn needs_password(&self) -> Result<(), Failure> {
+        if self.session_file.is_none() {
+            return Ok(());
+        }
+        let what = anyhow!("a session is not enough: VDDK logs in by user and password");
+        Err(usage(what).with_hint("leave out --session-file"))
+    }
+
+    /// Logs in by name and password, whatever session is named.
     ///
     /// # Errors
     /// 2 for missing options, 12 when the certificate or the login is refused, 13 otherwise.
     pub async fn connect(&self, config: &Config) -> Result<LoggedIn, Failure> {
-        let usage = |what: &str, hint: &str| {
-            Failure::new(ExitCode::Usage, anyhow!("{what}")).with_hint(hint)
-        };
-        let server = self.server.as_ref().or(config.vsphere.server.as_ref());
-        let server: ServerAddress = server
-            .ok_or_else(|| usage("no server is named", "use --server or CBT_BACKUP_SERVER"))?
-            .parse()?;
+        let server = self.address(config)?;
         let user = self.user.clone().or_else(|| config.vsphere.user.clone());
-        let user =
-            user.ok_or_else(|| usage("no user is named", "use --user or CBT_BACKUP_USER"))?;
+        let user = user.ok_or_else(|| {
+            usage(anyhow!("no user is named")).with_hint("use --user or CBT_BACKUP_USER")
+        })?;
         let trust = self.trust(config)?;
         let input = SecretInput {
             what: "password",
@@ -248,18 +276,35 @@ impl ServerOptions {
             .get()
             .map_err(|error| Failure::new(ExitCode::Usage, error))?;
         let for_vddk = Secret::new(password.expose().to_owned());
-        let mut options = ConnectOptions::new(server.clone(), user.clone(), password, trust);
-        options.proxy = self.proxy(config)?;
-        options.timeouts = Timeouts {
-            connect: Duration::from_secs(self.connect_seconds),
-            total: Duration::from_secs(self.call_seconds),
-        };
-        let client = Client::connect(options).await?;
+        let options = ConnectOptions::new(server, user.clone(), password, trust);
+        let client = Client::connect(self.on_the_way(options, config)?).await?;
         Ok(LoggedIn {
             client,
             user,
             password: for_vddk,
         })
+    }
+
+    fn address(&self, config: &Config) -> Result<ServerAddress, Failure> {
+        let server = self.server.as_ref().or(config.vsphere.server.as_ref());
+        let server = server.ok_or_else(|| {
+            usage(anyhow!("no server is named")).with_hint("use --server or CBT_BACKUP_SERVER")
+        })?;
+        Ok(server.parse()?)
+    }
+
+    /// With the way to the server, and how long things may take on it.
+    fn on_the_way(
+        &self,
+        mut options: ConnectOptions,
+        config: &Config,
+    ) -> Result<ConnectOptions, Failure> {
+        options.proxy = self.proxy(config)?;
+        options.timeouts = Timeouts {
+            connect: Duration::from_secs(self.connect_seconds),
+            total: Duration::from_secs(self.call_seconds),
+        };
+        Ok(options)
     }
 
     /// The way to the server: direct unless something else is asked for.

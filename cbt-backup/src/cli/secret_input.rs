@@ -115,7 +115,11 @@ fn prompt(what: &str) -> anyhow::Result<Secret> {
     ))?))
 }
 
-fn from_file(path: &Path) -> anyhow::Result<Secret> {
+/// The first line of a file.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
     first_line(File::open(path)?)
 }
 

@@ -99,6 +99,7 @@ impl Backup {
     /// # Errors
     /// Most codes of the table; the point is made when it is 0, 3 or 5.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
+        self.server.needs_password()?;
         let options = self.options(context)?;
         let selection = self.wanted.selection()?;
         let repository = context

@@ -56,9 +56,9 @@ impl Context {
         work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.runtime.block_on(async {
-            let login = self.unless_stopped(server.connect(&self.config)).await?;
-            let done = work(&login.client).await;
-            if let Err(error) = login.client.logout().await {
+            let client = self.unless_stopped(server.client(&self.config)).await?;
+            let done = work(&client).await;
+            if let Err(error) = client.logout().await {
                 tracing::warn!(%error, "logging out failed");
             }
             done
