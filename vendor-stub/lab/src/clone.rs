@@ -9,7 +9,7 @@ use crate::{Disk, DiskChange, DiskSpec, Error, Kind, Lab, PowerState, Vm, VmChan
 pub struct CloneSpec {
     /// Its name.
     pub name: String,
-    /// Name of its inventory folder; `None` = the VM folder itself.
+    /// Its inventory folder, as in a [`VmSpec`]; `None` = the VM folder itself.
     pub folder: Option<String>,
     /// Its datastore; `None` = that of the VM's .vmx file, and of each disk its own.
     pub datastore: Option<String>,

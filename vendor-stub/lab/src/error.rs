@@ -25,6 +25,10 @@ pub enum Kind {
     FirstClassDisk,
     /// A custom attribute, named by its number or its name.
     CustomField,
+    /// A folder or what goes into one, named by its moref.
+    Folder,
+    /// A resource pool, named by its moref.
+    ResourcePool,
 }
 
 impl fmt::Display for Kind {
@@ -38,6 +42,8 @@ impl fmt::Display for Kind {
             Kind::Datastore => "datastore",
             Kind::FirstClassDisk => "first-class disk",
             Kind::CustomField => "custom attribute",
+            Kind::Folder => "folder",
+            Kind::ResourcePool => "resource pool",
         })
     }
 }
@@ -69,6 +75,26 @@ pub enum Error {
         name: String,
         /// Moref of the VM that has it.
         vm: String,
+    },
+    /// Another object beside it has the name.
+    #[error("the name {name:?} is taken by {moref}")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Moref of the object that has it.
+        moref: String,
+    },
+    /// Something does not go into that folder or pool.
+    #[error("it does not go into {id}")]
+    InvalidFolder {
+        /// Moref of the folder or the pool.
+        id: String,
+    },
+    /// An object stays, since it is needed or holds what is.
+    #[error("{id} is in use")]
+    NotEmpty {
+        /// Its moref.
+        id: String,
     },
     /// The datastore has no folders in its root for plain files.
     #[error("{path} cannot be made: the datastore has no folders in its root")]

@@ -12,8 +12,8 @@ use crate::slot::{MAX_DISKS, Slot};
 use crate::state::LabLock;
 use crate::time::timestamp;
 use crate::{
-    Disk, DiskSpec, Error, Folder, Kind, Lab, Link, PowerState, Provisioning, Quiescing, Site,
-    Tracking, Vm, VmSpec, random, vmx,
+    Disk, DiskSpec, Error, Folder, FolderKind, Kind, Lab, Link, PowerState, Provisioning,
+    Quiescing, Site, Tracking, Vm, VmSpec, random, vmx,
 };
 
 /// 62 TiB, the largest disk of a VM.
@@ -221,11 +221,16 @@ fn slots(spec: &VmSpec) -> Result<Vec<Slot>, Error> {
     Ok(taken)
 }
 
-/// Finds the inventory folder of a name under the VM folder, or makes it. Returns its moref.
+/// Finds the inventory folder of a moref, or that of a name under the VM folder, which is made when
+/// missing. Returns its moref.
 fn place(site: &mut Site, name: Option<&str>) -> Result<String, Error> {
     let Some(name) = name else {
         return Ok(Site::VM_FOLDER.into());
     };
+    let named = site.folder(name);
+    if let Some(folder) = named.filter(|folder| folder.kind() == FolderKind::Vms) {
+        return Ok(folder.moref.clone());
+    }
     check_name(name)?;
     let there =
         |folder: &&Folder| folder.name == name && folder.parent.as_deref() == Some(Site::VM_FOLDER);
@@ -304,6 +309,7 @@ pub(crate) fn describe(
         },
         host: site.host.moref.clone(),
         folder,
+        pool: None,
         vmx_path: vmx.to_string(),
         name: spec.name,
         guest_id: "otherLinux64Guest".into(),

@@ -93,13 +93,16 @@ impl fmt::Debug for User {
     }
 }
 
-/// The only datacenter.
+/// A datacenter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Datacenter {
     /// `datacenter-3`.
     pub moref: String,
     /// `DC0`.
     pub name: String,
+    /// Moref of the folder it is in; `None` = the root folder.
+    #[serde(default)]
+    pub parent: Option<String>,
 }
 
 /// The only host.
@@ -124,13 +127,19 @@ pub struct ComputeResource {
     pub name: String,
 }
 
-/// The only resource pool.
+/// A resource pool.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ResourcePool {
     /// `resgroup-9`.
     pub moref: String,
     /// `Resources`.
     pub name: String,
+    /// Moref of the pool it is in; `None` for that of the compute resource.
+    #[serde(default)]
+    pub parent: Option<String>,
+    /// Its settings, as the server keeps them.
+    #[serde(default)]
+    pub settings: Option<serde_json::Value>,
 }
 
 /// A network that cards are connected to.
@@ -166,20 +175,30 @@ pub struct Site {
     pub version: String,
     /// Build number of the vCenter.
     pub build: String,
-    /// The only datacenter.
+    /// The datacenter that has everything.
     pub datacenter: Datacenter,
+    /// Datacenters that clients made.
+    #[serde(default)]
+    pub more_datacenters: Vec<Datacenter>,
     /// The only compute resource.
     pub compute_resource: ComputeResource,
     /// The only host.
     pub host: Host,
-    /// The only resource pool.
+    /// The resource pool of the compute resource.
     pub pool: ResourcePool,
+    /// Resource pools that clients made.
+    #[serde(default)]
+    pub more_pools: Vec<ResourcePool>,
+    /// Folders of the compute resource, of datastores and of networks, by their morefs, where they are
+    /// not the usual ones.
+    #[serde(default)]
+    pub places: BTreeMap<String, String>,
     /// All datastores.
     pub datastores: Vec<Datastore>,
     /// All networks.
     #[serde(default)]
     pub networks: Vec<Network>,
-    /// The root folder, the four folders of the datacenter, and folders made for VMs.
+    /// The root folder, the four folders of each datacenter, and those made in them.
     pub folders: Vec<Folder>,
     /// Greatest number of areas in one answer of `changed_areas`.
     pub page_extents: usize,
@@ -281,7 +300,9 @@ impl Site {
             datacenter: Datacenter {
                 moref: "datacenter-3".into(),
                 name: "DC0".into(),
+                parent: None,
             },
+            more_datacenters: Vec::new(),
             compute_resource: ComputeResource {
                 moref: "domain-s8".into(),
                 name: host.into(),
@@ -295,7 +316,11 @@ impl Site {
             pool: ResourcePool {
                 moref: "resgroup-9".into(),
                 name: "Resources".into(),
+                parent: None,
+                settings: None,
             },
+            more_pools: Vec::new(),
+            places: BTreeMap::new(),
             datastores,
             networks: vec![Network {
                 moref: "network-15".into(),

@@ -121,7 +121,7 @@ pub struct VmSpec {
     pub powered_on: bool,
     /// Hardware version, the NN of `vmx-NN`.
     pub hardware_version: u32,
-    /// Name of an inventory folder under the VM folder; made when missing.
+    /// Moref of an inventory folder, or name of one under the VM folder, which is made when missing.
     pub folder: Option<String>,
     /// `capability.changeTrackingSupported`.
     pub change_tracking_supported: bool,
@@ -294,6 +294,9 @@ pub struct Vm {
     pub host: String,
     /// Moref of its inventory folder.
     pub folder: String,
+    /// Moref of its resource pool; `None` = that of the compute resource.
+    #[serde(default)]
+    pub pool: Option<String>,
     /// Datastore path of the .vmx file.
     pub vmx_path: String,
     /// `config.guestId`.

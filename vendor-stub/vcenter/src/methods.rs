@@ -15,6 +15,7 @@ mod entity;
 mod file_manager;
 mod filter;
 mod history;
+mod inventory;
 mod lease;
 mod lie;
 mod life_cycle;

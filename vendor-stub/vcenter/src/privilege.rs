@@ -76,26 +76,13 @@ impl World<'_> {
 
     fn above(&self, id: &str) -> Result<Option<String>, Fault> {
         let site = self.site()?;
-        if id == Site::ROOT_FOLDER {
-            return Ok(None);
-        }
         if let Some(vm) = self.vm(id)? {
             return Ok(Some(vm.folder.clone()));
         }
-        let above = if site.datacenter.moref == id {
-            Site::ROOT_FOLDER
-        } else if site.datastores.iter().any(|found| found.moref == id) {
-            Site::DATASTORE_FOLDER
-        } else if site.networks.iter().any(|found| found.moref == id) {
-            Site::NETWORK_FOLDER
-        } else if site.compute_resource.moref == id {
-            Site::HOST_FOLDER
-        } else if site.host.moref == id || site.pool.moref == id {
-            &site.compute_resource.moref
-        } else {
-            let folder = site.folders.iter().find(|folder| folder.moref == id);
-            let parent = folder.and_then(|folder| folder.parent.as_deref());
-            parent.unwrap_or(Site::ROOT_FOLDER)
+        // What is not in the inventory counts as right below the root folder.
+        let above = match site.above(id) {
+            None if id == Site::ROOT_FOLDER => return Ok(None),
+            above => above.unwrap_or(Site::ROOT_FOLDER),
         };
         Ok(Some(above.to_owned()))
     }

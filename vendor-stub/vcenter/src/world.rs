@@ -188,7 +188,7 @@ fn as_host(site: &mut Site) {
 pub(crate) fn lab_fault(error: &lab::Error) -> Fault {
     match error {
         lab::Error::NotFound { kind, id } => match kind {
-            Kind::Vm => Fault::not_found(&MoRef::new("VirtualMachine", id.clone())),
+            Kind::Vm | Kind::Folder | Kind::ResourcePool => Fault::not_found(&entity_reference(id)),
             Kind::Snapshot => Fault::not_found(&MoRef::new("VirtualMachineSnapshot", id.clone())),
             Kind::File => Fault::file("FileNotFound", id),
             Kind::Datastore => Fault::invalid_datastore(id),
@@ -211,6 +211,18 @@ pub(crate) fn lab_fault(error: &lab::Error) -> Fault {
         )
         .with("name", Value::string(name))
         .with("object", Value::reference("VirtualMachine", vm)),
+        lab::Error::NameTaken { name, moref } => Fault::new(
+            "DuplicateName",
+            format!("The name '{name}' already exists."),
+        )
+        .with("name", Value::string(name))
+        .with("object", Value::Reference(entity_reference(moref))),
+        lab::Error::InvalidFolder { id } => Fault::new("InvalidFolder", error.to_string())
+            .with("target", Value::Reference(entity_reference(id))),
+        lab::Error::NotEmpty { id } => {
+            Fault::new("ResourceInUse", format!("The resource '{id}' is in use."))
+                .with("name", Value::string(id))
+        }
         lab::Error::AlreadyExists { id, .. } => {
             Fault::new("AlreadyExists", error.to_string()).with("name", Value::string(id))
         }
@@ -250,6 +262,17 @@ pub(crate) fn lab_fault(error: &lab::Error) -> Fault {
         }
         other => Fault::system_error(with_causes(other)),
     }
+}
+
+/// The reference to an object of the inventory, whose type its id tells.
+fn entity_reference(id: &str) -> MoRef {
+    let type_name = match id.split('-').next() {
+        Some("vm") => "VirtualMachine",
+        Some("datacenter") => "Datacenter",
+        Some("resgroup") => "ResourcePool",
+        _ => "Folder",
+    };
+    MoRef::new(type_name, id)
 }
 
 /// A device that snapshots do not go with, with the reason inside.

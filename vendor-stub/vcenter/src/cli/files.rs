@@ -101,7 +101,7 @@ http_status = 503
 "#;
 
 /// The words of `site.json` that people change.
-const SITE: [Word; 33] = [
+const SITE: [Word; 34] = [
     ("users", "Who may log in."),
     ("users.name", "Login name."),
     ("users.password", "Password, in the clear."),
@@ -214,6 +214,10 @@ const SITE: [Word; 33] = [
     (
         "host, datacenter, pool, compute_resource, networks, folders",
         "Names and ids of what exists once. The names may be changed.",
+    ),
+    (
+        "more_datacenters, more_pools, places",
+        "What clients made and moved.",
     ),
     (
         "instance_uuid, custom_values, next_custom_field, next_vm, next_snapshot, next_folder",

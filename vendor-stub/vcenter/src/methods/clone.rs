@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use lab::{CloneSpec, PowerState, Site, Vm, VmChange};
+use lab::{CloneSpec, PowerState, Vm, VmChange};
 use serde_json::Value as Json;
 
 use super::config_spec;
 use super::device_change::DeviceChanges;
 use super::dispatch::Call;
+use super::inventory;
+use super::life_cycle::vm_folder;
 use super::other_device::OtherDevices;
 use super::snapshot::{refuse_disabled, start};
 use crate::soap::{Answer, Fault};
-use crate::value::{DataObject, Value};
+use crate::value::{DataObject, MoRef, Value};
 
 /// Moves of disks that leave the copy with disks of its own.
 const WHOLE: [&str; 2] = [
@@ -43,11 +45,16 @@ pub(super) fn clone(call: &Call<'_>) -> Result<Answer, Fault> {
     let other_devices = devices(call, &vm, &change)?;
     let wanted = CloneSpec {
         name: call.text("name").to_owned(),
-        folder: folder(call)?,
+        folder: Some(folder(call)?),
         datastore: datastore(call, &location)?,
         snapshot: spec.get_reference("snapshot").map(|found| found.id.clone()),
         other_devices,
     };
+    let usual = vm
+        .pool
+        .as_ref()
+        .map(|pool| MoRef::new("ResourcePool", pool));
+    let pool = inventory::wanted_pool(call, Some(&location))?.or(usual);
     let (is_template, power_on) = (spec.get_flag("template"), spec.get_flag("powerOn"));
     let moref = vm.moref.clone();
     let change = VmChange {
@@ -58,6 +65,7 @@ pub(super) fn clone(call: &Call<'_>) -> Result<Answer, Fault> {
         let copy = lab.clone_vm(&moref, wanted)?.moref;
         let finish = || {
             lab.reconfigure(&copy, change)?;
+            inventory::into_pool(lab, &copy, pool.as_ref())?;
             if is_template {
                 lab.set_template(&copy, true)?;
             } else if power_on {
@@ -120,16 +128,14 @@ fn devices(call: &Call<'_>, vm: &Vm, change: &VmChange) -> Result<BTreeMap<i32, 
     again.collect()
 }
 
-/// The name of the folder it goes to.
-fn folder(call: &Call<'_>) -> Result<Option<String>, Fault> {
+/// The folder it goes to.
+fn folder(call: &Call<'_>) -> Result<String, Fault> {
     let wanted = call.args.get_reference("folder");
     let wanted = wanted.ok_or_else(|| Fault::invalid_argument("folder"))?;
-    let site = call.world.site()?;
-    let found = site.folders.iter().find(|found| found.moref == wanted.id);
-    let found = found.ok_or_else(|| Fault::not_found(wanted))?;
+    let found = vm_folder(call.world.site()?, wanted)?;
     call.world
         .demand(wanted, "VirtualMachine.Inventory.CreateFromExisting")?;
-    Ok((found.moref != Site::VM_FOLDER).then(|| found.name.clone()))
+    Ok(found.moref.clone())
 }
 
 fn datastore(call: &Call<'_>, location: &DataObject) -> Result<Option<String>, Fault> {

@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 
 use super::{
     authorization, changed_areas, clone, custom_field, datastore_browser, entity, file_manager,
-    filter, history, lease, life_cycle, power, property, question, reconfigure, register, search,
-    service, service_ticket, session, snapshot, update, view, virtual_disk,
+    filter, history, inventory, lease, life_cycle, power, property, question, reconfigure,
+    register, search, service, service_ticket, session, snapshot, update, view, virtual_disk,
 };
 use crate::collector::Wait;
 use crate::journal::arguments;
@@ -249,7 +249,10 @@ fn fails_at_once(method: &Method, type_name: &str) -> bool {
 }
 
 /// Methods that an ESXi host does not have, and how it says so.
-const NOT_ON_A_HOST: [(&str, &str); 11] = [
+const NOT_ON_A_HOST: [(&str, &str); 14] = [
+    ("CreateFolder", "NotSupported"),
+    ("CreateDatacenter", "NotSupported"),
+    ("MoveIntoFolder_Task", "NotSupported"),
     ("SessionIsActive", "NotImplemented"),
     ("AcquireCloneTicket", "NotImplemented"),
     ("CloneSession", "NotImplemented"),
@@ -379,14 +382,25 @@ fn of_vm(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "AnswerVM" => question::answer(call),
         "PowerOnMultiVM_Task" => power::power_on_many(call),
         "UnregisterVM" => life_cycle::unregister(call),
-        "Destroy_Task" => life_cycle::destroy(call),
+        "Destroy_Task" => inventory::destroy(call),
+        "CreateFolder" => inventory::create_folder(call),
+        "CreateDatacenter" => inventory::create_datacenter(call),
+        "MoveIntoFolder_Task" => inventory::move_into_folder(call),
+        "CreateResourcePool" => inventory::create_pool(call),
+        "UpdateConfig" => inventory::update_pool(call),
+        "MoveIntoResourcePool" => inventory::move_into_pool(call),
+        "DestroyChildren" => inventory::destroy_children(call),
+        // What a vCenter has of an object is as fresh as the lab.
+        "Reload" => Ok(Answer::Nothing),
         "ExportVm" => lease::export_vm(call),
         "ExportSnapshot" => lease::export_snapshot(call),
         "HttpNfcLeaseProgress" => lease::progress(call),
         "HttpNfcLeaseComplete" => lease::complete(call),
         "HttpNfcLeaseAbort" => lease::abort(call),
         "ResetVM_Task" => power::reset(call),
-        "ShutdownGuest" => power::shut_down(call),
+        "ShutdownGuest" => power::guest(call, Some(PowerState::PoweredOff)),
+        "StandbyGuest" => power::guest(call, Some(PowerState::Suspended)),
+        "RebootGuest" => power::guest(call, None),
         "UpgradeVM_Task" => power::upgrade(call),
         "MigrateVM_Task" => power::migrate(call),
         "RelocateVM_Task" => power::relocate(call),

@@ -3,15 +3,32 @@
 use lab::VmChange;
 
 use super::dispatch::Call;
-use super::snapshot::{refuse_disabled, start};
+use super::snapshot::{refuse_disabled, start, start_on};
 use crate::soap::{Answer, Fault};
 use crate::world::lab_fault;
 
-/// Rename_Task. The lab gives names to VMs only.
+/// Rename_Task of VMs, folders, datacenters and resource pools. What has its name on the host, as
+/// datastores have, keeps it.
 pub(super) fn rename(call: &Call<'_>) -> Result<Answer, Fault> {
-    if call.this.type_name != "VirtualMachine" {
-        return Err(Fault::not_supported("Rename_Task"));
-    }
+    let found = call.world.existing(call.this)?;
+    let privilege = match found.reference.type_name.as_str() {
+        "VirtualMachine" => return rename_vm(call),
+        "Folder" => "Folder.Rename",
+        "Datacenter" => "Datacenter.Rename",
+        "ResourcePool" => "Resource.RenamePool",
+        _ => return Err(Fault::not_supported("Rename_Task")),
+    };
+    call.world.demand(&found.reference, privilege)?;
+    let old = found.properties.get_text("name").unwrap_or_default();
+    let (id, name) = (call.this.id.clone(), call.text("newName").to_owned());
+    let names = ("Rename_Task", "ManagedEntity.rename");
+    start_on(call, found.reference, old, names, move |lab| {
+        lab.rename_entity(&id, &name)?;
+        Ok(None)
+    })
+}
+
+fn rename_vm(call: &Call<'_>) -> Result<Answer, Fault> {
     let vm = call.world.existing_vm(call.this)?;
     call.world
         .demand(call.this, "VirtualMachine.Config.Rename")?;

@@ -1,33 +1,28 @@
 //! Making VMs and taking them away ("vSphere API reference", 2.9 and 7.3).
 
-use lab::{PowerState, Site, VmSpec};
+use lab::{Folder, FolderKind, PowerState, Site, VmSpec};
 
 use super::config_spec;
 use super::datastore_name::datastore_of;
 use super::dispatch::Call;
+use super::inventory;
 use super::power::hardware_version;
 use super::snapshot::{refuse_disabled, start, start_failing, start_on};
 use crate::soap::{Answer, Fault};
-use crate::value::{DataObject, Value};
+use crate::value::{DataObject, MoRef, Value};
 
 /// CreateVM_Task. Members of the spec that the lab has no place for are taken and not kept.
 pub(super) fn create(call: &Call<'_>) -> Result<Answer, Fault> {
     let spec = call.args.get("config").and_then(Value::object);
     let spec = spec.ok_or_else(|| Fault::invalid_argument("config"))?;
-    let pool = call.args.get_reference("pool");
-    let pool = pool.ok_or_else(|| Fault::invalid_argument("pool"))?;
-    call.world.existing(pool)?;
-    call.world.demand(pool, "Resource.AssignVMToPool")?;
+    let pool = inventory::wanted_pool(call, Some(call.args))?;
+    let pool = Some(pool.ok_or_else(|| Fault::invalid_argument("pool"))?);
     let name = spec.get_text("name").unwrap_or_default();
     if name.is_empty() {
         return Err(Fault::invalid_argument("config.name"));
     }
     let site = call.world.site()?;
-    let folder = site
-        .folders
-        .iter()
-        .find(|folder| folder.moref == call.this.id);
-    let folder = folder.ok_or_else(|| Fault::not_found(call.this))?;
+    let folder = vm_folder(site, call.this)?;
     let names = ("CreateVM_Task", "Folder.createVm");
     let change = match config_spec::change(call.world, None, spec) {
         Err(fault) if config_spec::fails_in_task(&fault) => {
@@ -40,18 +35,35 @@ pub(super) fn create(call: &Call<'_>) -> Result<Answer, Fault> {
         name: name.to_owned(),
         home: home(call, spec)?,
         powered_on: false,
-        folder: (folder.moref != Site::VM_FOLDER).then(|| folder.name.clone()),
+        folder: Some(folder.moref.clone()),
         ..VmSpec::default()
     };
     wanted.hardware_version = version.unwrap_or(wanted.hardware_version);
     start_on(call, call.this.clone(), &folder.name, names, move |lab| {
         let vm = lab.add_vm(wanted)?.moref;
-        if let Err(error) = lab.reconfigure(&vm, change) {
+        let finish = || {
+            lab.reconfigure(&vm, change)?;
+            inventory::into_pool(lab, &vm, pool.as_ref())
+        };
+        if let Err(error) = finish() {
             lab.destroy_vm(&vm)?;
             return Err(error);
         }
         Ok(Some(Value::reference("VirtualMachine", vm)))
     })
+}
+
+/// The folder behind a reference, if VMs can be in it. Only the first datacenter has hosts for them.
+pub(super) fn vm_folder<'a>(site: &'a Site, reference: &MoRef) -> Result<&'a Folder, Fault> {
+    let folder = site.folder(&reference.id);
+    let folder = folder.ok_or_else(|| Fault::not_found(reference))?;
+    let datacenter = site.datacenter_of(&folder.moref);
+    let has_host = datacenter.is_some_and(|found| found.moref == site.datacenter.moref);
+    if folder.kind() == FolderKind::Vms && has_host {
+        Ok(folder)
+    } else {
+        Err(Fault::not_supported("a VM in that folder"))
+    }
 }
 
 /// Where the files of a new VM go: `files.vmPathName`.

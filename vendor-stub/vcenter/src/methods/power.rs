@@ -4,8 +4,8 @@
 use lab::{PowerState, Vm};
 
 use super::dispatch::Call;
-use super::question;
 use super::snapshot::{start, start_on};
+use super::{inventory, question};
 use crate::soap::{Answer, Fault};
 use crate::value::{DataObject, Value};
 
@@ -97,12 +97,22 @@ pub(super) fn reset(call: &Call<'_>) -> Result<Answer, Fault> {
     })
 }
 
-/// ShutdownGuest: no task. The guest of the lab shuts down at once.
-pub(super) fn shut_down(call: &Call<'_>) -> Result<Answer, Fault> {
+/// ShutdownGuest, StandbyGuest and RebootGuest: no tasks. The guest of the lab obeys at once, and
+/// stays on when it starts again.
+pub(super) fn guest(call: &Call<'_>, wanted: Option<PowerState>) -> Result<Answer, Fault> {
     let vm = call.world.existing_vm(call.this)?;
-    let lab = &call.world.state.lab;
-    lab.change_power_state(&vm.moref, PowerState::PoweredOff)
-        .map_err(|error| crate::world::lab_fault(&error))?;
+    if vm.power_state != PowerState::PoweredOn {
+        return Err(power_fault(Some(PowerState::PoweredOn), vm.power_state));
+    }
+    if vm.quiescing == lab::Quiescing::NoTools {
+        let text = "Cannot complete operation because VMware Tools is not running in this virtual machine.";
+        return Err(Fault::new("ToolsUnavailable", text));
+    }
+    if let Some(wanted) = wanted {
+        let lab = &call.world.state.lab;
+        lab.change_power_state(&vm.moref, wanted)
+            .map_err(|error| crate::world::lab_fault(&error))?;
+    }
     Ok(Answer::Nothing)
 }
 
@@ -133,10 +143,12 @@ pub(super) fn migrate(call: &Call<'_>) -> Result<Answer, Fault> {
     if let Some(host) = call.args.get_reference("host") {
         call.world.existing(host)?;
     }
+    let pool = inventory::wanted_pool(call, Some(call.args))?;
     let moref = vm.moref.clone();
     let names = ("MigrateVM_Task", "VirtualMachine.migrate");
     start(call, &vm, names, move |lab| {
         lab.migrate(&moref)?;
+        inventory::into_pool(lab, &moref, pool.as_ref())?;
         Ok(None)
     })
 }
@@ -156,12 +168,22 @@ pub(super) fn relocate(call: &Call<'_>) -> Result<Answer, Fault> {
             Some(found.name.clone())
         }
     };
+    let pool = inventory::wanted_pool(call, spec)?;
+    let folder = spec.and_then(|spec| spec.get_reference("folder"));
+    if let Some(folder) = folder {
+        call.world.existing(folder)?;
+    }
+    let folder = folder.map(|folder| folder.id.clone());
     let moref = vm.moref.clone();
     let names = ("RelocateVM_Task", "VirtualMachine.relocate");
     start(call, &vm, names, move |lab| {
         match datastore {
             Some(datastore) => lab.relocate(&moref, &datastore)?,
             None => lab.migrate(&moref)?,
+        }
+        inventory::into_pool(lab, &moref, pool.as_ref())?;
+        if let Some(folder) = folder {
+            lab.move_into_folder(&folder, &[moref])?;
         }
         Ok(None)
     })

@@ -1,13 +1,13 @@
 //! The compute resource, its host and its resource pool.
 
-use lab::Site;
+use lab::{ResourcePool, Site};
 
 use super::datastore::browser_id;
 use super::entity::{entity, status};
 use super::service::host_product;
-use super::{hardware, host, network};
+use super::{folder, hardware, host, network};
 use crate::soap::Fault;
-use crate::value::{DataObject, MoRef, Value};
+use crate::value::{DataObject, Value};
 use crate::world::World;
 
 pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
@@ -16,10 +16,11 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
         Ok(Some(compute_resource(world, site)))
     } else if id == site.host.moref {
         Ok(Some(host_system(world, site)?))
-    } else if id == site.pool.moref {
-        Ok(Some(resource_pool(world, site)?))
     } else {
-        Ok(None)
+        let mut pools = site.pools();
+        let pool = pools.find(|pool| pool.moref == id);
+        pool.map(|pool| resource_pool(world, site, pool))
+            .transpose()
     }
 }
 
@@ -35,13 +36,9 @@ fn vms(world: &World<'_>) -> Result<Value, Fault> {
     Ok(Value::references("VirtualMachine", ids))
 }
 
-fn above(site: &Site) -> MoRef {
-    MoRef::new("ComputeResource", site.compute_resource.moref.clone())
-}
-
 fn compute_resource(world: &World<'_>, site: &Site) -> DataObject {
     let found = &site.compute_resource;
-    let parent = Some(MoRef::new("Folder", Site::HOST_FOLDER));
+    let parent = folder::parent(site, &found.moref);
     entity(world, "ComputeResource", &found.moref, &found.name, parent)
         .with(
             "resourcePool",
@@ -90,7 +87,7 @@ fn host_system(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
         "HostSystem",
         &found.moref,
         &found.name,
-        Some(above(site)),
+        folder::parent(site, &found.moref),
     )
     .part("runtime", runtime)
     .part("summary", summary)
@@ -107,23 +104,28 @@ fn host_system(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
     ))
 }
 
-fn resource_pool(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
-    let found = &site.pool;
+fn resource_pool(
+    world: &World<'_>,
+    site: &Site,
+    found: &ResourcePool,
+) -> Result<DataObject, Fault> {
     let owner = Value::reference("ComputeResource", &site.compute_resource.moref);
+    let below = site.pools().map(|pool| &pool.moref);
+    let below = below.filter(|id| site.above(id) == Some(&found.moref));
+    let vms = world.vms()?.iter();
+    let vms = vms.filter(|vm| vm.pool.as_ref().unwrap_or(&site.pool.moref) == &found.moref);
+    let vms = vms.map(|vm| &vm.moref);
     Ok(entity(
         world,
         "ResourcePool",
         &found.moref,
         &found.name,
-        Some(above(site)),
+        folder::parent(site, &found.moref),
     )
-    .part("summary", hardware::pool_summary(site))
+    .part("summary", hardware::pool_summary(found))
     .part("runtime", hardware::pool_runtime())
-    .part("config", hardware::pool_config(site))
+    .part("config", hardware::pool_config(found))
     .with("owner", owner)
-    .with(
-        "resourcePool",
-        Value::references("ResourcePool", Vec::<String>::new()),
-    )
-    .with("vm", vms(world)?))
+    .with("resourcePool", Value::references("ResourcePool", below))
+    .with("vm", Value::references("VirtualMachine", vms)))
 }

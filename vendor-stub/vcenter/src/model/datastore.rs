@@ -3,8 +3,9 @@
 use lab::{Datastore, DatastoreKind, Site, Vm, Vmfs};
 
 use super::entity::entity;
+use super::folder;
 use crate::soap::Fault;
-use crate::value::{DataObject, MoRef, Value};
+use crate::value::{DataObject, Value};
 use crate::world::World;
 
 /// What every datastore claims to hold.
@@ -71,7 +72,7 @@ fn datastore(world: &World<'_>, site: &Site, found: &Datastore) -> Result<DataOb
         .iter()
         .filter(|vm| lies_on(vm, &found.name))
         .collect();
-    let parent = Some(MoRef::new("Folder", Site::DATASTORE_FOLDER));
+    let parent = folder::parent(site, &found.moref);
     let mount = DataObject::new("HostMountInfo")
         .text("path", volume_path(site, found))
         .text("accessMode", "readWrite")

@@ -1,6 +1,6 @@
 //! What the host is made of, and what its resource pool has of it.
 
-use lab::Site;
+use lab::{ResourcePool, Site};
 
 use super::entity::status;
 use crate::value::{DataObject, MoRef, Value};
@@ -126,10 +126,10 @@ pub(super) fn compute_summary() -> DataObject {
 }
 
 /// `ResourcePool.summary`.
-pub(super) fn pool_summary(site: &Site) -> DataObject {
+pub(super) fn pool_summary(pool: &ResourcePool) -> DataObject {
     DataObject::new("ResourcePoolSummary")
-        .text("name", &site.pool.name)
-        .part("config", pool_config(site))
+        .text("name", &pool.name)
+        .part("config", pool_config(pool))
         .part("runtime", pool_runtime())
 }
 
@@ -151,11 +151,15 @@ pub(super) fn pool_runtime() -> DataObject {
 }
 
 /// `ResourcePool.config`.
-pub(super) fn pool_config(site: &Site) -> DataObject {
+pub(super) fn pool_config(pool: &ResourcePool) -> DataObject {
+    let reference = MoRef::new("ResourcePool", &pool.moref);
+    let kept = pool.settings.as_ref().and_then(DataObject::from_json);
+    if let Some(kept) = kept {
+        return kept.with("entity", Value::Reference(reference));
+    }
     let all = |limit: i64| allocation(limit, true, limit, normal(4000));
-    let pool = MoRef::new("ResourcePool", &site.pool.moref);
     DataObject::new("ResourceConfigSpec")
-        .with("entity", Value::Reference(pool))
+        .with("entity", Value::Reference(reference))
         .part("cpuAllocation", all(i64::from(total_mhz())))
         .part("memoryAllocation", all(MEMORY_BYTES / MIB))
 }

@@ -3,9 +3,10 @@
 use lab::{Network, Site, Vm};
 
 use super::entity::entity;
+use super::folder;
 use super::vm::other_devices;
 use crate::soap::Fault;
-use crate::value::{DataObject, MoRef, Value};
+use crate::value::{DataObject, Value};
 use crate::world::World;
 
 pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
@@ -17,7 +18,7 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
 }
 
 fn network(world: &World<'_>, site: &Site, found: &Network) -> Result<DataObject, Fault> {
-    let parent = Some(MoRef::new("Folder", Site::NETWORK_FOLDER));
+    let parent = folder::parent(site, &found.moref);
     let summary = DataObject::new("NetworkSummary")
         .with("network", Value::reference("Network", &found.moref))
         .text("name", &found.name)

@@ -47,7 +47,7 @@ fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm, wanted: &Wanted) -> 
         .part_if(wanted, "config", || Config(vm).info(site))
         .with(
             "resourcePool",
-            Value::reference("ResourcePool", &site.pool.moref),
+            Value::reference("ResourcePool", vm.pool.as_ref().unwrap_or(&site.pool.moref)),
         )
         .part_if(wanted, "runtime", || runtime(vm))
         .part_if(wanted, "guest", || guest(vm))

@@ -135,8 +135,8 @@ fn names_are_given_once_in_a_folder() {
     assert!(info.contains("xsi:type=\"DuplicateName\""), "{info}");
     client.task("Rename_Task", vm, &name("web &amp; app"));
     assert_eq!(rig.lab.vm(&rig.vm).unwrap().name, "web & app");
-    let folder = client.call("Rename_Task", ("Folder", "group-v4"), &name("x"));
-    assert_eq!(folder.unwrap_err().type_name, "NotSupported");
+    let datastore = client.call("Rename_Task", ("Datastore", "datastore-17"), &name("x"));
+    assert_eq!(datastore.unwrap_err().type_name, "NotSupported");
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod layout;
 mod leases;
 mod life_cycle;
 mod methods;
+mod placing;
 mod power;
 mod privileges;
 mod program;

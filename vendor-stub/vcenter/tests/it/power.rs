@@ -150,3 +150,27 @@ fn reverting_and_removing_all_snapshots() {
     let none = client.call("RevertToCurrentSnapshot_Task", vm, "");
     assert_eq!(none.unwrap_err().type_name, "NotFound");
 }
+
+#[test]
+fn a_guest_with_tools_obeys_and_one_without_cannot() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let vm = ("VirtualMachine", rig.vm.as_str());
+    let state = || rig.lab.vm(&rig.vm).unwrap().power_state;
+    client.call("RebootGuest", vm, "").unwrap();
+    assert_eq!(state(), PowerState::PoweredOn);
+    client.call("StandbyGuest", vm, "").unwrap();
+    assert_eq!(state(), PowerState::Suspended);
+    done(&mut client, "PowerOnVM_Task", vm, "");
+    let tools = |quiescing| rig.lab.set_quiescing(&rig.vm, quiescing).unwrap();
+    tools(lab::Quiescing::NoTools);
+    for method in ["RebootGuest", "StandbyGuest", "ShutdownGuest"] {
+        let refused = client.call(method, vm, "").unwrap_err();
+        assert_eq!(refused.type_name, "ToolsUnavailable", "{method}");
+    }
+    tools(lab::Quiescing::Works);
+    client.call("ShutdownGuest", vm, "").unwrap();
+    assert_eq!(state(), PowerState::PoweredOff);
+    let off = client.call("RebootGuest", vm, "").unwrap_err();
+    assert_eq!(off.type_name, "InvalidPowerState");
+}
