@@ -14,6 +14,7 @@ mod codec;
 mod compaction;
 mod condemned;
 mod config;
+mod copy;
 mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -48,6 +49,7 @@ mod tests;
 pub use announce::{OpenSession, Pin, SessionKind};
 pub use compaction::{CompactOptions, CompactReport};
 pub use config::{Config, FORMAT};
+pub use copy::{CopiedPoint, CopyMonitor, CopyOptions, CopyReport};
 pub use error::Error;
 pub use id::{BadId, ObjectId, PackId, PackKind, PointId, SessionId, VmKey};
 pub use image::{Image, Piece, WalkOptions};
@@ -59,8 +61,8 @@ pub use reference::Ref;
 pub use repository::{InitOptions, Repository};
 pub use retention::{RetentionPolicy, Verdict, before, plan};
 pub use root::{
-    Consistency, Coverage, DiskIdentity, DiskRecord, DiskState, FileRecord, PointEvent, PointKind,
-    PutStats, Root, TreeRecord, UsageRecord, VmIdentity,
+    Consistency, Coverage, DiskIdentity, DiskRecord, DiskState, FileRecord, Origin, PointEvent,
+    PointKind, PutStats, Root, TreeRecord, UsageRecord, VmIdentity,
 };
 pub use session::{
     Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, RootInfo,

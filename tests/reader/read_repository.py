@@ -160,14 +160,17 @@ class Repository:
             sys.exit(f"the disk is not in this point: {disk['state']['reason']}")
         if state == "partial":
             sys.exit("the run that made this point was not over")
+        size = 1 << disk["block_shift"]
         with open(output, "wb") as file:
             file.truncate(disk["capacity_bytes"])
+            for lost in disk.get("unreadable", []):
+                start, length = lost["first"] * size, lost["blocks"] * size
+                print(f"lost, written as zeros: {length} bytes at {start}", file=sys.stderr)
             if disk["tree"] is None:
                 return
             ref = disk["tree"]["ref"]
             root = (ulid(ref["session"]), ref["seq"], ref["offset"], ref["length"], ref["raw"])
             root += (bytes.fromhex(ref["id"]),)
-            size = 1 << disk["block_shift"]
             for number, block in self.blocks(root, disk["tree"]["level"], disk["fan_out_bits"]):
                 start = number * size
                 assert len(block) == min(size, disk["capacity_bytes"] - start), number
@@ -186,8 +189,12 @@ def main():
             print(point, root["kind"], root["snapshot_time"], root["vm"]["name"], disks)
         return
     point, key, output = rest
+    if set(roots[point]["needs"]) - {"unreadable"}:
+        sys.exit(f"this reader does not know this point: {roots[point]['needs']}")
     (disk,) = (disk for disk in roots[point]["disks"] if disk["device_key"] == int(key))
     repository.restore(disk, output)
+    if disk.get("unreadable"):
+        sys.exit("parts of the disk are lost: it was copied from a damaged repository")
 
 
 main()

@@ -49,7 +49,7 @@ impl Config {
         let FormatOnly { format } = serde_json::from_slice(bytes).map_err(bad)?;
         refuse_format(format)?;
         let config: Self = serde_json::from_slice(bytes).map_err(bad)?;
-        refuse_features(CONFIG, &config.reads_need)?;
+        refuse_features(CONFIG, &config.reads_need, &[])?;
         config
             .check()
             .map_err(|error| Error::damaged(CONFIG, error.to_string()))?;
@@ -63,7 +63,7 @@ impl Config {
 
     /// Refuses to write when a feature is asked for that this program does not know.
     pub(crate) fn check_writable(&self) -> Result<(), Error> {
-        refuse_features(CONFIG, &self.writes_need)
+        refuse_features(CONFIG, &self.writes_need, &[])
     }
 }
 
@@ -79,9 +79,10 @@ pub(crate) fn refuse_format(found: u32) -> Result<(), Error> {
     }
 }
 
-/// No feature exists yet, so every name is unknown.
-pub(crate) fn refuse_features(object: &str, needs: &[String]) -> Result<(), Error> {
-    match needs.first() {
+/// Refuses an object that needs a feature which is not among those `known`.
+pub(crate) fn refuse_features(object: &str, needs: &[String], known: &[&str]) -> Result<(), Error> {
+    let unknown = |feature: &&String| !known.contains(&feature.as_str());
+    match needs.iter().find(unknown) {
         None => Ok(()),
         Some(feature) => Err(Error::NeedsFeature {
             object: object.to_owned(),

@@ -361,6 +361,18 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
+    /// Source and target of a copy are one.
+    #[error("source and target are the same repository, {id}")]
+    SameRepository {
+        /// Its id.
+        id: ObjectId,
+    },
+    /// A point could not be read whole while it was copied, and it is not what it was when that began.
+    #[error("point {point} was moved or dropped while it was copied; copy again")]
+    SourceChanged {
+        /// The point in the source.
+        point: PointId,
+    },
     /// The caller asked to stop.
     #[error("stopped")]
     Stopped,

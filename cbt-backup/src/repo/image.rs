@@ -4,6 +4,7 @@ mod fetch;
 mod reader;
 mod walk;
 
+pub(crate) use fetch::fetch_blocks;
 pub use reader::Image;
 pub(crate) use walk::PieceOrDamage;
 pub use walk::{Piece, WalkOptions};

@@ -6,7 +6,7 @@ use super::id::{PointId, VmKey};
 use super::name::{ROOT_LIMIT_BYTES, RootName};
 use super::pack::PlainLength;
 use super::repository::Repository;
-use super::root::{FileRecord, PointKind, Root, RootNeeds};
+use super::root::{DiskRecord, FileRecord, Origin, PointKind, Root, RootNeeds};
 use super::roots::Roots;
 use super::sealed;
 use super::tombstone::one_of;
@@ -58,6 +58,8 @@ pub struct PointSummary {
     pub stored_bytes: u64,
     /// True when every disk is as it was at the snapshot.
     pub complete: bool,
+    /// The point it is a copy of, if it is one.
+    pub origin: Option<Origin>,
 }
 
 impl From<&Point> for PointSummary {
@@ -75,10 +77,8 @@ impl From<&Point> for PointSummary {
             capacity_bytes: root.disks.iter().map(|disk| disk.capacity_bytes).sum(),
             put_bytes: root.stats.put_bytes,
             stored_bytes: root.stats.stored_bytes,
-            complete: root
-                .disks
-                .iter()
-                .all(|disk| disk.state == super::root::DiskState::Complete),
+            complete: root.disks.iter().all(DiskRecord::is_whole),
+            origin: root.origin,
         }
     }
 }

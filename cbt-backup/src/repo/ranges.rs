@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// A run of blocks of one disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BlockRange {
     /// Number of the first block.
     pub first: u64,
@@ -56,14 +58,42 @@ impl BlockSet {
         }
     }
 
+    /// True when the set has any of `blocks` blocks from `first` on.
+    pub(crate) fn meets(&self, first: u64, blocks: u64) -> bool {
+        let before = self.runs.range(..first.saturating_add(blocks)).next_back();
+        blocks > 0 && before.is_some_and(|(_, &end)| end > first)
+    }
+
     /// The first block of the set.
     pub(crate) fn first(&self) -> Option<u64> {
         self.runs.keys().next().copied()
     }
 
+    /// Number of runs.
+    pub(crate) fn number_of_runs(&self) -> usize {
+        self.runs.len()
+    }
+
     /// Number of blocks in the set.
     pub(crate) fn len(&self) -> u64 {
         self.runs.iter().map(|(start, end)| end - start).sum()
+    }
+
+    /// What of the runs lies in `range`, in order.
+    pub(crate) fn runs_within(&self, range: BlockRange) -> Vec<BlockRange> {
+        let end = range.first + range.blocks;
+        let before = self.runs.range(..=range.first).next_back();
+        let inside = self.runs.range(range.first + 1..end.max(range.first + 1));
+        let cut = before.into_iter().chain(inside).map(|(&from, &to)| {
+            let (from, to) = (from.max(range.first), to.min(end));
+            (from, to)
+        });
+        cut.filter(|(from, to)| from < to)
+            .map(|(first, to)| BlockRange {
+                first,
+                blocks: to - first,
+            })
+            .collect()
     }
 
     /// The runs in order.
@@ -96,6 +126,17 @@ mod tests {
                     set.remove(first, blocks);
                     model.retain(|block| !(first..first + blocks).contains(block));
                 }
+            }
+            for (first, blocks) in [(0, 5), (7, 1), (20, 0), (33, 12), (70, 20)] {
+                let meets = model.range(first..first + blocks).next().is_some();
+                prop_assert_eq!(set.meets(first, blocks), meets);
+                let within: Vec<u64> = set
+                    .runs_within(BlockRange { first, blocks })
+                    .iter()
+                    .flat_map(|run| run.first..run.first + run.blocks)
+                    .collect();
+                let wanted: Vec<u64> = model.range(first..first + blocks).copied().collect();
+                prop_assert_eq!(within, wanted);
             }
             let all: Vec<u64> = set.runs().iter().flat_map(|run| run.first..run.first + run.blocks).collect();
             prop_assert_eq!(set.len(), model.len() as u64);

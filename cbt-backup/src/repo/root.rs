@@ -4,10 +4,27 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{refuse_features, refuse_format};
 use super::error::Error;
-use super::id::{PointId, SessionId};
+use super::id::{ObjectId, PointId, SessionId};
 use super::name::RootName;
+use super::ranges::BlockRange;
 use super::reference::Ref;
 use super::tree::{BaseTree, Geometry};
+
+/// The name of the feature that a root needs when a disk of it has unreadable blocks.
+pub(crate) const UNREADABLE: &str = "unreadable";
+/// The features of roots that this program knows.
+const FEATURES: [&str; 1] = [UNREADABLE];
+/// A disk with more runs of unreadable blocks is not worth having, and its root would grow too large.
+pub(crate) const MAX_UNREADABLE_RUNS: usize = 1 << 16;
+
+/// The point that this one is a copy of: the first one, when copies were copied.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Origin {
+    /// The repository in which the point was made.
+    pub repository: ObjectId,
+    /// The point there.
+    pub point: PointId,
+}
 
 /// Whose disks these are.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -193,6 +210,10 @@ pub struct DiskRecord {
     pub state: DiskState,
     /// The data; none for zeros only, and for an absent disk.
     pub tree: Option<TreeRecord>,
+    /// Blocks that could not be read when the point was copied, in order and disjoint. They are holes
+    /// in the tree, and no zeros.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<BlockRange>,
     /// How it was shown that all changes were read.
     #[serde(default)]
     pub coverage: Coverage,
@@ -217,6 +238,40 @@ impl DiskRecord {
 }
 
 impl DiskRecord {
+    /// True when all of it is there as it was at the snapshot.
+    pub fn is_whole(&self) -> bool {
+        self.state == DiskState::Complete && self.unreadable.is_empty()
+    }
+
+    /// Number of bytes that could not be read when the point was copied.
+    ///
+    /// # Errors
+    /// `OutOfRange` for a shape no disk has.
+    pub fn unreadable_bytes(&self) -> Result<u64, Error> {
+        let geometry = self.geometry()?;
+        let lengths = self.unreadable.iter().map(|range| {
+            let bytes = geometry.bytes_of(*range);
+            bytes.end - bytes.start
+        });
+        Ok(lengths.sum())
+    }
+
+    fn check_unreadable(&self, geometry: Geometry) -> Result<(), &'static str> {
+        let mut end = 0;
+        for range in &self.unreadable {
+            let next = range.first.checked_add(range.blocks);
+            let next = next.filter(|next| *next <= geometry.blocks());
+            match next {
+                Some(next) if range.blocks > 0 && range.first >= end => end = next,
+                _ => return Err("its unreadable blocks are no blocks of the disk, or in disorder"),
+            }
+        }
+        if !self.unreadable.is_empty() && !self.has_data() {
+            return Err("an absent disk has unreadable blocks");
+        }
+        Ok(())
+    }
+
     /// The blocks that are not as they were at the snapshot, because the run was not over.
     pub(crate) fn uncovered(&self, geometry: Geometry) -> std::ops::Range<u64> {
         let blocks = geometry.blocks();
@@ -292,6 +347,9 @@ pub struct Root {
     pub consistency: Consistency,
     /// The point it was built on.
     pub parent: Option<PointId>,
+    /// The point it is a copy of, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The disks.
     pub disks: Vec<DiskRecord>,
     /// Files of the VM's configuration.
@@ -321,7 +379,7 @@ pub(crate) struct RootNeeds {
 impl RootNeeds {
     pub(crate) fn check(&self, name: &RootName) -> Result<(), Error> {
         refuse_format(self.format)?;
-        refuse_features(&name.to_string(), &self.needs)
+        refuse_features(&name.to_string(), &self.needs, &FEATURES)
     }
 }
 
@@ -351,6 +409,12 @@ impl Root {
             }
             if disk.tree.is_some() && !disk.has_data() {
                 return Err(bad("an absent disk has a tree"));
+            }
+            disk.check_unreadable(geometry).map_err(bad)?;
+            if !disk.unreadable.is_empty() && !self.needs.iter().any(|need| need == UNREADABLE) {
+                return Err(bad(
+                    "a disk has unreadable blocks, and readers are not told",
+                ));
             }
         }
         let trees = self

@@ -4,6 +4,7 @@ mod begin;
 mod checkpoint;
 mod commit;
 mod compact;
+mod copied;
 mod dedup;
 mod disk;
 mod leaf;
@@ -18,6 +19,7 @@ mod undelete;
 mod upload;
 
 pub use begin::Session;
+pub(crate) use put::StoredForm;
 pub use row::{RowInterval, SessionRow};
 pub use spec::{
     Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, RootInfo,

@@ -2,6 +2,8 @@
 
 mod bin;
 mod compaction;
+mod copying;
+mod copying_faults;
 mod crash_points;
 mod damage;
 mod fault_store;

@@ -75,34 +75,44 @@ struct Get {
 }
 
 async fn fetch(repo: &Repository, parts: &mut [Part]) {
-    let gets = plan(parts);
-    let mut answers = stream::iter(gets)
-        .map(|get| run(repo, get))
-        .buffer_unordered(GETS_AT_ONCE);
-    while let Some(answer) = answers.next().await {
-        for (part, bytes) in answer {
-            if let Some(Part::Block { sealed, .. }) = parts.get_mut(part) {
-                *sealed = bytes;
-            }
+    let wants = parts.iter().enumerate().filter_map(|(index, part)| {
+        let Part::Block { reference, .. } = part else {
+            return None;
+        };
+        Some((index, *reference))
+    });
+    for (part, bytes) in fetch_blocks(repo, wants.collect()).await {
+        if let Some(Part::Block { sealed, .. }) = parts.get_mut(part) {
+            *sealed = bytes;
         }
     }
 }
 
-fn plan(parts: &mut [Part]) -> Vec<Get> {
-    let mut wants = Vec::new();
-    for (index, part) in parts.iter_mut().enumerate() {
-        let Part::Block {
-            reference, sealed, ..
-        } = part
-        else {
-            continue;
-        };
-        if reference.end().is_some() {
-            wants.push((index, *reference));
-        } else {
-            *sealed = Err(Error::damaged("node", "it has an impossible address"));
+/// Fetches sealed blocks with few requests. Each answer has the number that came with its block.
+pub(crate) async fn fetch_blocks(
+    repo: &Repository,
+    wants: Vec<(usize, Ref)>,
+) -> Vec<(usize, Result<Bytes, Error>)> {
+    let mut answers = Vec::with_capacity(wants.len());
+    let mut possible = wants;
+    possible.retain(|(index, reference)| {
+        let is_possible = reference.end().is_some();
+        if !is_possible {
+            let error = Error::damaged("node", "it has an impossible address");
+            answers.push((*index, Err(error)));
         }
+        is_possible
+    });
+    let mut gets = stream::iter(plan(possible))
+        .map(|get| run(repo, get))
+        .buffer_unordered(GETS_AT_ONCE);
+    while let Some(answer) = gets.next().await {
+        answers.extend(answer);
     }
+    answers
+}
+
+fn plan(mut wants: Vec<(usize, Ref)>) -> Vec<Get> {
     wants.sort_by_key(|(_, r)| (r.session, r.seq, r.offset));
     let mut gets: Vec<Get> = Vec::new();
     for (index, next) in wants {

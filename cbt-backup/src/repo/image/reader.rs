@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Handle;
 
 use crate::repo::error::Error;
-use crate::repo::id::PackKind;
+use crate::repo::id::{PackKind, PointId};
 use crate::repo::pack::PlainLength;
 use crate::repo::point::Point;
 use crate::repo::ranges::BlockRange;
@@ -23,6 +23,9 @@ pub struct Image {
     pub(super) geometry: Geometry,
     pub(super) tree: Option<BaseTree>,
     label: String,
+    /// Blocks that the point was copied without.
+    pub(super) unreadable: Vec<BlockRange>,
+    point: PointId,
     /// The block read last: small reads follow each other.
     last: Mutex<Option<(u64, Vec<u8>)>>,
 }
@@ -75,6 +78,8 @@ impl Image {
             geometry: record.geometry()?,
             tree: record.tree.map(crate::repo::root::TreeRecord::base),
             label,
+            unreadable: record.unreadable.clone(),
+            point: point.id(),
             last: Mutex::default(),
         })
     }
@@ -123,6 +128,9 @@ impl Image {
         if last.as_ref().is_none_or(|(number, _)| *number != block) {
             *last = None;
             let Some(reference) = self.handle.block_on(self.find(block))? else {
+                if self.is_unreadable(block) {
+                    return Err(self.not_copied());
+                }
                 part.fill(0);
                 return Ok(());
             };
@@ -152,6 +160,17 @@ impl Image {
             }
             level -= 1;
         }
+    }
+
+    fn is_unreadable(&self, block: u64) -> bool {
+        let behind = self.unreadable.partition_point(|run| run.first <= block);
+        let run = behind.checked_sub(1).map(|index| self.unreadable[index]);
+        run.is_some_and(|run| block - run.first < run.blocks)
+    }
+
+    pub(super) fn not_copied(&self) -> Error {
+        let what = "these bytes could not be read when it was copied";
+        Error::damaged(&format!("point {}", self.point), what)
     }
 
     pub(super) fn unreadable(&self, range: BlockRange, source: Error) -> Error {

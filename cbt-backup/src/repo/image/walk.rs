@@ -57,8 +57,9 @@ pub enum Piece<'a> {
 /// A piece, or a range that cannot be read.
 pub(crate) enum PieceOrDamage<'a> {
     Piece(Piece<'a>),
-    /// The range, the pack that should have supplied it, and why it did not.
-    Damage(BlockRange, PackId, Error),
+    /// The range, the pack that should have supplied it, and why it did not. No pack: the point was
+    /// copied without these blocks.
+    Damage(BlockRange, Option<PackId>, Error),
 }
 
 impl Image {
@@ -125,22 +126,14 @@ impl Image {
         let decoded = self.decode(parts, threads);
         for (part, decoded) in parts.iter().zip(decoded) {
             match part {
-                Part::Hole(range) => {
-                    let bytes = self.geometry.bytes_of(*range);
-                    let length_bytes = bytes.end - bytes.start;
-                    let offset_bytes = bytes.start;
-                    emit(PieceOrDamage::Piece(Piece::Hole {
-                        offset_bytes,
-                        length_bytes,
-                    }))?;
-                }
+                Part::Hole(range) => self.emit_hole(*range, emit)?,
                 Part::Damaged(range, pack, error) => {
-                    emit(PieceOrDamage::Damage(*range, *pack, error.clone()))?;
+                    emit(PieceOrDamage::Damage(*range, Some(*pack), error.clone()))?;
                 }
                 Part::Block {
                     number, reference, ..
                 } => {
-                    let pack = reference.pack(PackKind::Data);
+                    let pack = Some(reference.pack(PackKind::Data));
                     let range = BlockRange {
                         first: *number,
                         blocks: 1,
@@ -161,6 +154,41 @@ impl Image {
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A hole of the tree: zeros, but where the point was copied without its blocks.
+    fn emit_hole<E>(
+        &self,
+        hole: BlockRange,
+        emit: &mut impl FnMut(PieceOrDamage<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let end = hole.first + hole.blocks;
+        let mut next = hole.first;
+        let lost = self.unreadable.iter().map(|run| {
+            let from = run.first.clamp(hole.first, end);
+            (from, (run.first + run.blocks).clamp(from, end))
+        });
+        for (from, to) in lost.filter(|(from, to)| from < to).chain([(end, end)]) {
+            let zeros = self.geometry.bytes_of(BlockRange {
+                first: next,
+                blocks: from - next,
+            });
+            if next < from {
+                emit(PieceOrDamage::Piece(Piece::Hole {
+                    offset_bytes: zeros.start,
+                    length_bytes: zeros.end - zeros.start,
+                }))?;
+            }
+            if from < to {
+                let range = BlockRange {
+                    first: from,
+                    blocks: to - from,
+                };
+                emit(PieceOrDamage::Damage(range, None, self.not_copied()))?;
+            }
+            next = to;
         }
         Ok(())
     }

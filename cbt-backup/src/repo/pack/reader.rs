@@ -30,23 +30,62 @@ pub(crate) fn open_blob(
     sealed: &mut [u8],
     length: PlainLength,
 ) -> Result<Vec<u8>, Error> {
-    let pack = reference.pack(kind);
-    let bad = |what: &str| {
-        let (from, bytes) = (reference.offset, reference.length);
-        Error::damaged(&pack, format!("{bytes} bytes at {from}: {what}"))
-    };
+    let packed = open_seal(keys, kind, reference, sealed)?;
+    check_plain(keys, kind, reference, packed, length)
+}
+
+fn bad_blob(kind: PackKind, reference: &Ref, what: &str) -> Error {
+    let (from, bytes) = (reference.offset, reference.length);
+    let what = format!("{bytes} bytes at {from}: {what}");
+    Error::damaged(&reference.pack(kind), what)
+}
+
+/// The payload of a blob.
+fn open_seal<'a>(
+    keys: &Keys,
+    kind: PackKind,
+    reference: &Ref,
+    sealed: &'a mut [u8],
+) -> Result<&'a [u8], Error> {
     if sealed.len() != reference.length as usize {
-        return Err(bad("not all bytes are there"));
+        return Err(bad_blob(kind, reference, "not all bytes are there"));
     }
+    let pack = reference.pack(kind);
     let packed = keys
         .pack_cipher(pack)
         .open(u64::from(reference.offset), &header(pack), sealed)
-        .map_err(|_| bad("the seal does not fit"))?;
+        .map_err(|_| bad_blob(kind, reference, "the seal does not fit"))?;
+    Ok(packed)
+}
+
+/// The plaintext of a payload, of the length and id it must have.
+fn check_plain(
+    keys: &Keys,
+    kind: PackKind,
+    reference: &Ref,
+    packed: &[u8],
+    length: PlainLength,
+) -> Result<Vec<u8>, Error> {
+    let bad = |what: &str| bad_blob(kind, reference, what);
     let plain = expand(packed, reference.raw, length).map_err(bad)?;
     if keys.blob_id(&plain) != reference.id {
         return Err(bad("the content is not what was stored"));
     }
     Ok(plain)
+}
+
+/// As [`open_blob`], but gives the payload as it was stored before the plaintext, to be
+/// sealed under other keys.
+pub(crate) fn open_both<'a>(
+    keys: &Keys,
+    kind: PackKind,
+    reference: &Ref,
+    sealed: &'a mut [u8],
+    length: PlainLength,
+) -> Result<(&'a [u8], Vec<u8>), Error> {
+    let payload = open_seal(keys, kind, reference, sealed)?;
+    let plain = check_plain(keys, kind, reference, payload, length)?;
+    Ok((payload, plain))
 }
 
 /// As [`open_blob`], but gives the payload as it was stored, to be sealed again elsewhere.
@@ -57,13 +96,8 @@ pub(crate) fn open_payload(
     sealed: &[u8],
     length: PlainLength,
 ) -> Result<Vec<u8>, Error> {
-    open_blob(keys, kind, reference, &mut sealed.to_vec(), length)?;
-    let pack = reference.pack(kind);
     let mut sealed = sealed.to_vec();
-    let payload = keys
-        .pack_cipher(pack)
-        .open(u64::from(reference.offset), &header(pack), &mut sealed)
-        .map_err(|_| Error::damaged(&pack, "the seal does not fit"))?;
+    let (payload, _) = open_both(keys, kind, reference, &mut sealed, length)?;
     Ok(payload.to_vec())
 }
 

@@ -17,6 +17,7 @@ use crate::repo::error::Error;
 use crate::repo::id::{PackKind, PointId, SessionId, VmKey};
 use crate::repo::point::Point;
 use crate::repo::repository::Repository;
+use crate::repo::root::Origin;
 
 const PACK_TARGETS: std::ops::RangeInclusive<usize> = 1 << 12..=256 << 20;
 
@@ -44,6 +45,8 @@ pub struct Session {
     pub(super) packers: Mutex<Vec<Packer>>,
     pub(super) disks: RwLock<Vec<Arc<DiskWork>>>,
     pub(super) announcement: Announcement,
+    /// The point that is being copied, if one is.
+    pub(super) origin: Option<Origin>,
 }
 
 /// What a session writes.
@@ -138,6 +141,7 @@ impl Repository {
             packers: Mutex::default(),
             disks: RwLock::default(),
             announcement,
+            origin: None,
         })
     }
 

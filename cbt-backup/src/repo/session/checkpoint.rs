@@ -15,6 +15,7 @@ struct Progress {
     expected: Option<BlockSet>,
     missing: BlockSet,
     outcome: Option<DiskOutcome>,
+    unreadable: BlockSet,
     stats: PutStats,
 }
 
@@ -35,11 +36,12 @@ impl Session {
             .clone();
         let progress: Vec<Progress> = disks.iter().map(progress).collect();
         let (repo, handle) = (self.repo.clone(), self.handle.clone());
-        let (spec, options) = (self.spec.clone(), self.options);
+        let (spec, options, origin) = (self.spec.clone(), self.options, self.origin);
         let (session, root, name) = self.prepare_or_abandon(info, true)?;
         let committed = session.publish(&root, &name)?;
         // A session commits one root: the next one announces itself and reads all lists again.
-        let next = handle.block_on(repo.begin(spec, &handle, options))?;
+        let mut next = handle.block_on(repo.begin(spec, &handle, options))?;
+        next.origin = origin;
         match next.take_over(&committed, progress) {
             Ok(()) => Ok((next, committed)),
             Err(error) => {
@@ -76,6 +78,11 @@ impl Session {
             for run in disk.missing.runs() {
                 work.missing.insert(run.first, run.blocks);
             }
+            // What is known to be lost need not be told again.
+            for run in disk.unreadable.runs() {
+                work.missing.remove(run.first, run.blocks);
+            }
+            work.unreadable = disk.unreadable;
             // What this session cannot build upon is to be put though it was put before.
             let missing = work.missing.runs();
             work.expected = disk.expected.map(|mut expected| {
@@ -96,6 +103,7 @@ fn progress(disk: &Arc<DiskWork>) -> Progress {
         expected: work.expected.clone(),
         missing: work.missing.clone(),
         outcome: work.outcome.clone(),
+        unreadable: work.unreadable.clone(),
         stats: work.stats,
     }
 }

@@ -17,10 +17,20 @@ use crate::repo::pack::{BlobKind, NO_DISK};
 use crate::repo::point::MAX_FILE_BYTES;
 use crate::repo::reference::Ref;
 use crate::repo::root::{
-    Coverage, DiskRecord, DiskState, FileRecord, PointKind, PutStats, Root, TreeRecord, UsageRecord,
+    Coverage, DiskRecord, DiskState, FileRecord, PointKind, PutStats, Root, TreeRecord, UNREADABLE,
+    UsageRecord,
 };
 use crate::repo::tree::{BaseTree, NodeStore, TreeCursor, TreeItem, rewrite};
 use crate::repo::usage::{Need, Usage, UsageChange};
+
+/// The features that a reader of the root must know.
+fn needs(disks: &[NewDisk]) -> Vec<String> {
+    let unreadable = disks.iter().any(|disk| !disk.record.unreadable.is_empty());
+    unreadable
+        .then(|| UNREADABLE.to_owned())
+        .into_iter()
+        .collect()
+}
 
 /// A disk as the root will have it, and what its tree gained and lost.
 struct NewDisk {
@@ -102,7 +112,7 @@ impl Session {
         };
         let root = Root {
             format: FORMAT,
-            needs: Vec::new(),
+            needs: needs(&new_disks),
             point: self.point,
             session: self.id,
             generation: self.generation,
@@ -118,6 +128,7 @@ impl Session {
             zone: info.zone,
             consistency: info.consistency,
             parent: info.parent,
+            origin: self.origin,
             disks: new_disks.into_iter().map(|disk| disk.record).collect(),
             files,
             usage,
@@ -135,8 +146,11 @@ impl Session {
             None => Err(Error::DiskUndecided {
                 label: disk.label(),
             }),
-            Some(DiskOutcome::Complete { coverage }) => self.finish_complete(disk, coverage),
+            Some(DiskOutcome::Complete { coverage }) => {
+                self.finish_all(disk, DiskState::Complete, coverage)
+            }
             Some(DiskOutcome::Carried { from, reason }) => self.finish_carried(disk, from, reason),
+            Some(DiskOutcome::Copied { state, coverage }) => self.finish_all(disk, state, coverage),
             Some(DiskOutcome::Absent { reason }) => Ok(absent(disk, reason)),
         }
     }
@@ -207,7 +221,13 @@ impl Session {
         })
     }
 
-    fn finish_complete(&self, disk: &DiskWork, coverage: Coverage) -> Result<NewDisk, Error> {
+    /// A disk all of which is there.
+    fn finish_all(
+        &self,
+        disk: &DiskWork,
+        state: DiskState,
+        coverage: Coverage,
+    ) -> Result<NewDisk, Error> {
         let missing = disk.work().missing.len();
         if missing > 0 {
             return Err(Error::BlocksMissing {
@@ -215,7 +235,7 @@ impl Session {
                 blocks: missing,
             });
         }
-        self.finish_tree(disk, DiskState::Complete, coverage)
+        self.finish_tree(disk, state, coverage)
     }
 
     /// A disk that was not read to its end. What its parent cannot supply and nobody has put yet
@@ -417,18 +437,24 @@ fn new_record(
 ) -> DiskRecord {
     let change_id = disk.spec.change_id.clone();
     let complete = matches!(state, DiskState::Complete | DiskState::Partial { .. });
+    let has_data = !matches!(state, DiskState::Absent { .. });
     DiskRecord {
         identity: disk.spec.identity.clone(),
         capacity_bytes: disk.spec.capacity_bytes,
         block_shift: disk.geometry.block_shift(),
         fan_out_bits: disk.geometry.fan_out_bits(),
         // An increment on a disk without data would miss all of it.
-        change_id: change_id.filter(|_| complete),
+        change_id: change_id.filter(|_| has_data),
         distrusted_tracking: disk.spec.distrusted_tracking.clone(),
-        snapshots_before: disk.spec.snapshots_before.filter(|_| complete),
-        change_id_after_ms: disk.spec.change_id_after_ms.filter(|_| complete),
+        snapshots_before: disk.spec.snapshots_before.filter(|_| has_data),
+        change_id_after_ms: disk.spec.change_id_after_ms.filter(|_| has_data),
         state,
         tree,
+        unreadable: if has_data {
+            disk.work().unreadable.runs()
+        } else {
+            Vec::new()
+        },
         coverage,
         stats: if complete {
             disk.work().stats

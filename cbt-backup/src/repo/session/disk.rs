@@ -51,6 +51,8 @@ pub(super) struct Work {
     pub(super) missing: BlockSet,
     /// Blocks that are to be put and have not been; `None` when nobody said which.
     pub(super) expected: Option<BlockSet>,
+    /// Blocks that are known to be lost: holes in the tree, and named in the root.
+    pub(super) unreadable: BlockSet,
     pub(super) outcome: Option<DiskOutcome>,
     pub(super) stats: PutStats,
 }
@@ -222,6 +224,10 @@ impl Session {
             }
         }
         disk.recount = recount;
+        // What a copy could not read is no hole.
+        for run in &parent.record.unreadable {
+            missing.insert(run.first, run.blocks);
+        }
         // A run that was not over has not read the rest.
         let uncovered = parent.record.uncovered(old);
         if disk.resumes {

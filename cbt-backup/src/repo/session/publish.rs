@@ -8,7 +8,7 @@ use crate::repo::id::PackKind;
 use crate::repo::name::{ObjectName, RootName};
 use crate::repo::pack::{BlobKind, NO_DISK};
 use crate::repo::point::Point;
-use crate::repo::root::{DiskRecord, DiskState, PointKind, Root, UsageRecord};
+use crate::repo::root::{DiskRecord, PointKind, Root, UsageRecord};
 use crate::repo::usage::{MAX_USAGE_BYTES, Usage};
 
 impl Session {
@@ -69,11 +69,14 @@ impl Session {
     /// Drops the partial points that this one, which is whole, makes useless. One that stays is
     /// dropped by retention.
     async fn drop_partial_roots(&self, root: &Root) {
-        let whole = |disk: &DiskRecord| disk.state == DiskState::Complete;
-        if root.kind == PointKind::Partial || !root.disks.iter().all(whole) {
+        let whole = root.origin.is_some() || root.disks.iter().all(DiskRecord::is_whole);
+        if root.kind == PointKind::Partial || !whole {
             return;
         }
-        let partial = |point: &&Point| point.root.kind == PointKind::Partial;
+        // A copy ends what copies of the same point have begun, and a backup what backups have.
+        let partial = |point: &&Point| {
+            point.root.kind == PointKind::Partial && point.root.origin == root.origin
+        };
         for point in self.parents.iter().filter(partial) {
             let why = format!("point {} is whole", root.point);
             let (host, now_ms) = (&self.spec.host, root.snapshot_time_ms);

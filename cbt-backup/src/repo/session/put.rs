@@ -15,6 +15,13 @@ use crate::repo::pack::{BlobKind, NewBlob};
 use crate::repo::reference::Ref;
 use crate::repo::root::PutStats;
 
+/// A block's payload as it is stored: compressed, or raw.
+#[derive(Clone, Copy)]
+pub(crate) struct StoredForm<'a> {
+    pub(crate) raw: bool,
+    pub(crate) payload: &'a [u8],
+}
+
 impl Session {
     /// Puts block `block`, at its full length; the last block of a disk at its true length.
     /// Each block is put once. Blocks while too many packs are on their way to the store.
@@ -23,6 +30,17 @@ impl Session {
     /// `BadBlock`, `BlockTwice`; `NotWritable` and `Store` for any upload of the session so far;
     /// `Missing` and `Damaged` for the parent's nodes.
     pub fn put(&self, slot: DiskSlot, block: u64, data: &[u8]) -> Result<PutOutcome, Error> {
+        self.put_in_form(slot, block, data, None)
+    }
+
+    /// As [`Session::put`]; `stored` is the block as it is stored, where that is known already.
+    pub(super) fn put_in_form(
+        &self,
+        slot: DiskSlot,
+        block: u64,
+        data: &[u8],
+        stored: Option<StoredForm<'_>>,
+    ) -> Result<PutOutcome, Error> {
         self.uploads.check()?;
         let disk = self.disk(slot);
         let geometry = disk.geometry;
@@ -34,7 +52,7 @@ impl Session {
                 length_bytes,
             });
         }
-        let (reference, outcome) = self.find_or_store(&disk, block, data)?;
+        let (reference, outcome) = self.find_or_store(&disk, block, data, stored)?;
         let mut stats = PutStats {
             put_blocks: 1,
             put_bytes: data.len() as u64,
@@ -99,6 +117,7 @@ impl Session {
         disk: &DiskWork,
         block: u64,
         data: &[u8],
+        stored: Option<StoredForm<'_>>,
     ) -> Result<(Option<Ref>, PutOutcome), Error> {
         if is_zero(data) {
             return Ok((None, PutOutcome::Hole));
@@ -113,8 +132,21 @@ impl Session {
         if let Some(known) = self.dedup.find(&id) {
             return Ok((Some(known), PutOutcome::Duplicate));
         }
-        let number = block;
-        let new = self.store_blob(&self.blocks, BlobKind::Block, disk.index, number, id, data)?;
+        let (stream, kind) = (&self.blocks, BlobKind::Block);
+        let new = match stored {
+            Some(StoredForm { raw, payload }) => self.seal(
+                stream,
+                NewBlob {
+                    kind,
+                    disk: disk.index,
+                    number: block,
+                    id,
+                    raw,
+                    payload,
+                },
+            )?,
+            None => self.store_blob(stream, kind, disk.index, block, id, data)?,
+        };
         self.dedup.learn(new);
         Ok((
             Some(new),
@@ -161,8 +193,14 @@ impl Session {
             raw,
             payload,
         };
-        let added = lock(stream).add(self.repo.keys(), &self.uploads, blob);
+        let added = self.seal(stream, blob);
         lock(&self.packers).push(packer);
+        added
+    }
+
+    /// Seals and packs.
+    fn seal(&self, stream: &Mutex<PackStream>, blob: NewBlob<'_>) -> Result<Ref, Error> {
+        let added = lock(stream).add(self.repo.keys(), &self.uploads, blob);
         added.inspect_err(|error| self.uploads.fail(error))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::repo::id::{PointId, SessionId};
 use crate::repo::root::{
-    Consistency, Coverage, DiskIdentity, PointEvent, PointKind, PutStats, VmIdentity,
+    Consistency, Coverage, DiskIdentity, DiskState, PointEvent, PointKind, PutStats, VmIdentity,
 };
 
 /// For whom a session works.
@@ -122,6 +122,13 @@ pub enum DiskOutcome {
         from: PointId,
         /// Why.
         reason: String,
+    },
+    /// It was copied from another repository: all of it was put, or is as in the parent.
+    Copied {
+        /// Its state there: complete or carried.
+        state: DiskState,
+        /// What is known there of how it was read.
+        coverage: Coverage,
     },
     /// It failed and there is no older data.
     Absent {

@@ -102,7 +102,29 @@ impl Verify<'_> {
             self.report.counts.references += 1;
         }
         self.add_hits(point, index, hits);
+        self.add_unreadable(point, index, disk)?;
         Ok(whole.then_some(counted))
+    }
+
+    /// What the point was copied without is lost here too, whatever the packs are like.
+    fn add_unreadable(
+        &mut self,
+        point: &Point,
+        index: usize,
+        disk: &DiskRecord,
+    ) -> Result<(), Error> {
+        let geometry = disk.geometry()?;
+        for range in &disk.unreadable {
+            let what = "these bytes could not be read when the point was copied";
+            self.report.findings.push(Finding {
+                point: Some(point.id()),
+                vm: Some(point.name.vm.clone()),
+                disk: Some(index),
+                byte_range: Some(geometry.bytes_of(*range)),
+                ..Finding::new(Severity::Error, &point.name.to_string(), what)
+            });
+        }
+        Ok(())
     }
 
     fn damage_of(&self, reference: &Ref) -> Option<String> {
@@ -182,7 +204,9 @@ impl Verify<'_> {
                         self.report.counts.bytes_read += data.len() as u64;
                         self.monitor.advance_bytes(data.len() as u64);
                     }
-                    PieceOrDamage::Damage(range, pack, error) if error.is_damage() => {
+                    // The walk of the tree has told it.
+                    PieceOrDamage::Damage(_, None, _) => {}
+                    PieceOrDamage::Damage(range, Some(pack), error) if error.is_damage() => {
                         self.damage.entry(pack).or_default();
                         hits.add(pack, geometry.bytes_of(range), &error.to_string());
                     }
