@@ -1,29 +1,42 @@
-//! Past tasks as a collector of a session reads them.
-
-use std::num::NonZeroU64;
+//! Past tasks and events as a collector of a session reads them.
 
 use jiff::Timestamp;
 
+use crate::schema::schema;
 use crate::soap::Fault;
 use crate::value::{DataObject, Value};
 
 /// How many collectors one session keeps.
 pub(crate) const MAX_COLLECTORS: i32 = 32;
-/// How many tasks the latest page has, unless told otherwise.
+/// How many tasks or events the latest page has, unless told otherwise.
 const PAGE_SIZE: usize = 10;
+
+/// A task or an event.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// Its place in history, from 1.
+    pub(crate) number: u64,
+    /// A `TaskInfo` or an `Event`.
+    pub(crate) object: DataObject,
+    /// The ids of the objects it is about.
+    pub(crate) about: Vec<String>,
+    /// The ids of all that is above these.
+    pub(crate) above: Vec<String>,
+}
 
 /// A collector: what it selects, and where it reads on.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     filter: DataObject,
-    /// The chain id of the last task before the place where it reads on; `None` = the beginning.
-    after: Option<NonZeroU64>,
-    /// How many tasks the latest page has.
+    /// The number of the last entry before the place where it reads on; 0 = the beginning.
+    after: u64,
+    /// How many entries the latest page has.
     pub(crate) page_size: usize,
 }
 
 impl History {
-    /// A collector that begins with the oldest task.
+    /// A collector that begins with the oldest task or event, as its filter is for the ones or the
+    /// others.
     pub(crate) fn new(filter: DataObject) -> Result<Self, Fault> {
         let unknown = filter
             .members()
@@ -33,7 +46,7 @@ impl History {
         }
         Ok(Self {
             filter,
-            after: None,
+            after: 0,
             page_size: PAGE_SIZE,
         })
     }
@@ -43,108 +56,162 @@ impl History {
         &self.filter
     }
 
-    /// The next tasks, oldest first.
-    pub(crate) fn next(&mut self, tasks: &[DataObject], count: usize) -> Vec<DataObject> {
+    /// Whether it reads events, and not tasks.
+    pub(crate) fn is_of_events(&self) -> bool {
+        self.filter.type_name == "EventFilterSpec"
+    }
+
+    /// The next entries, oldest first.
+    pub(crate) fn next(&mut self, all: &[Entry], count: usize) -> Vec<DataObject> {
         let after = self.after;
-        let mine = tasks.iter().filter(|task| self.selects(task));
-        let next = mine.filter(|task| number(task) > after).take(count);
-        let read: Vec<DataObject> = next.cloned().collect();
+        let mine = all.iter().filter(|entry| self.selects(entry));
+        let next = mine.filter(|entry| entry.number > after).take(count);
+        let read: Vec<&Entry> = next.collect();
         if let Some(last) = read.last() {
-            self.after = number(last);
+            self.after = last.number;
         }
-        read
+        objects(read)
     }
 
-    /// The tasks before, newest first.
-    pub(crate) fn previous(&mut self, tasks: &[DataObject], count: usize) -> Vec<DataObject> {
+    /// The entries before, newest first.
+    pub(crate) fn previous(&mut self, all: &[Entry], count: usize) -> Vec<DataObject> {
         let after = self.after;
-        let mine = tasks.iter().rev().filter(|task| self.selects(task));
-        let mut before = mine.filter(|task| number(task) <= after);
-        let read: Vec<DataObject> = before.by_ref().take(count).cloned().collect();
-        self.after = before.next().and_then(number);
-        read
+        let mine = all.iter().rev().filter(|entry| self.selects(entry));
+        let mut before = mine.filter(|entry| entry.number <= after);
+        let read: Vec<&Entry> = before.by_ref().take(count).collect();
+        self.after = before.next().map_or(0, |entry| entry.number);
+        objects(read)
     }
 
-    /// Begins with the oldest task again.
+    /// Begins with the oldest entry again.
     pub(crate) fn rewind(&mut self) {
-        self.after = None;
+        self.after = 0;
     }
 
-    /// Goes behind the newest task.
-    pub(crate) fn reset(&mut self, tasks: &[DataObject]) {
-        self.after = tasks.last().and_then(number);
+    /// Goes behind the newest entry.
+    pub(crate) fn reset(&mut self, all: &[Entry]) {
+        self.after = all.last().map_or(0, |entry| entry.number);
     }
 
-    /// The newest tasks, newest first.
-    pub(crate) fn latest_page(&self, tasks: &[DataObject]) -> Vec<DataObject> {
-        let mine = tasks.iter().rev().filter(|task| self.selects(task));
-        mine.take(self.page_size).cloned().collect()
+    /// The newest entries, newest first.
+    pub(crate) fn latest_page(&self, all: &[Entry]) -> Vec<DataObject> {
+        self.latest(all, self.page_size)
     }
 
-    fn selects(&self, task: &DataObject) -> bool {
+    /// That many of the newest entries, newest first.
+    pub(crate) fn latest(&self, all: &[Entry], count: usize) -> Vec<DataObject> {
+        let mine = all.iter().rev().filter(|entry| self.selects(entry));
+        objects(mine.take(count))
+    }
+
+    fn selects(&self, entry: &Entry) -> bool {
         let states = self.filter.get_items("state");
-        let state = task.get_text("state");
-        let by_entity = self.filter.get("entity").and_then(Value::object);
-        let entity = by_entity.and_then(|found| found.get_reference("entity"));
-        // All tasks lie below the root folder and the datacenter.
-        let above = by_entity.is_some_and(|found| {
-            let entity = entity.map_or("", |entity| entity.type_name.as_str());
-            found.get_text("recursion") != Some("self")
-                && ["Folder", "Datacenter"].contains(&entity)
-        });
+        let state = entry.object.get_text("state");
         (states.is_empty() || states.iter().any(|wanted| wanted.text() == state))
-            && (above || entity.is_none_or(|entity| task.get_reference("entity") == Some(entity)))
-            && self.selects_by_time(task)
+            && self.selects_by_entity(entry)
+            && self.selects_by_time(&entry.object)
+            && self.selects_by_user(&entry.object)
+            && self.selects_by_kind(&entry.object)
+    }
+
+    fn selects_by_entity(&self, entry: &Entry) -> bool {
+        let Some(by_entity) = self.filter.get("entity").and_then(Value::object) else {
+            return true;
+        };
+        let Some(entity) = by_entity.get_reference("entity") else {
+            return true;
+        };
+        let (about, below) = (
+            entry.about.contains(&entity.id),
+            entry.above.contains(&entity.id),
+        );
+        match by_entity.get_text("recursion") {
+            Some("self") => about,
+            Some("children") => below,
+            _ => about || below,
+        }
     }
 
     /// A task without the time that is asked for, such as one that has not ended, is not in it.
-    fn selects_by_time(&self, task: &DataObject) -> bool {
+    fn selects_by_time(&self, object: &DataObject) -> bool {
         let Some(by_time) = self.filter.get("time").and_then(Value::object) else {
             return true;
         };
         let member = match by_time.get_text("timeType") {
+            _ if self.is_of_events() => "createdTime",
             Some("startedTime") => "startTime",
             Some("completedTime") => "completeTime",
             _ => "queueTime",
         };
         let time = |object: &DataObject, name| object.get_text(name)?.parse::<Timestamp>().ok();
-        let Some(at) = time(task, member) else {
+        let Some(at) = time(object, member) else {
             return false;
         };
         time(by_time, "beginTime").is_none_or(|begin| begin <= at)
             && time(by_time, "endTime").is_none_or(|end| at <= end)
     }
+
+    fn selects_by_user(&self, object: &DataObject) -> bool {
+        let Some(by_user) = self.filter.get("userName").and_then(Value::object) else {
+            return true;
+        };
+        let user = object.get_text("userName").unwrap_or_default();
+        let users = by_user.get_items("userList");
+        // The system itself does nothing here.
+        !by_user.get_flag("systemUser")
+            && (users.is_empty()
+                || users
+                    .iter()
+                    .filter_map(Value::text)
+                    .any(|wanted| wanted.eq_ignore_ascii_case(user)))
+    }
+
+    /// By the chain, the category and the type of an event; types select those derived from them too.
+    fn selects_by_kind(&self, object: &DataObject) -> bool {
+        let chain = self.filter.get_text("eventChainId");
+        let any = |name: &str, fits: &dyn Fn(&str) -> bool| {
+            let wanted = self.filter.get_items(name);
+            wanted.is_empty() || wanted.iter().filter_map(Value::text).any(fits)
+        };
+        let is_a = |wanted: &str| {
+            let wanted = wanted.rsplit('.').next().unwrap_or_default();
+            schema().is_a(&object.type_name, wanted)
+        };
+        chain.is_none_or(|chain| object.get_text("chainId") == Some(chain))
+            && any("category", &|category| category == crate::event::CATEGORY)
+            && any("type", &is_a)
+            && any("eventTypeId", &is_a)
+            && self.filter.get_items("tag").is_empty()
+    }
 }
 
-fn number(task: &DataObject) -> Option<NonZeroU64> {
-    task.get_text("eventChainId")?.parse().ok()
+fn objects<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<DataObject> {
+    let objects = entries.into_iter().map(|entry| entry.object.clone());
+    objects.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tasks(numbers: std::ops::Range<i32>) -> Vec<DataObject> {
-        numbers
-            .map(|number| {
-                let state = if number % 2 == 0 { "success" } else { "error" };
-                DataObject::new("TaskInfo")
+    fn tasks(numbers: std::ops::Range<i32>) -> Vec<Entry> {
+        let entry = |number: i32| {
+            let state = if number % 2 == 0 { "success" } else { "error" };
+            Entry {
+                number: u64::from(number.unsigned_abs()),
+                object: DataObject::new("TaskInfo")
                     .with("eventChainId", Value::int(number))
-                    .with("state", Value::Enum("TaskInfoState", state.to_owned()))
-                    .with(
-                        "entity",
-                        Value::reference("VirtualMachine", format!("vm-{}", number % 3)),
-                    )
-            })
-            .collect()
+                    .with("state", Value::Enum("TaskInfoState", state.to_owned())),
+                about: vec![format!("vm-{}", number % 3)],
+                above: vec!["group-v4".to_owned()],
+            }
+        };
+        numbers.map(entry).collect()
     }
 
     fn numbers(tasks: &[DataObject]) -> Vec<u64> {
-        tasks
-            .iter()
-            .filter_map(number)
-            .map(NonZeroU64::get)
-            .collect()
+        let number = |task: &DataObject| task.get_text("eventChainId")?.parse().ok();
+        tasks.iter().filter_map(number).collect()
     }
 
     #[test]

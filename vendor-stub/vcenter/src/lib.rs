@@ -47,6 +47,7 @@ mod changes;
 mod clock;
 mod collector;
 mod error;
+mod event;
 mod form;
 mod history;
 mod journal;

@@ -1,5 +1,6 @@
 //! Managed objects as trees of data objects, built from the lab when asked for.
 
+mod alarm;
 mod compute;
 mod config;
 mod custom_field;
@@ -24,6 +25,7 @@ use crate::soap::Fault;
 use crate::value::DataObject;
 use crate::world::{Wanted, World};
 
+pub(crate) use alarm::ID as ALARM;
 pub(crate) use custom_field::definition as custom_field_definition;
 pub(crate) use datastore::{browser_datastore, volume_path};
 pub(crate) use entity::escape_name;
@@ -42,19 +44,9 @@ pub(crate) fn properties(
         "propertyCollector" => Ok(
             filter::properties(world, id).or_else(|| Some(DataObject::new("PropertyCollector")))
         ),
-        "ServiceInstance"
-        | "SessionManager"
-        | "ViewManager"
-        | "SearchIndex"
-        | "TaskManager"
-        | "AuthorizationManager"
-        | "CustomFieldsManager"
-        | "FileManager"
-        | "virtualDiskManager"
-        | "DatastoreNamespaceManager" => service::properties(world, id),
         "session" => match filter::properties(world, id) {
             Some(found) => Ok(Some(found)),
-            None => match history::properties(world, id).or_else(|| lease(world, id)) {
+            None => match history::properties(world, id)?.or_else(|| lease(world, id)) {
                 Some(found) => Ok(Some(found)),
                 None => view::properties(world, id),
             },
@@ -64,6 +56,8 @@ pub(crate) fn properties(
             .tasks
             .info(id)
             .map(|info| DataObject::new("Task").part("info", info))),
+        "alarm" if !world.dialect.bare_host && id == ALARM => Ok(Some(alarm::properties())),
+        "EventManager" => history::event_manager(world, wanted).map(Some),
         "vm" => vm::properties(world, id, wanted),
         "snapshot" => snapshot::properties(world, id),
         "datastore" => datastore::properties(world, id),
@@ -72,7 +66,7 @@ pub(crate) fn properties(
         "storageSystem" | "autoStartManager" => Ok(host::properties(id)),
         "host" | "domain" | "resgroup" => compute::properties(world, id),
         "datacenter" | "group" => folder::properties(world, id),
-        _ => Ok(None),
+        _ => service::properties(world, id),
     }
 }
 
@@ -176,6 +170,10 @@ mod tests {
             task,
             "group-d1".to_owned(),
             "SearchIndex".to_owned(),
+            ALARM.to_owned(),
+            "EventManager".to_owned(),
+            "LicenseManager".to_owned(),
+            "VpxSettings".to_owned(),
             "TaskManager".to_owned(),
         ]);
         for id in &ids {

@@ -1,5 +1,6 @@
 //! Tasks: queued, running with progress, then success or error.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,10 @@ struct Task {
     /// When it was done, by the server's clock.
     done_ms: Option<u64>,
     chain_id: i32,
+    /// The number of the event that it began, among all events.
+    begun: u32,
+    /// The number of the event that it was done.
+    done: Option<u32>,
 }
 
 impl Task {
@@ -101,6 +106,7 @@ impl Task {
 #[derive(Clone, Debug)]
 pub(crate) struct Tasks {
     all: Arc<Mutex<(u32, Vec<Task>)>>,
+    next_event: Arc<AtomicU32>,
     changes: Changes,
     runtime: Handle,
     clock: Arc<Clock>,
@@ -119,6 +125,7 @@ impl Tasks {
     ) -> Self {
         Self {
             all: Arc::new(Mutex::new((FIRST_TASK, Vec::new()))),
+            next_event: Arc::new(AtomicU32::new(1)),
             changes: Changes::new(),
             runtime,
             clock,
@@ -183,6 +190,8 @@ impl Tasks {
             complete_time: None,
             done_ms: None,
             chain_id: i32::try_from(*next).unwrap_or(i32::MAX),
+            begun: self.next_event.fetch_add(1, Ordering::Relaxed),
+            done: None,
         });
         *next += 1;
         self.changes.tell();
@@ -217,6 +226,7 @@ impl Tasks {
         self.change(key, |task| {
             task.complete_time = Some(timestamp());
             task.done_ms = Some(self.clock.now_ms());
+            task.done = Some(self.next_event.fetch_add(1, Ordering::Relaxed));
             task.state = match outcome {
                 Ok(result) => State::Success(result),
                 Err(fault) => State::Error(fault),
@@ -258,6 +268,16 @@ impl Tasks {
     pub(crate) fn all_infos(&self) -> Vec<DataObject> {
         let all = self.all();
         all.1.iter().map(Task::info).collect()
+    }
+
+    /// What is known of all tasks that are remembered, with the numbers of the events that they began
+    /// and that they were done.
+    pub(crate) fn all_events(&self) -> Vec<(DataObject, u32, Option<u32>)> {
+        let all = self.all();
+        let tasks = all.1.iter();
+        tasks
+            .map(|task| (task.info(), task.begun, task.done))
+            .collect()
     }
 
     /// Asks a task to end early.

@@ -25,8 +25,14 @@ fn property_specs(filter: &DataObject) -> impl Iterator<Item = &DataObject> {
     filter.get_items("propSet").iter().filter_map(Value::object)
 }
 
+/// The paths of a spec. One that asks for all has none: they are not looked at.
 fn paths(spec: &DataObject) -> impl Iterator<Item = &str> {
-    spec.get_items("pathSet").iter().filter_map(Value::text)
+    let paths = if spec.get_flag("all") {
+        &[]
+    } else {
+        spec.get_items("pathSet")
+    };
+    paths.iter().filter_map(Value::text)
 }
 
 /// The paths asked for an object of that type, each once. `None` = no spec matches.

@@ -12,13 +12,14 @@ use super::{
 };
 use crate::collector::Wait;
 use crate::journal::arguments;
+use crate::model::ALARM;
 use crate::schema::{Method, schema};
 use crate::server::State;
 use crate::session::{Client, Session};
 use crate::soap::{
     Answer, Dialect, Fault, Request, answer_envelope, decode_parameters, fault_envelope,
 };
-use crate::value::{DataObject, MoRef};
+use crate::value::{DataObject, MoRef, Value};
 use crate::world::World;
 
 const VIM25: &str = "urn:vim25";
@@ -326,8 +327,17 @@ fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "DisableMethods" => authorization::disable_methods(call),
         "EnableMethods" => authorization::enable_methods(call),
         "AcquireGenericServiceTicket" => service_ticket::acquire(call),
-        "CreateCollectorForTasks" => history::create(call),
-        "ReadNextTasks" | "ReadPreviousTasks" => history::read(call, method),
+        "CreateCollectorForTasks" | "CreateCollectorForEvents" => history::create(call),
+        "GetAlarm" => {
+            let alarm = Value::reference("Alarm", ALARM);
+            Ok(Answer::Many(vec![alarm]))
+        }
+        // The host has no TPM.
+        "QueryTpmAttestationReport" => Ok(Answer::Nothing),
+        "QueryEvents" => history::query_events(call),
+        "ReadNextTasks" | "ReadPreviousTasks" | "ReadNextEvents" | "ReadPreviousEvents" => {
+            history::read(call, method)
+        }
         "RewindCollector" => history::rewind(call),
         "ResetCollector" => history::reset(call),
         "SetCollectorPageSize" => history::set_page_size(call),

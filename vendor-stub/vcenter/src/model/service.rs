@@ -17,7 +17,7 @@ const VERSIONS: [&str; 28] = [
 ];
 
 /// The managers a client finds in the service content: member, type, id.
-const MANAGERS: [(&str, &str, &str); 13] = [
+const MANAGERS: [(&str, &str, &str); 21] = [
     ("setting", "OptionManager", "VpxSettings"),
     ("userDirectory", "UserDirectory", "UserDirectory"),
     ("sessionManager", "SessionManager", "SessionManager"),
@@ -26,6 +26,13 @@ const MANAGERS: [(&str, &str, &str); 13] = [
         "AuthorizationManager",
         "AuthorizationManager",
     ),
+    ("perfManager", "PerformanceManager", "PerfMgr"),
+    (
+        "scheduledTaskManager",
+        "ScheduledTaskManager",
+        "ScheduledTaskManager",
+    ),
+    ("alarmManager", "AlarmManager", "AlarmManager"),
     ("eventManager", "EventManager", "EventManager"),
     ("taskManager", "TaskManager", "TaskManager"),
     ("extensionManager", "ExtensionManager", "ExtensionManager"),
@@ -47,10 +54,32 @@ const MANAGERS: [(&str, &str, &str); 13] = [
         "VirtualDiskManager",
         "virtualDiskManager",
     ),
+    ("diagnosticManager", "DiagnosticManager", "DiagMgr"),
+    ("ovfManager", "OvfManager", "OvfManager"),
+    (
+        "dvSwitchManager",
+        "DistributedVirtualSwitchManager",
+        "DVSManager",
+    ),
+    (
+        "storageResourceManager",
+        "StorageResourceManager",
+        "StorageResourceManager",
+    ),
+    (
+        "guestOperationsManager",
+        "GuestOperationsManager",
+        "guestOperationsManager",
+    ),
 ];
 
 /// Managers that an ESXi host does not have.
-const NOT_ON_A_HOST: [&str; 2] = ["extensionManager", "customFieldsManager"];
+const NOT_ON_A_HOST: [&str; 4] = [
+    "extensionManager",
+    "customFieldsManager",
+    "alarmManager",
+    "scheduledTaskManager",
+];
 
 pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObject>, Fault> {
     let object = match id {
@@ -59,10 +88,6 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
             .part("content", content(world.site()?)),
         "SessionManager" => session_manager(world),
         "ViewManager" => view_manager(world),
-        "SearchIndex" | "FileManager" | "DatastoreNamespaceManager" => {
-            DataObject::new(id.to_owned())
-        }
-        "virtualDiskManager" => DataObject::new("VirtualDiskManager"),
         "TaskManager" => DataObject::new("TaskManager")
             .with(
                 "recentTask",
@@ -72,9 +97,71 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
             .with("maxCollector", Value::int(MAX_COLLECTORS)),
         "AuthorizationManager" => role::manager(world.site()?),
         "CustomFieldsManager" if !world.dialect.bare_host => custom_field::manager(world.site()?),
-        _ => return Ok(None),
+        "VpxSettings" => option_manager(),
+        "LicenseManager" => license_manager(),
+        "UserDirectory" => {
+            DataObject::new("UserDirectory").with("domainList", Value::strings(["vsphere.local"]))
+        }
+        _ => return Ok(singleton(world.dialect.bare_host, id)),
     };
     Ok(Some(object))
+}
+
+/// A manager that has methods only, or that is there since clients fall over its absence.
+fn singleton(bare_host: bool, id: &str) -> Option<DataObject> {
+    let (type_name, known) = first_class_disks(bare_host);
+    if id == known {
+        return Some(DataObject::new(type_name));
+    }
+    let (member, type_name, _) = MANAGERS.iter().find(|(_, _, known)| *known == id)?;
+    let is_there = !(bare_host && NOT_ON_A_HOST.contains(member));
+    is_there.then(|| DataObject::new(*type_name))
+}
+
+/// Type and id of the manager of first-class disks.
+fn first_class_disks(bare_host: bool) -> (&'static str, &'static str) {
+    if bare_host {
+        ("HostVStorageObjectManager", "ha-vstorage-object-manager")
+    } else {
+        ("VcenterVStorageObjectManager", "VStorageObjectManager")
+    }
+}
+
+/// The settings of the server, as far as the lab has any.
+fn option_manager() -> DataObject {
+    let option = |(key, value): (&str, &str)| {
+        DataObject::new("OptionValue")
+            .text("key", key)
+            .text("value", value)
+    };
+    let settings = [
+        ("VirtualCenter.InstanceName", "vc.lab.test"),
+        ("VirtualCenter.VimApiUrl", "https://vc.lab.test/sdk"),
+        ("config.vpxd.stats.maxQueryMetrics", "64"),
+    ];
+    DataObject::new("OptionManager").with(
+        "setting",
+        Value::objects("OptionValue", settings.map(option)),
+    )
+}
+
+/// A server that is tried out.
+fn license_manager() -> DataObject {
+    let license = DataObject::new("LicenseManagerLicenseInfo")
+        .text("licenseKey", "00000-00000-00000-00000-00000")
+        .text("editionKey", "eval")
+        .text("name", "Evaluation Mode")
+        .with("total", Value::int(0))
+        .text("costUnit", "");
+    DataObject::new("LicenseManager")
+        .with("source", Value::Opaque)
+        .with("sourceAvailable", Value::boolean(true))
+        .text("licensedEdition", "")
+        .with(
+            "licenses",
+            Value::objects("LicenseManagerLicenseInfo", [license]),
+        )
+        .with("evaluation", Value::Opaque)
 }
 
 fn session_manager(world: &World<'_>) -> DataObject {
@@ -116,11 +203,7 @@ pub(crate) fn content(site: &Site) -> DataObject {
             Value::reference("ViewManager", "ViewManager"),
         )
         .part("about", about(site));
-    let (type_name, id) = if site.bare_host {
-        ("HostVStorageObjectManager", "ha-vstorage-object-manager")
-    } else {
-        ("VcenterVStorageObjectManager", "VStorageObjectManager")
-    };
+    let (type_name, id) = first_class_disks(site.bare_host);
     // Its methods are not there; without the object itself clients fall over its absence.
     let content = content.with("vStorageObjectManager", Value::reference(type_name, id));
     MANAGERS

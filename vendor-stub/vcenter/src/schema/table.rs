@@ -15,6 +15,7 @@ pub(super) enum TableError {
 }
 
 /// One block as it stands in the text.
+#[derive(Clone)]
 struct Block {
     keyword: &'static str,
     name: &'static str,
@@ -23,9 +24,10 @@ struct Block {
     members: Vec<Member>,
 }
 
-/// Parses the table and flattens the members of derived types.
-pub(super) fn parse(text: &'static str) -> Result<Schema, TableError> {
-    let blocks = blocks(text)?;
+/// Parses the parts of the table and flattens the members of derived types.
+pub(super) fn parse(texts: &[&'static str]) -> Result<Schema, TableError> {
+    let blocks = texts.iter().map(|text| blocks(text));
+    let blocks: Vec<Block> = blocks.collect::<Result<Vec<_>, _>>()?.concat();
     let raw: HashMap<&'static str, &Block> = blocks
         .iter()
         .filter(|block| block.keyword != "method")
@@ -191,22 +193,23 @@ mod tests {
 
     #[test]
     fn the_table_of_the_program_parses() {
-        let schema = parse(include_str!("types.txt")).unwrap();
+        let texts = [include_str!("types.txt"), include_str!("managed.txt")];
+        let schema = parse(&texts).unwrap();
         assert!(schema.methods.contains_key("QueryChangedDiskAreas"));
     }
 
     #[test]
     fn mistakes_are_named() {
         assert!(matches!(
-            parse("data A\n b C\n"),
+            parse(&["data A\n b C\n"]),
             Err(TableError::Dangling { name: "A" })
         ));
         assert!(matches!(
-            parse("data A : A\n"),
+            parse(&["data A : A\n"]),
             Err(TableError::Dangling { name: "A" })
         ));
         assert!(matches!(
-            parse(" b string\n"),
+            parse(&[" b string\n"]),
             Err(TableError::Line { line: 1, .. })
         ));
     }

@@ -148,7 +148,7 @@ impl Schema {
 }
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-    table::parse(include_str!("types.txt"))
+    table::parse(&[include_str!("types.txt"), include_str!("managed.txt")])
         .expect("the table is part of the program and a test reads it")
 });
 

@@ -17,6 +17,8 @@ pub(crate) enum Answer {
     Any(Value),
     /// A list: `returnval` repeated.
     Many(Vec<Value>),
+    /// A list declared as that type, of which other types derive.
+    ManyOf(TypeRef, Vec<Value>),
 }
 
 /// The envelope of a result.
@@ -31,6 +33,11 @@ pub(crate) fn answer_envelope(method: &str, answer: &Answer, dialect: &Dialect) 
         Answer::Many(values) => {
             for value in values {
                 writer.value("returnval", value, declared_as(value));
+            }
+        }
+        Answer::ManyOf(declared, values) => {
+            for value in values {
+                writer.value("returnval", value, *declared);
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// Ids of the lab and of a host.
-const PAIRS: [(&str, &str); 22] = [
+const PAIRS: [(&str, &str); 27] = [
     ("group-d1", "ha-folder-root"),
     ("datacenter-3", "ha-datacenter"),
     ("group-v4", "ha-folder-vm"),
@@ -23,6 +23,11 @@ const PAIRS: [(&str, &str); 22] = [
     ("AuthorizationManager", "ha-authmgr"),
     ("TaskManager", "ha-taskmgr"),
     ("EventManager", "ha-eventmgr"),
+    ("PerfMgr", "ha-perfmgr"),
+    ("DiagMgr", "ha-diagnosticmgr"),
+    ("OvfManager", "ha-ovf-manager"),
+    ("DVSManager", "ha-dvsmanager"),
+    ("guestOperationsManager", "ha-guest-operations-manager"),
     ("LicenseManager", "ha-license-manager"),
     ("VpxSettings", "HostAgentSettings"),
     ("storageSystem-16", "storageSystem"),

@@ -201,3 +201,48 @@ fn answers_are_packed_when_asked_for() {
         .unwrap();
     assert!(between(&text, "<returnval>", "</returnval>").ends_with('Z'));
 }
+
+/// Every managed type of the API may be asked for, also where there is nothing of it.
+#[test]
+fn types_that_nothing_is_of_are_asked_for_in_vain() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let collector = ("PropertyCollector", "propertyCollector");
+    let mut ask = |kind: &str, all: bool| {
+        let spec = format!(
+            "<specSet><propSet><type>{kind}</type><all>{all}</all></propSet><objectSet>\
+             <obj type=\"Folder\">group-d1</obj></objectSet></specSet><options></options>"
+        );
+        client.call("RetrievePropertiesEx", collector, &spec)
+    };
+    for kind in [
+        "OpaqueNetwork",
+        "Alarm",
+        "HostNetworkSystem",
+        "PerformanceManager",
+        "OvfManager",
+    ] {
+        let answer = ask(kind, true).unwrap();
+        assert!(!answer.contains("<propSet>"), "{kind}: {answer}");
+    }
+    assert_eq!(
+        ask("NoSuchManager", true).unwrap_err().type_name,
+        "InvalidArgument"
+    );
+    for (object, paths, part) in [
+        (("PerformanceManager", "PerfMgr"), ["perfCounter"], ""),
+        (
+            ("OptionManager", "VpxSettings"),
+            ["setting"],
+            "VirtualCenter.InstanceName",
+        ),
+        (
+            ("LicenseManager", "LicenseManager"),
+            ["licenses"],
+            "Evaluation Mode",
+        ),
+    ] {
+        let answer = client.read(object, &paths).unwrap();
+        assert!(answer.contains(part), "{answer}");
+    }
+}
