@@ -5,10 +5,12 @@
 //! - [`storage`]: what decides on the way to the disks.
 //! - [`source`], [`pipeline`], [`target`]: how the bytes move.
 //! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back.
-//! - [`mod@freeze`]: the snapshot that is read.
+//! - `access`: keeping the VM in place meanwhile.
+//! - [`mod@freeze`]: the snapshot that is read; [`saved`]: what is kept of the VM beside its disks.
 //! - [`mod@backup`], [`disk_run`], [`mod@restore`]: the runs.
 //! - [`monitor`], [`recorder`]: what a run tells.
 
+mod access;
 pub mod backup;
 mod base;
 pub mod block_set;
@@ -26,6 +28,7 @@ pub mod plan;
 pub mod recorder;
 pub mod restore;
 pub mod reverts;
+pub mod saved;
 pub mod site;
 pub mod source;
 pub mod storage;
@@ -34,6 +37,7 @@ pub mod tracking;
 pub mod undo;
 pub mod vm_lock;
 
+pub use access::{AccessOptions, AccessPolicy};
 pub use backup::{BackupOptions, BackupReport, OnBadMap, backup};
 pub use disk_run::DiskReport;
 pub use error::Error;

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod bare_host;
 mod c_clients;
 mod cbt;
@@ -19,6 +20,7 @@ mod repository_faults;
 mod retention;
 mod revert_history;
 mod reverted;
+mod saved;
 mod secrets;
 mod selection;
 mod server_faults;

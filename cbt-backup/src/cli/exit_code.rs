@@ -279,7 +279,7 @@ impl From<engine::Error> for Failure {
                 .with_hint("choose another folder, or replace it with --force"),
             E::Target { .. } | E::AllDisksFailed { .. } => Self::new(ExitCode::DiskIo, error),
             E::NotFound { .. } => Self::new(ExitCode::NotFound, error),
-            E::Unfit { .. } | E::NoDisk { .. } | E::BadMap { .. } => {
+            E::Unfit { .. } | E::NotKept { .. } | E::NoDisk { .. } | E::BadMap { .. } => {
                 Self::new(ExitCode::Vsphere, error)
             }
             E::Panicked { .. } => Self::new(ExitCode::Unexpected, error)

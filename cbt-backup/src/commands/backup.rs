@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use vddk::{Library, OpenOptions, TransportModes};
 
-pub use self::policy::{Cbt, OnBadMap, Policy, Quiesce, StandingSnapshot};
+pub use self::policy::{Access, Cbt, OnBadMap, Policy, Quiesce, StandingSnapshot};
 use self::{
     report::{code, tell, worst},
     state_folder::default_state_dir,
@@ -23,7 +23,7 @@ use crate::{
         output::{note, printable},
         selection::{NamedVms, SELECTORS},
     },
-    engine::{self, BackupOptions, Site, pipeline::Pace},
+    engine::{self, AccessOptions, BackupOptions, Site, pipeline::Pace},
     repo::Repository,
     vsphere::{Client, VmSelection, VmSummary},
 };
@@ -70,6 +70,12 @@ pub struct Backup {
     /// Whether change tracking may be switched on
     #[arg(long, value_enum, default_value_t = Cbt::Auto, value_name = "POLICY")]
     cbt: Cbt,
+    /// What to do when the VM can't be kept from being moved: prefer goes on, and fails a disk that was moved
+    #[arg(long, value_enum, default_value_t = Access::Prefer, value_name = "POLICY")]
+    access: Access,
+    /// Minutes to wait for somebody else who keeps the VM from being moved, such as another backup
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=1440), value_name = "MINUTES")]
+    access_minutes: u64,
     /// Whether the guest's file systems are brought to rest for the snapshot, by VMware Tools
     #[arg(long, value_enum, default_value_t = Quiesce::Never, value_name = "POLICY")]
     quiesce: Quiesce,
@@ -202,6 +208,10 @@ impl Backup {
             transports,
             transport_policy: self.policy(context)?.into(),
             tracking: self.cbt.into(),
+            access: AccessOptions {
+                policy: self.access.into(),
+                wait: Duration::from_secs(self.access_minutes * 60),
+            },
             quiesce: self.quiesce.into(),
             on_bad_map: self.on_bad_map.into(),
             reverts: self.standing_snapshot.into(),

@@ -1,5 +1,6 @@
 //! `show`: everything known of one point.
 
+use anyhow::anyhow;
 use clap::Args;
 use serde_json::json;
 
@@ -10,7 +11,8 @@ use crate::{
         options::RepositoryOptions,
         output::{bytes, printable},
     },
-    repo::{DiskRecord, DiskState, Root},
+    engine::saved::CONFIG_FILE,
+    repo::{DiskRecord, DiskState, FileRecord, Root},
 };
 
 /// Show everything known of one point.
@@ -19,9 +21,12 @@ use crate::{
 pub struct Show {
     /// The point: its id, or as many characters of it as are needed
     point: String,
-    /// Print the VM's configuration (XML as vSphere gave it) and nothing else
+    /// Print the VM's configuration (XML as vSphere gave it) and nothing else; the same as --file config.xml
     #[arg(long)]
     vm_config: bool,
+    /// Print a file that was saved with the VM and nothing else: config.xml, nvram, surroundings.json or disks.json
+    #[arg(long, value_name = "NAME", conflicts_with = "vm_config")]
+    file: Option<String>,
     #[command(flatten)]
     repository: RepositoryOptions,
 }
@@ -32,18 +37,22 @@ impl Show {
     /// # Errors
     /// 18 for an unknown point; those of reading the repository.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
-        let (root, config) = context.runtime.block_on(async {
+        let wanted = match &self.file {
+            Some(name) => Some(name.as_str()),
+            None => self.vm_config.then_some(CONFIG_FILE),
+        };
+        let (root, content) = context.runtime.block_on(async {
             let repository = self.repository.open(&context.config).await?;
             let id = repository.resolve(&self.point).await?;
             let root = repository.point(&id).await?.root;
-            let config = match root.files.iter().find(|file| file.name == "config.xml") {
-                Some(file) if self.vm_config => Some(repository.file(file).await?),
-                _ => None,
+            let content = match wanted {
+                Some(name) => Some(repository.file(find(&root, name)?).await?),
+                None => None,
             };
-            Ok::<_, Failure>((root, config))
+            Ok::<_, Failure>((root, content))
         })?;
-        if let Some(config) = config {
-            context.output.bytes(&config);
+        if let Some(content) = content {
+            context.output.bytes(&content);
         } else if context.output.json {
             let root = serde_json::to_value(&root)
                 .map_err(|error| Failure::new(ExitCode::Unexpected, error))?;
@@ -57,6 +66,18 @@ impl Show {
         }
         Ok(ExitCode::Done)
     }
+}
+
+fn find<'r>(root: &'r Root, name: &str) -> Result<&'r FileRecord, Failure> {
+    root.files
+        .iter()
+        .find(|file| file.name == name)
+        .ok_or_else(|| {
+            let what = anyhow!("point {} has no file {name:?}", root.point);
+            let names: Vec<String> = root.files.iter().map(|f| printable(&f.name)).collect();
+            let hint = format!("it has {}", names.join(", "));
+            Failure::new(ExitCode::NotFound, what).with_hint(&hint)
+        })
 }
 
 fn lines(root: &Root) -> Vec<String> {
@@ -82,6 +103,13 @@ fn lines(root: &Root) -> Vec<String> {
         ),
         format!("made by      {} on {}", root.program, printable(&root.host)),
     ];
+    for file in &root.files {
+        lines.push(format!(
+            "file         {}, {} bytes",
+            printable(&file.name),
+            file.length_bytes
+        ));
+    }
     for disk in &root.disks {
         lines.push(String::new());
         lines.extend(disk_lines(disk));

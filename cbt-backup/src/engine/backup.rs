@@ -8,11 +8,11 @@ use std::{
 };
 
 use vddk::{
-    Access, ConnectOptions, Connection, DiskFacts, Kind, OpenOptions, TransportModes,
-    TransportPolicy,
+    Access, ConnectOptions, Connection, DiskFacts, OpenOptions, TransportModes, TransportPolicy,
 };
 
 use super::{
+    access::{self, AccessOptions, AccessRequest},
     disk_run::{DiskReport, DiskRun},
     error::{Error, chain},
     freeze::{self, Frozen, QuiescePolicy},
@@ -23,6 +23,7 @@ use super::{
     plan::Tracking,
     recorder::Recorder,
     reverts::RevertPolicy,
+    saved,
     site::Site,
     storage,
     tracking::{self, TrackingPolicy},
@@ -34,7 +35,7 @@ use crate::{
         NewFile, PointEvent, PointId, PointKind, Repository, RootInfo, Session, SessionOptions,
         SessionSpec, VmIdentity,
     },
-    vsphere::{Moref, SnapshotConfig, Vm},
+    vsphere::{Disk, Moref, Vm},
 };
 
 /// What to do when the server's map of changed areas cannot be believed.
@@ -58,6 +59,8 @@ pub struct BackupOptions {
     pub transport_policy: TransportPolicy,
     /// What to do about change tracking that is off.
     pub tracking: TrackingPolicy,
+    /// How hard it is tried to keep the VM in place.
+    pub access: AccessOptions,
     /// Whether the guest is brought to rest.
     pub quiesce: QuiescePolicy,
     /// What to do about a map that cannot be believed.
@@ -260,7 +263,7 @@ struct Run<'a> {
 /// What was read, and what the root has to say of it.
 struct ReadOut {
     disks: Vec<DiskReport>,
-    config: SnapshotConfig,
+    files: Vec<NewFile>,
     frozen: Frozen,
 }
 
@@ -338,6 +341,8 @@ impl Run<'_> {
         self.check_cancel()?;
         let config = self.site.ask(self.site.client.snapshot_config(snapshot))?;
         let vm = self.vm.moref();
+        let disks_of = config.disks.clone();
+        let files = saved::files(self.site, &self.vm, &host, config, self.recorder);
         let run = DiskRun {
             site: self.site,
             vm: &vm,
@@ -353,7 +358,7 @@ impl Run<'_> {
             cancel: self.cancel,
         };
         let mut tasks = Vec::new();
-        for disk in &config.disks {
+        for disk in &disks_of {
             self.check_cancel()?;
             tasks.extend(run.prepare(disk)?);
         }
@@ -373,6 +378,7 @@ impl Run<'_> {
             self.recorder
                 .event(&Event::warning("disconnect-failed", error.to_string()));
         }
+        self.look_for_moves(&run, &disks_of, &mut disks)?;
         if let Some(failure) = disks
             .iter()
             .all(|disk| disk.failure.is_some())
@@ -385,7 +391,7 @@ impl Run<'_> {
         }
         Ok(ReadOut {
             disks,
-            config,
+            files,
             frozen,
         })
     }
@@ -405,45 +411,44 @@ impl Run<'_> {
             .map_err(|source| Error::State { path, source })
     }
 
-    /// Keeps the VM from being moved. That is wanted, not needed: without it the run goes on.
+    /// Keeps the VM from being moved.
     fn begin_access(&mut self, identity: &str) -> Result<(), Error> {
-        if !self.site.client.about().is_vcenter() {
+        let path = &self.options.state_dir;
+        let vm = self.vm.moref();
+        let request = AccessRequest {
+            site: self.site,
+            vm: &vm,
+            identity,
+            options: self.options.access,
+            monitor: self.recorder,
+            cancel: self.cancel,
+        };
+        let access = request.prepare(&mut self.ledger, |source| Error::State {
+            path: path.clone(),
+            source,
+        })?;
+        self.access = access;
+        Ok(())
+    }
+
+    /// Without access the VM may have been moved meanwhile: what was read of a disk that was is in
+    /// doubt.
+    fn look_for_moves(
+        &self,
+        run: &DiskRun<'_>,
+        before: &[Disk],
+        disks: &mut [DiskReport],
+    ) -> Result<(), Error> {
+        if self.access.is_some() {
             return Ok(());
         }
-        self.recorder.step("prepare for access");
-        let effect = Effect::Access {
-            identity: identity.to_owned(),
-        };
-        self.record(effect.clone())?;
-        let params = self.site.connect_params(&self.vm.moref())?;
-        match self.site.library.prepare_for_access(&params, identity) {
-            Ok(access) => self.access = Some(access),
-            Err(error) => {
-                let hint = error
-                    .explain()
-                    .map(|text| format!(" ({text})"))
-                    .unwrap_or_default();
-                self.recorder.event(&Event::warning(
-                    "access-not-prepared",
-                    format!(
-                        "the VM may be moved while it is read: {}{hint}",
-                        chain(&error)
-                    ),
-                ));
-                // Where it was refused outright nothing is to be ended. In all other cases it may have
-                // taken effect, and stays listed.
-                let refused = matches!(
-                    error,
-                    vddk::Error::MissingFunction { .. } | vddk::Error::Argument { .. }
-                ) || matches!(
-                    error.kind(),
-                    Some(Kind::Permission | Kind::Authentication | Kind::NotFound)
-                );
-                if refused {
-                    let path = self.options.state_dir.clone();
-                    self.ledger
-                        .undone(&effect)
-                        .map_err(|source| Error::State { path, source })?;
+        let now = self
+            .site
+            .ask(self.site.client.snapshot_config(run.snapshot))?;
+        for (device_key, reason) in access::moved(before, &now) {
+            for disk in disks.iter_mut().filter(|d| d.device_key == device_key) {
+                if disk.failure.is_none() {
+                    run.fail(disk, reason.clone());
                 }
             }
         }
@@ -504,6 +509,8 @@ fn commit(
         PointKind::Incremental
     };
     let incomplete = read.disks.iter().any(|disk| disk.failure.is_some());
+    let mut files = read.files;
+    files.extend(saved::disk_databases(&read.disks));
     let parent = read.disks.iter().filter_map(|disk| disk.parent).max();
     let events = recorder.events().into_iter().map(|event| PointEvent {
         code: event.kind,
@@ -516,10 +523,7 @@ fn commit(
         zone: "UTC".to_owned(),
         consistency: read.frozen.consistency,
         parent,
-        files: vec![NewFile {
-            name: "config.xml".to_owned(),
-            content: read.config.raw_xml,
-        }],
+        files,
         events: events.collect(),
         program: concat!("cbt-backup ", env!("CARGO_PKG_VERSION")).to_owned(),
     };

@@ -1,6 +1,6 @@
 //! One disk of a run: what is planned, asked, read and stored.
 
-use std::sync::atomic::AtomicBool;
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 use jiff::Timestamp;
 use vddk::{Connection, TransportFallback};
@@ -50,6 +50,11 @@ pub struct DiskReport {
     pub failure: Option<String>,
     /// The point that this disk builds on, if it does.
     pub parent: Option<PointId>,
+    /// Keys and values of its disk database, as far as they could be had.
+    pub database: BTreeMap<String, String>,
+    slot: DiskSlot,
+    /// The point whose data a disk without new data has.
+    origin: Option<PointId>,
 }
 
 /// What a run knows while it works on its disks.
@@ -92,6 +97,13 @@ pub struct DiskTask {
     coverage: Coverage,
     parent: Option<ParentDisk>,
     origin: Option<PointId>,
+}
+
+/// What was learnt of a disk once it was open, whether it could be read or not.
+#[derive(Default)]
+struct Seen {
+    transport: Option<String>,
+    database: BTreeMap<String, String>,
 }
 
 impl std::fmt::Debug for DiskRun<'_> {
@@ -263,8 +275,8 @@ impl DiskRun<'_> {
     /// # Errors
     /// What concerns more than this disk: the repository, a signal, a refused login.
     pub fn copy(&self, connection: &Connection, task: DiskTask) -> Result<DiskReport, Error> {
-        let mut transport = None;
-        let copied = self.copy_inner(connection, &task, &mut transport);
+        let mut seen = Seen::default();
+        let copied = self.copy_inner(connection, &task, &mut seen);
         let (read_bytes, failure) = match copied {
             Ok(read_bytes) => (read_bytes, None),
             Err(Error::Vddk(error)) if !concerns_all(&error) => (0, Some(error)),
@@ -281,17 +293,8 @@ impl DiskRun<'_> {
             ));
         }
         let reason = failure.as_ref().map(ToString::to_string);
-        let outcome = match (&reason, task.parent) {
-            (None, _) => DiskOutcome::Complete {
-                coverage: task.coverage.clone(),
-            },
-            (Some(reason), Some(parent)) => DiskOutcome::Carried {
-                from: task.origin.unwrap_or(parent.point),
-                reason: reason.clone(),
-            },
-            (Some(reason), None) => DiskOutcome::Absent {
-                reason: reason.clone(),
-            },
+        let outcome = DiskOutcome::Complete {
+            coverage: task.coverage.clone(),
         };
         self.session.set_disk_state(task.slot, outcome);
         let stats = self.session.disk_stats(task.slot);
@@ -300,7 +303,7 @@ impl DiskRun<'_> {
             DiskPlan::Skip { reason } => ("skipped", Some(reason)),
             DiskPlan::Incremental { .. } => ("incremental", None),
         };
-        Ok(DiskReport {
+        let mut report = DiskReport {
             label: task.disk.label,
             device_key: task.disk.device_key,
             action,
@@ -310,23 +313,64 @@ impl DiskRun<'_> {
             read_bytes,
             new_bytes: stats.new_bytes,
             stored_bytes: stats.stored_bytes,
-            transport,
-            failure: reason,
+            transport: seen.transport,
+            failure: None,
             parent: task.parent.map(|parent| parent.point),
-        })
+            database: seen.database,
+            slot: task.slot,
+            origin: task
+                .parent
+                .map(|parent| task.origin.unwrap_or(parent.point)),
+        };
+        if let Some(reason) = reason {
+            self.give_up(&mut report, reason);
+        }
+        Ok(report)
+    }
+
+    /// A disk that was read and can't be believed after all.
+    pub fn fail(&self, report: &mut DiskReport, reason: String) {
+        let message = format!("{}: {reason}", report.label);
+        self.monitor.event(&Event::warning("disk-failed", message));
+        self.give_up(report, reason);
+    }
+
+    /// The point has the disk's older state, or none.
+    fn give_up(&self, report: &mut DiskReport, reason: String) {
+        let outcome = match report.origin {
+            Some(from) => DiskOutcome::Carried {
+                from,
+                reason: reason.clone(),
+            },
+            None => DiskOutcome::Absent {
+                reason: reason.clone(),
+            },
+        };
+        self.session.set_disk_state(report.slot, outcome);
+        report.failure = Some(reason);
     }
 
     fn copy_inner(
         &self,
         connection: &Connection,
         task: &DiskTask,
-        transport: &mut Option<String>,
+        seen: &mut Seen,
     ) -> Result<u64, Error> {
         let file = &task.disk.backing.file_name;
         let disk = connection.open(file, &self.options.open)?;
         self.tell_transport(&task.disk.label, disk.transport_fallback().as_ref());
         let mut source: Box<dyn DiskSource> = Box::new(VddkSource::new(disk));
-        *transport = Some(source.transport());
+        seen.transport = Some(source.transport());
+        match source.database() {
+            Ok(database) => seen.database = database,
+            Err(error) => self.monitor.event(&Event::info(
+                "not-saved",
+                format!(
+                    "the disk database of {} could not be saved: {error}",
+                    task.disk.label
+                ),
+            )),
+        }
         if source.capacity_bytes() != task.disk.capacity_bytes {
             return Err(Error::Vddk(vddk::Error::Argument {
                 what: format!(

@@ -35,6 +35,14 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// The VM can't be kept in place, and the run was told to fail then.
+    #[error("{vm} cannot be kept from being moved: {reason}")]
+    NotKept {
+        /// The VM's id.
+        vm: String,
+        /// Why not.
+        reason: String,
+    },
     /// The server's map of changed areas is bad, and the run was told to fail then.
     #[error("{disk}: the map of changed areas cannot be believed")]
     BadMap {

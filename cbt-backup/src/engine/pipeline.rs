@@ -240,6 +240,8 @@ impl Stage<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::{DiskSource, Pace, ReadDone, ReadRequest, Sink, copy, reads};
     use crate::{
         engine::{Error, Event, Monitor, block_set::BlockSet},
@@ -279,6 +281,10 @@ mod tests {
 
         fn allocated(&mut self) -> Result<Vec<Range<u64>>, vddk::Error> {
             Ok(vec![])
+        }
+
+        fn database(&mut self) -> Result<BTreeMap<String, String>, vddk::Error> {
+            Ok(BTreeMap::new())
         }
 
         fn submit(&mut self, request: ReadRequest) -> Result<(), vddk::Error> {

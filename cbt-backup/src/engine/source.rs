@@ -1,8 +1,14 @@
 //! Where a backup reads from.
 
-use std::{collections::VecDeque, ops::Range};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+};
 
 use vddk::{Disk, Pending, SECTOR_BYTES, SectorBuf};
+
+/// Most entries taken of a disk database; there are some twenty.
+const MAX_DATABASE_KEYS: usize = 256;
 
 /// A read that is wanted. The buffer says how much.
 #[derive(Debug)]
@@ -37,6 +43,12 @@ pub trait DiskSource: Send {
     /// # Errors
     /// When the source cannot tell: then everything must be read.
     fn allocated(&mut self) -> Result<Vec<Range<u64>>, vddk::Error>;
+
+    /// Keys and values of the disk database. Nothing may be in flight.
+    ///
+    /// # Errors
+    /// When the source does not tell.
+    fn database(&mut self) -> Result<BTreeMap<String, String>, vddk::Error>;
 
     /// Begins a read; may wait while too many are in flight.
     ///
@@ -94,6 +106,18 @@ impl DiskSource for VddkSource {
             .iter()
             .map(|run| run.start_sector * sector..run.end_sector() * sector)
             .collect())
+    }
+
+    fn database(&mut self) -> Result<BTreeMap<String, String>, vddk::Error> {
+        let mut keys = self.disk.metadata_keys()?;
+        keys.truncate(MAX_DATABASE_KEYS);
+        let mut database = BTreeMap::new();
+        for key in keys {
+            if let Some(value) = self.disk.metadata(&key)? {
+                database.insert(key, value);
+            }
+        }
+        Ok(database)
     }
 
     fn submit(&mut self, request: ReadRequest) -> Result<(), vddk::Error> {

@@ -11,7 +11,7 @@ use super::{
 use crate::vsphere::Moref;
 
 /// The method that PrepareForAccess disables.
-const MOVE_METHOD: &str = "RelocateVM_Task";
+pub(super) const MOVE_METHOD: &str = "RelocateVM_Task";
 
 /// The name of every snapshot we make.
 pub const SNAPSHOT_NAME: &str = "cbt-backup";

@@ -14,6 +14,15 @@ pub enum Cbt {
     Never,
 }
 
+/// What to do about a VM that can't be kept from being moved.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Access {
+    /// Go on; a disk whose files were moved meanwhile fails
+    Prefer,
+    /// Fail the run with exit code 13
+    Require,
+}
+
 /// Whether the guest is brought to rest.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Quiesce {
@@ -59,6 +68,15 @@ impl From<Cbt> for engine::TrackingPolicy {
         match cbt {
             Cbt::Auto => Self::Auto,
             Cbt::Never => Self::Never,
+        }
+    }
+}
+
+impl From<Access> for engine::AccessPolicy {
+    fn from(access: Access) -> Self {
+        match access {
+            Access::Prefer => Self::Prefer,
+            Access::Require => Self::Require,
         }
     }
 }

@@ -1,0 +1,107 @@
+//! Keeping the VM in place while it is read, beside others who do, and without.
+
+use anyhow::Result;
+use cbt_tests::Bench;
+use lab::Fault;
+
+const METHOD: &str = "RelocateVM_Task";
+const OTHER: &str = "another product";
+
+fn bench() -> Result<Bench> {
+    let bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    Ok(bench)
+}
+
+/// What is told in this run's file of standard output so far is of no use here: the vCenter is asked
+/// for the VM again and again while a run waits.
+fn looks(bench: &Bench) -> usize {
+    bench.calls().map_or(0, |calls| {
+        calls.count("vixdisklib", "VixDiskLib_PrepareForAccess")
+    })
+}
+
+#[test]
+fn a_holder_that_lets_go_is_waited_for() -> Result<()> {
+    let mut bench = bench()?;
+    bench.lab.disable_methods(&bench.vm, &[METHOD], OTHER)?;
+    let mut backup = bench.start_backup(&["--access-minutes", "5"])?;
+    backup.run.wait_until("the refusal", || looks(&bench) > 0)?;
+    bench.lab.enable_methods(&bench.vm, &[METHOD], OTHER)?;
+    let outcome = bench.finish(backup)?.expect_code(0);
+    let events = outcome.events();
+    assert!(events.contains(&"access-held".to_owned()), "{events:?}");
+    assert!(
+        !events.contains(&"access-not-prepared".to_owned()),
+        "{events:?}"
+    );
+    let calls = bench.calls()?;
+    assert_eq!(calls.count("vixdisklib", "VixDiskLib_PrepareForAccess"), 2);
+    assert_eq!(calls.count("vixdisklib", "VixDiskLib_EndAccess"), 1);
+    bench.assert_put_back()?;
+    bench.assert_restores(&outcome.point())
+}
+
+#[test]
+fn a_holder_that_stays_is_told_and_left_alone() -> Result<()> {
+    let mut bench = bench()?;
+    bench.lab.disable_methods(&bench.vm, &[METHOD], OTHER)?;
+    let outcome = bench.backup(&["--access-minutes", "0"])?.expect_code(0);
+    let told = outcome.stderr.contains("somebody else keeps it in place")
+        || outcome.stdout.contains("somebody else keeps it in place");
+    assert!(told, "{outcome:#?}");
+    assert!(!outcome.stdout.contains("thumbprint"), "{outcome:#?}");
+    let required = ["--access-minutes", "0", "--access", "require"];
+    let refused = bench.backup(&required)?.expect_code(13);
+    assert!(refused.stderr.contains("cannot be kept"), "{refused:#?}");
+    // It is still theirs, and nothing of ours is left.
+    let vm = bench.lab.vm(&bench.vm)?;
+    let holders: Vec<&str> = vm
+        .disabled_methods
+        .iter()
+        .map(|held| held.source_id.as_str())
+        .collect();
+    assert_eq!(holders, [OTHER]);
+    bench.lab.enable_methods(&bench.vm, &[METHOD], OTHER)?;
+    bench.assert_put_back()?;
+    bench.assert_restores(&outcome.point())
+}
+
+/// Storage vMotion between two disks of a run that could not keep the VM in place.
+#[test]
+fn a_disk_that_was_moved_while_it_was_read_fails() -> Result<()> {
+    let mut bench = bench()?;
+    let first = bench.backup(&[])?.expect_code(0);
+    bench.guest_write(2000, 4096, &[9; 4096])?;
+    bench.order(&[
+        Fault {
+            call: "VixDiskLib_PrepareForAccess".to_owned(),
+            code: Some(3014),
+            ..Fault::default()
+        },
+        // Between the two disks nobody has one open.
+        Fault {
+            call: "VixDiskLib_Open".to_owned(),
+            nth: Some(2),
+            delay_ms: Some(4000),
+            once: Some(true),
+            ..Fault::default()
+        },
+    ])?;
+    let markers = bench.lab.root().join("fault-markers");
+    let mut backup = bench.start_backup(&[])?;
+    backup.run.wait_until("the second disk", || {
+        std::fs::read_dir(&markers).is_ok_and(|mut marker| marker.next().is_some())
+    })?;
+    bench.lab.relocate(&bench.vm, "datastore2")?;
+    let failed = bench.finish(backup)?;
+    assert_ne!(failed.code, Some(0), "{failed:#?}");
+    let said = [failed.stdout.as_str(), failed.stderr.as_str()].concat();
+    assert!(said.contains("was moved while it was read"), "{said}");
+    bench.order(&[])?;
+    bench.assert_vm_clean()?;
+    bench.assert_restores(&first.point())?;
+    let next = bench.backup(&[])?.expect_code(0);
+    bench.assert_put_back()?;
+    bench.assert_restores(&next.point())
+}
