@@ -333,5 +333,6 @@ pub(crate) fn describe(
         quiescing: Quiescing::default(),
         lay_elsewhere: false,
         question: None,
+        booted: spec.powered_on.then(timestamp),
     })
 }

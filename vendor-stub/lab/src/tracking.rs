@@ -13,6 +13,7 @@ use vmdk::OpenOptions;
 use crate::datastore_path::DatastorePath;
 use crate::made::Made;
 use crate::state::remove_if_there;
+use crate::time::timestamp;
 use crate::{Disk, Error, Lab, LinkTracking, PowerState, TrackingOverSnapshots, Vm};
 use map::{MAX_SEQUENCE, Map};
 
@@ -130,6 +131,9 @@ impl Lab {
             }
             self.restart_lost_tracking(&mut vm, &mut made)?;
             dropped = self.stun_cycle(&mut vm, &mut made)?;
+        }
+        if state == PowerState::PoweredOn && vm.power_state == PowerState::PoweredOff {
+            vm.booted = Some(timestamp());
         }
         vm.power_state = state;
         self.store_vm(&lock, &vm)?;

@@ -351,6 +351,9 @@ pub struct Vm {
     /// What it asks.
     #[serde(default)]
     pub question: Option<Question>,
+    /// When it was last powered on.
+    #[serde(default)]
+    pub booted: Option<String>,
 }
 
 impl Vm {

@@ -10,6 +10,7 @@ mod disabled;
 mod entity;
 mod filter;
 mod folder;
+mod guest;
 mod hardware;
 mod history;
 mod host;

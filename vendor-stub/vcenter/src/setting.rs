@@ -24,7 +24,7 @@ enum Place {
 use Place::{Config, Hardware};
 
 /// The settings by their names in `VirtualMachineConfigSpec`.
-const SETTINGS: [(&str, Place); 28] = [
+const SETTINGS: [(&str, Place); 30] = [
     ("alternateGuestName", Config("alternateGuestName")),
     ("tools", Config("tools")),
     ("flags", Config("flags")),
@@ -56,6 +56,11 @@ const SETTINGS: [(&str, Place); 28] = [
     ("vPMCEnabled", Config("vPMCEnabled")),
     ("messageBusTunnelEnabled", Config("messageBusTunnelEnabled")),
     ("migrateEncryption", Config("migrateEncryption")),
+    (
+        "scheduledHardwareUpgradeInfo",
+        Config("scheduledHardwareUpgradeInfo"),
+    ),
+    ("ftEncryptionMode", Config("ftEncryptionMode")),
 ];
 
 /// Is it such a setting?

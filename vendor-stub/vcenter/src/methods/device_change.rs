@@ -35,6 +35,8 @@ impl Operation {
 enum Kind {
     Disk,
     Controller(Bus),
+    /// One of the two IDE channels that a VM comes with.
+    Channel,
     Other,
 }
 
@@ -85,6 +87,7 @@ impl<'a> DeviceChanges<'a> {
         match kind {
             Kind::Disk => self.disk((operation, file), device, index),
             Kind::Controller(bus) => self.controller((operation, bus), device, index),
+            Kind::Channel => self.channel(device, index),
             Kind::Other => {
                 let (vm, disks) = (self.vm, &self.disks);
                 let plugs = Plugs {
@@ -135,7 +138,12 @@ impl<'a> DeviceChanges<'a> {
             return Ok(Kind::Controller(bus));
         }
         if operation == Operation::Add {
-            return Ok(Kind::Other);
+            let is_channel = name == "VirtualIDEController" && self.vm.is_none();
+            return Ok(if is_channel {
+                Kind::Channel
+            } else {
+                Kind::Other
+            });
         }
         let key = integer(device, "key", index)?;
         let is_a = |actual: &str| schema().is_a(actual, name);
@@ -182,6 +190,27 @@ impl<'a> DeviceChanges<'a> {
         if bus == Bus::Scsi && sharing.is_some_and(|sharing| sharing != self.sharing(key)) {
             return Err(Fault::not_supported("sharedBus"));
         }
+        Ok(())
+    }
+
+    /// A new VM has its IDE channels anyway; here it is told which of them has a key of the client's.
+    fn channel(&mut self, device: &DataObject, index: usize) -> Result<(), Fault> {
+        let key = integer(device, "key", index)?;
+        let number = integer(device, "busNumber", index)?;
+        let first_free = || {
+            let free = |number: &i32| {
+                let channel = Bus::Ide.controller_key(*number);
+                !self.keys.values().any(|taken| *taken == channel)
+            };
+            (0..2).find(free)
+        };
+        let number = match number {
+            0 | 1 => Some(number),
+            number if number < 0 => first_free(),
+            _ => None,
+        };
+        let number = number.ok_or_else(|| invalid_device("busNumber", index))?;
+        self.keys.insert(key, Bus::Ide.controller_key(number));
         Ok(())
     }
 

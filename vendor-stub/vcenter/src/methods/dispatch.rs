@@ -387,6 +387,7 @@ fn of_vm(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
             let names = ("SuspendVM_Task", "VirtualMachine.suspend");
             power::change(call, names, PowerState::Suspended)
         }
+        "PromoteDisks_Task" => life_cycle::promote(call),
         "CreateVM_Task" => life_cycle::create(call),
         "RegisterVM_Task" => register::register(call),
         "AnswerVM" => question::answer(call),
@@ -400,8 +401,9 @@ fn of_vm(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "UpdateConfig" => inventory::update_pool(call),
         "MoveIntoResourcePool" => inventory::move_into_pool(call),
         "DestroyChildren" => inventory::destroy_children(call),
-        // What a vCenter has of an object is as fresh as the lab.
-        "Reload" => Ok(Answer::Nothing),
+        // What a vCenter has of an object is as fresh as the lab, and there is no image of the tools
+        // to see in the guest.
+        "Reload" | "MountToolsInstaller" | "UnmountToolsInstaller" => Ok(Answer::Nothing),
         "ExportVm" => lease::export_vm(call),
         "ExportSnapshot" => lease::export_snapshot(call),
         "HttpNfcLeaseProgress" => lease::progress(call),

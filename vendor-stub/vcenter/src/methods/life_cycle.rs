@@ -78,6 +78,13 @@ fn home(call: &Call<'_>, spec: &DataObject) -> Result<Option<String>, Fault> {
     Ok(Some(path.to_owned()))
 }
 
+/// PromoteDisks_Task: disks get what they share with those of other VMs. Here none share anything.
+pub(super) fn promote(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call.world.existing_vm(call.this)?;
+    let names = ("PromoteDisks_Task", "VirtualMachine.promoteDisks");
+    start(call, &vm, names, |_lab| Ok(None))
+}
+
 pub(super) fn unregister(call: &Call<'_>) -> Result<Answer, Fault> {
     let vm = call.world.existing_vm(call.this)?;
     refuse_disabled(&vm, "UnregisterVM")?;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab::{Bus, Vm};
+use lab::{Bus, PowerState, Vm};
 use serde_json::Value as Json;
 
 use super::device_change::{Operation, Plugs, invalid_device};
@@ -12,19 +12,35 @@ use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::World;
 
-/// Keys of PCI and of the IDE channels.
+/// Keys of PCI, of the I/O controller and of the IDE channels.
 const PCI: i32 = 100;
+const SIO: i32 = 400;
 const IDE: [i32; 2] = [200, 201];
 /// The first keys of devices by their types, and their labels.
-const KINDS: [(&str, i32, &str); 8] = [
+const KINDS: [(&str, i32, &str); 12] = [
     ("VirtualEthernetCard", 4000, "Network adapter"),
     ("VirtualCdrom", 3000, "CD/DVD drive"),
     ("VirtualFloppy", 8000, "Floppy drive"),
     ("VirtualSerialPort", 9000, "Serial port"),
+    ("VirtualParallelPort", 10000, "Parallel port"),
+    ("VirtualPCIPassthrough", 13000, "PCI device"),
+    ("VirtualSoundCard", 5000, "Sound card"),
+    ("VirtualPrecisionClock", 19000, "Precision clock"),
     ("VirtualTPM", 11000, "Virtual TPM"),
     ("VirtualUSBController", 7000, "USB controller"),
     ("VirtualUSBXHCIController", 14000, "USB xHCI controller"),
     ("VirtualDevice", 20000, "Device"),
+];
+
+/// Those of them on the I/O controller.
+const ON_SIO: [i32; 3] = [8000, 9000, 10000];
+/// Devices that are connected and disconnected.
+const CONNECTABLE: [&str; 5] = [
+    "VirtualEthernetCard",
+    "VirtualCdrom",
+    "VirtualFloppy",
+    "VirtualSerialPort",
+    "VirtualParallelPort",
 ];
 
 /// Types that only others derive from, and controllers that are there once and for all.
@@ -90,6 +106,7 @@ impl<'a> OtherDevices<'a> {
                         edited.set(name, value.clone());
                     }
                 }
+                self.note_connection(&mut edited);
                 self.settle(&mut edited, index)?;
                 self.changed.insert(key, Some(edited.to_json()));
                 Ok(())
@@ -148,8 +165,13 @@ impl<'a> OtherDevices<'a> {
             }
             _ => {
                 let key = self.free_key(*first);
-                made.set("controllerKey", Value::int(PCI));
-                made.set("unitNumber", Value::int(7 + key % 1000));
+                let (controller, first_unit) = if ON_SIO.contains(first) {
+                    (SIO, 0)
+                } else {
+                    (PCI, 7)
+                };
+                made.set("controllerKey", Value::int(controller));
+                made.set("unitNumber", Value::int(first_unit + key % 1000));
                 key
             }
         };
@@ -159,6 +181,12 @@ impl<'a> OtherDevices<'a> {
             .text("label", format!("{label} {number}"))
             .text("summary", *label);
         made.set("deviceInfo", Value::Object(description));
+        if CONNECTABLE
+            .iter()
+            .any(|base| schema().is_a(&made.type_name, base))
+        {
+            connect(&mut made);
+        }
         self.settle(&mut made, index)?;
         self.changed.insert(key, Some(made.to_json()));
         Ok(())
@@ -166,6 +194,7 @@ impl<'a> OtherDevices<'a> {
 
     /// Checks what a device is connected to, and fills in what the server gives.
     pub(super) fn settle(&self, device: &mut DataObject, index: usize) -> Result<(), Fault> {
+        summarise(device);
         if !schema().is_a(&device.type_name, "VirtualEthernetCard") {
             return Ok(());
         }
@@ -195,6 +224,18 @@ impl<'a> OtherDevices<'a> {
             device.set("addressType", Value::string("assigned"));
         }
         Ok(())
+    }
+
+    /// Marks what a client says of the connection of a device as said of a running VM, or not.
+    fn note_connection(&self, device: &mut DataObject) {
+        let is_on = self
+            .vm
+            .is_some_and(|vm| vm.power_state == PowerState::PoweredOn);
+        if let Some(mut connection) = device.get("connectable").and_then(Value::object).cloned() {
+            let status = if is_on { "ok" } else { "untried" };
+            connection.set("status", Value::string(status));
+            device.set("connectable", Value::Object(connection));
+        }
     }
 
     /// An address from the range that a vCenter gives out, by the numbers of VM and device.
@@ -262,5 +303,42 @@ impl<'a> OtherDevices<'a> {
         let unit = unit.ok_or_else(|| invalid_device("unitNumber", index))?;
         let units = i32::try_from(bus.units().count()).unwrap_or(i32::MAX);
         Ok((first + bus.number(controller) * units + unit, unit))
+    }
+}
+
+/// How a device is connected unless a client says otherwise. That of a new one counts when the VM is
+/// powered on.
+fn connect(device: &mut DataObject) {
+    let given = device.get("connectable").and_then(Value::object).cloned();
+    let connection = given.unwrap_or_else(|| {
+        DataObject::new("VirtualDeviceConnectInfo")
+            .flags(true, &["startConnected", "allowGuestControl"])
+            .with("connected", Value::boolean(false))
+    });
+    let connection = connection.with("status", Value::string("untried"));
+    device.set("connectable", Value::Object(connection));
+}
+
+/// Says in a device's description what is behind it.
+fn summarise(device: &mut DataObject) {
+    let Some(backing) = device.get("backing").and_then(Value::object) else {
+        return;
+    };
+    let text = |name: &str| backing.get_text(name).filter(|text| !text.is_empty());
+    let kind = backing.type_name.as_ref();
+    let summary = match kind {
+        "VirtualCdromIsoBackingInfo" => text("fileName").map(|file| format!("ISO {file}")),
+        "VirtualFloppyImageBackingInfo" => text("fileName").map(|file| format!("Image {file}")),
+        "VirtualSerialPortURIBackingInfo" => text("serviceURI").map(|uri| format!("Remote {uri}")),
+        _ if text("fileName").is_some() => text("fileName").map(|file| format!("File {file}")),
+        _ if kind.contains("Remote") => {
+            Some(format!("Remote {}", text("deviceName").unwrap_or("device")))
+        }
+        _ => text("deviceName").map(str::to_owned),
+    };
+    let old = device.get("deviceInfo").and_then(Value::object).cloned();
+    if let Some((old, summary)) = old.zip(summary) {
+        let new = old.with("summary", Value::string(summary));
+        device.set("deviceInfo", Value::Object(new));
     }
 }

@@ -5,6 +5,7 @@ use lab::{Site, Vm};
 use super::datastore::{lies_on, volume_path};
 use super::device::{devices, key_id};
 use super::entity::escape_name;
+use super::guest::TOOLS_VERSION;
 use super::hardware::vm_allocation;
 use crate::setting;
 use crate::value::{DataObject, Value};
@@ -41,6 +42,7 @@ impl Config<'_> {
             .text("annotation", &vm.annotation)
             .part("files", files(&vm.vmx_path))
             .part("flags", flags())
+            .part("tools", tools())
             .part("defaultPowerOps", power_operations())
             .part("hardware", self.hardware(site))
             .part(
@@ -57,6 +59,7 @@ impl Config<'_> {
                 Value::objects("VirtualMachineConfigInfoDatastoreUrlPair", urls),
             )
             .text("swapPlacement", "inherit")
+            .part("bootOptions", boot_options())
             .with("vAssertsEnabled", Value::boolean(false))
             .with(
                 "changeTrackingEnabled",
@@ -161,6 +164,34 @@ fn flags() -> DataObject {
         .text("monitorType", "release")
         .text("htSharing", "any")
         .with("diskUuidEnabled", Value::boolean(true))
+}
+
+fn tools() -> DataObject {
+    DataObject::new("ToolsConfigInfo")
+        .with("toolsVersion", Value::int(TOOLS_VERSION))
+        .flags(
+            true,
+            &[
+                "afterPowerOn",
+                "afterResume",
+                "beforeGuestStandby",
+                "beforeGuestShutdown",
+                "syncTimeWithHostAllowed",
+            ],
+        )
+        .text("toolsUpgradePolicy", "manual")
+        .with("syncTimeWithHost", Value::boolean(false))
+}
+
+fn boot_options() -> DataObject {
+    DataObject::new("VirtualMachineBootOptions")
+        .with("bootDelay", Value::long(0))
+        .flags(
+            false,
+            &["enterBIOSSetup", "efiSecureBootEnabled", "bootRetryEnabled"],
+        )
+        .with("bootRetryDelay", Value::long(10_000))
+        .text("networkBootProtocol", "ipv4")
 }
 
 fn power_operations() -> DataObject {

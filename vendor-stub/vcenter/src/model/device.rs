@@ -50,7 +50,7 @@ pub(super) fn devices(site: &Site, owner: &str, vm: &Vm, disks: &[Disk]) -> Valu
         SIO_KEY,
         "SIO controller 0",
         0,
-        [],
+        others_on(&others, SIO_KEY),
     ));
     devices.extend(
         controllers
@@ -84,7 +84,10 @@ fn connected(vm: &Vm, device: &DataObject) -> DataObject {
     let mut device = device.clone();
     if let Some(mut connection) = device.get("connectable").and_then(Value::object).cloned() {
         let is_on = vm.power_state == PowerState::PoweredOn;
-        let connected = is_on && connection.get_flag("startConnected");
+        // Until a client says otherwise of the running VM, it is as it began.
+        let said = connection.get_text("status") == Some("ok");
+        let name = if said { "connected" } else { "startConnected" };
+        let connected = is_on && connection.get_flag(name);
         connection.set("connected", Value::boolean(connected));
         connection.set(
             "status",

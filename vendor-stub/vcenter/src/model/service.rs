@@ -17,7 +17,7 @@ const VERSIONS: [&str; 28] = [
 ];
 
 /// The managers a client finds in the service content: member, type, id.
-const MANAGERS: [(&str, &str, &str); 21] = [
+const MANAGERS: [(&str, &str, &str); 22] = [
     ("setting", "OptionManager", "VpxSettings"),
     ("userDirectory", "UserDirectory", "UserDirectory"),
     ("sessionManager", "SessionManager", "SessionManager"),
@@ -36,6 +36,11 @@ const MANAGERS: [(&str, &str, &str); 21] = [
     ("eventManager", "EventManager", "EventManager"),
     ("taskManager", "TaskManager", "TaskManager"),
     ("extensionManager", "ExtensionManager", "ExtensionManager"),
+    (
+        "customizationSpecManager",
+        "CustomizationSpecManager",
+        "CustomizationSpecManager",
+    ),
     (
         "customFieldsManager",
         "CustomFieldsManager",
@@ -73,8 +78,28 @@ const MANAGERS: [(&str, &str, &str); 21] = [
     ),
 ];
 
+/// The parts of the GuestOperationsManager: member, type, id.
+const GUEST_OPERATIONS: [(&str, &str, &str); 3] = [
+    (
+        "authManager",
+        "GuestAuthManager",
+        "guestOperationsAuthManager",
+    ),
+    (
+        "fileManager",
+        "GuestFileManager",
+        "guestOperationsFileManager",
+    ),
+    (
+        "processManager",
+        "GuestProcessManager",
+        "guestOperationsProcessManager",
+    ),
+];
+
 /// Managers that an ESXi host does not have.
-const NOT_ON_A_HOST: [&str; 4] = [
+const NOT_ON_A_HOST: [&str; 5] = [
+    "customizationSpecManager",
     "extensionManager",
     "customFieldsManager",
     "alarmManager",
@@ -102,6 +127,7 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
         "UserDirectory" => {
             DataObject::new("UserDirectory").with("domainList", Value::strings(["vsphere.local"]))
         }
+        "guestOperationsManager" => guest_operations(),
         _ => return Ok(singleton(world.dialect.bare_host, id)),
     };
     Ok(Some(object))
@@ -109,6 +135,10 @@ pub(super) fn properties(world: &World<'_>, id: &str) -> Result<Option<DataObjec
 
 /// A manager that has methods only, or that is there since clients fall over its absence.
 fn singleton(bare_host: bool, id: &str) -> Option<DataObject> {
+    let mut parts = GUEST_OPERATIONS.iter();
+    if let Some((_, type_name, _)) = parts.find(|(_, _, known)| *known == id) {
+        return Some(DataObject::new(*type_name));
+    }
     let (type_name, known) = first_class_disks(bare_host);
     if id == known {
         return Some(DataObject::new(type_name));
@@ -116,6 +146,15 @@ fn singleton(bare_host: bool, id: &str) -> Option<DataObject> {
     let (member, type_name, _) = MANAGERS.iter().find(|(_, _, known)| *known == id)?;
     let is_there = !(bare_host && NOT_ON_A_HOST.contains(member));
     is_there.then(|| DataObject::new(*type_name))
+}
+
+/// The manager of what is done in guests. Its parts have no methods here.
+fn guest_operations() -> DataObject {
+    let parts = GUEST_OPERATIONS.iter();
+    parts.fold(
+        DataObject::new("GuestOperationsManager"),
+        |object, (member, type_name, id)| object.with(member, Value::reference(type_name, *id)),
+    )
 }
 
 /// Type and id of the manager of first-class disks.

@@ -1,12 +1,13 @@
 //! Virtual machines.
 
-use lab::{CHOICES, PowerState, Site, Vm};
+use lab::{CHOICES, PowerState, Provisioning, Site, Vm};
 
 use super::config::{Config, guest_full_name, int};
 use super::custom_field;
 use super::datastore::lies_on;
 use super::disabled;
 use super::entity::{entity, escape_name, status};
+use super::guest;
 use super::layout;
 use super::network;
 use super::snapshot;
@@ -14,6 +15,18 @@ use crate::schema::schema;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::{Wanted, World};
+
+/// What of the load of a VM is told: nothing of it.
+const STATS: [&str; 8] = [
+    "overallCpuUsage",
+    "overallCpuDemand",
+    "guestMemoryUsage",
+    "hostMemoryUsage",
+    "privateMemory",
+    "sharedMemory",
+    "consumedOverheadMemory",
+    "uptimeSeconds",
+];
 
 pub(super) fn properties(
     world: &World<'_>,
@@ -50,7 +63,7 @@ fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm, wanted: &Wanted) -> 
             Value::reference("ResourcePool", vm.pool.as_ref().unwrap_or(&site.pool.moref)),
         )
         .part_if(wanted, "runtime", || runtime(vm))
-        .part_if(wanted, "guest", || guest(vm))
+        .part_if(wanted, "guest", || guest::info(vm))
         .part_if(wanted, "summary", || summary(site, vm))
         .with_some("layoutEx", layout.map(Value::Object))
         .with("datastore", Value::references("Datastore", datastores))
@@ -87,6 +100,7 @@ fn runtime(vm: &Vm) -> DataObject {
             Value::Enum("VirtualMachineFaultToleranceState", "notConfigured".into()),
         )
         .flags(false, &["toolsInstallerMounted", "onlineStandby", "paused"])
+        .with_some("bootTime", booted(vm).map(Value::time))
         .with("suspendInterval", Value::long(0))
         .with_some("question", question(vm).map(Value::Object))
         .with("numMksConnections", Value::int(0))
@@ -100,6 +114,12 @@ fn runtime(vm: &Vm) -> DataObject {
             "cryptoState",
             vm.is_encrypted().then(|| Value::string("unlocked")),
         )
+}
+
+/// When a VM that is not off was powered on.
+fn booted(vm: &Vm) -> Option<&str> {
+    let is_off = vm.power_state == PowerState::PoweredOff;
+    vm.booted.as_deref().filter(|_| !is_off)
 }
 
 /// What the VM asks, as long as nobody answered.
@@ -125,53 +145,6 @@ fn question(vm: &Vm) -> Option<DataObject> {
     )
 }
 
-/// `toolsRunningStatus` and `guestState`.
-fn guest_states(vm: &Vm) -> (&'static str, &'static str) {
-    match vm.power_state {
-        PowerState::PoweredOn if vm.has_running_tools() => ("guestToolsRunning", "running"),
-        PowerState::PoweredOn => ("guestToolsNotRunning", "running"),
-        _ => ("guestToolsNotRunning", "notRunning"),
-    }
-}
-
-fn guest(vm: &Vm) -> DataObject {
-    let (tools, state) = guest_states(vm);
-    DataObject::new("GuestInfo")
-        .text("toolsRunningStatus", tools)
-        .text("guestId", &vm.guest_id)
-        .text("guestFullName", guest_full_name(&vm.guest_id))
-        .with_some("hostName", host_name(vm).map(Value::string))
-        .with_some("ipAddress", ip_address(vm).map(Value::string))
-        .text("guestState", state)
-}
-
-fn guest_summary(vm: &Vm) -> DataObject {
-    DataObject::new("VirtualMachineGuestSummary")
-        .text("guestId", &vm.guest_id)
-        .text("guestFullName", guest_full_name(&vm.guest_id))
-        .text("toolsRunningStatus", guest_states(vm).0)
-        .with_some("hostName", host_name(vm).map(Value::string))
-        .with_some("ipAddress", ip_address(vm).map(Value::string))
-}
-
-/// The name a running guest reports.
-fn host_name(vm: &Vm) -> Option<String> {
-    let plain = |character: char| match character {
-        'a'..='z' | '0'..='9' => character,
-        _ => '-',
-    };
-    let name: String = vm.name.to_lowercase().chars().map(plain).collect();
-    vm.has_running_tools().then(|| format!("{name}.lab.test"))
-}
-
-/// The address a running guest reports, from a network kept for examples, by the VM's number.
-fn ip_address(vm: &Vm) -> Option<String> {
-    let number: u32 = vm.moref.rsplit('-').next()?.parse().ok()?;
-    let (high, low) = (number / 254 % 256, number % 254 + 1);
-    vm.has_running_tools()
-        .then(|| format!("198.18.{high}.{low}"))
-}
-
 fn summary(site: &Site, vm: &Vm) -> DataObject {
     let config = DataObject::new("VirtualMachineConfigSummary")
         .text("name", escape_name(&vm.name))
@@ -191,16 +164,34 @@ fn summary(site: &Site, vm: &Vm) -> DataObject {
         .text("annotation", &vm.annotation)
         .with("tpmPresent", Value::boolean(false))
         .text("hwVersion", format!("vmx-{:02}", vm.hardware_version));
-    let stats =
-        DataObject::new("VirtualMachineQuickStats").with("guestHeartbeatStatus", status("gray"));
+    let stats = STATS.iter().fold(
+        DataObject::new("VirtualMachineQuickStats").with("guestHeartbeatStatus", status("gray")),
+        |stats, name| stats.with(name, Value::int(0)),
+    );
     DataObject::new("VirtualMachineSummary")
         .with("vm", Value::reference("VirtualMachine", &vm.moref))
         .part("runtime", runtime(vm))
-        .part("guest", guest_summary(vm))
+        .part("guest", guest::summary(vm))
         .part("config", config)
+        .part("storage", storage(vm))
         .part("quickStats", stats)
         .with("customValue", custom_field::values(site, &vm.moref))
         .with("overallStatus", status("green"))
+}
+
+/// What its disks take, and what they may take when they are full.
+fn storage(vm: &Vm) -> DataObject {
+    let sum = |thin: bool| {
+        let disks = vm.disks.iter();
+        let some = disks.filter(|disk| (disk.provisioning == Provisioning::Thin) == thin);
+        some.map(|disk| i128::from(disk.capacity_bytes))
+            .sum::<i128>()
+    };
+    DataObject::new("VirtualMachineStorageSummary")
+        .with("committed", Value::long(sum(false)))
+        .with("uncommitted", Value::long(sum(true)))
+        .with("unshared", Value::long(sum(false)))
+        .with("timestamp", Value::time(&vm.change_version))
 }
 
 /// How many network cards it has.

@@ -235,3 +235,77 @@ fn devices_that_cannot_be_are_refused_by_their_index() {
     }
     assert!(rig.lab.vm(&rig.vm).unwrap().other_devices.is_empty());
 }
+
+/// Drives and ports of every kind, with what is behind them, and who may connect them.
+#[test]
+fn ports_and_drives_say_what_is_behind_them() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let vm = ("VirtualMachine", rig.vm.as_str());
+    client.task("PowerOffVM_Task", vm, "");
+    let mut add = |device: &str| {
+        let info = client.task("ReconfigVM_Task", vm, &change("add", device));
+        assert!(info.contains("<state>success</state>"), "{info}");
+    };
+    add("<device xsi:type=\"VirtualSerialPort\"><key>-1</key>\
+         <backing xsi:type=\"VirtualSerialPortURIBackingInfo\"><serviceURI>telnet://:1</serviceURI>\
+         <direction>server</direction></backing><yieldOnPoll>true</yieldOnPoll></device>");
+    add("<device xsi:type=\"VirtualFloppy\"><key>-1</key>\
+         <backing xsi:type=\"VirtualFloppyDeviceBackingInfo\"><deviceName>/dev/fd0</deviceName></backing></device>");
+    add("<device xsi:type=\"VirtualPrecisionClock\"><key>-1</key>\
+         <backing xsi:type=\"VirtualPrecisionClockSystemClockBackingInfo\"><protocol>ntp</protocol></backing></device>");
+    add(CARD);
+    let mut client = rig.client();
+    let shown = config(&mut client, &rig.vm);
+    for (kind, key, parts) in [
+        (
+            "VirtualSerialPort",
+            9000,
+            ["<summary>Remote telnet://:1<", "<controllerKey>400<"],
+        ),
+        (
+            "VirtualFloppy",
+            8000,
+            ["<summary>/dev/fd0<", "<startConnected>true<"],
+        ),
+        (
+            "VirtualPrecisionClock",
+            19000,
+            ["<label>Precision clock 1<", "<controllerKey>100<"],
+        ),
+        (
+            "VirtualVmxnet3",
+            4000,
+            ["<summary>VM Network<", "<connected>false<"],
+        ),
+    ] {
+        let found = device(&shown, kind, key);
+        for part in parts {
+            assert!(found.contains(part), "{part}: {found}");
+        }
+    }
+    assert!(shown.contains("<bootRetryDelay>10000</bootRetryDelay>"));
+
+    client.task("PowerOnVM_Task", vm, "");
+    let mut connected = |wanted: Option<bool>| {
+        if let Some(wanted) = wanted {
+            let edit = format!(
+                "<device xsi:type=\"VirtualVmxnet3\"><key>4000</key><connectable>\
+                 <startConnected>true</startConnected><allowGuestControl>true</allowGuestControl>\
+                 <connected>{wanted}</connected></connectable></device>"
+            );
+            client.task("ReconfigVM_Task", vm, &change("edit", &edit));
+        }
+        let shown = config(&mut client, &rig.vm);
+        device(&shown, "VirtualVmxnet3", 4000).contains("<connected>true<")
+    };
+    assert!(connected(None), "it is when the VM is powered on");
+    assert!(!connected(Some(false)));
+    assert!(connected(Some(true)));
+    let guest = client
+        .read(vm, &["guest.net", "guest.toolsStatus", "runtime.bootTime"])
+        .unwrap();
+    for part in ["<network>VM Network<", ">198.18.", "toolsOk", "bootTime"] {
+        assert!(guest.contains(part), "{part}: {guest}");
+    }
+}

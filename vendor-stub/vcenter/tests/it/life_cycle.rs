@@ -128,3 +128,28 @@ fn disks_come_on_absent_controllers_grow_and_go() {
     let vmx = rig.lab.root().join("datastores/datastore1/app01/app01.vmx");
     assert!(vmx.exists(), "files stay");
 }
+
+/// A new VM has its IDE channels anyway; a client may name them as if it added them.
+#[test]
+fn a_new_vm_has_disks_on_the_channel_that_its_spec_names() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let channel = |number: i32| {
+        format!(
+            "<deviceChange><operation>add</operation><device xsi:type=\"VirtualIDEController\">\
+             <key>-200</key><busNumber>{number}</busNumber></device></deviceChange>"
+        )
+    };
+    let config = |number: i32| {
+        format!(
+            "<config><name>ide{number}</name><files><vmPathName>[datastore1]</vmPathName></files>{}{}</config>{POOL}",
+            channel(number),
+            disk(-200, 0, 1 << 20)
+        )
+    };
+    done(&mut client, "CreateVM_Task", FOLDER, &config(1));
+    let vms = rig.lab.vms().unwrap();
+    assert_eq!(vms[1].disks[0].controller_key, 201);
+    let info = client.task("CreateVM_Task", FOLDER, &config(2));
+    assert!(info.contains("xsi:type=\"InvalidDeviceSpec\""), "{info}");
+}

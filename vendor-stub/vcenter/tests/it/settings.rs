@@ -74,7 +74,9 @@ fn settings_are_kept_and_what_is_left_out_stays() {
     let options = read(&mut client, vm, "config.bootOptions");
     assert_eq!(
         options,
-        "<bootDelay>500</bootDelay><bootRetryEnabled>true</bootRetryEnabled>"
+        "<bootDelay>500</bootDelay><enterBIOSSetup>false</enterBIOSSetup>\
+         <efiSecureBootEnabled>false</efiSecureBootEnabled><bootRetryEnabled>true</bootRetryEnabled>\
+         <bootRetryDelay>10000</bootRetryDelay><networkBootProtocol>ipv4</networkBootProtocol>"
     );
 
     // A level has its own number.
