@@ -14,6 +14,7 @@ pub mod rate;
 pub mod reexec;
 pub mod secret_input;
 pub mod selection;
+pub mod target_options;
 
 use crate::commands;
 
@@ -75,6 +76,8 @@ pub enum Command {
     Space(commands::space::Space),
     /// Restore disks of a point to raw files
     Restore(commands::restore::Restore),
+    /// Copy points to another repository
+    Copy(Box<commands::copy::Copy>),
     /// Check that what the repository holds is whole
     Verify(commands::verify::Verify),
     /// Drop points that no rule keeps
@@ -105,6 +108,7 @@ impl Command {
             self,
             Self::Backup(_)
                 | Self::Restore(_)
+                | Self::Copy(_)
                 | Self::Verify(_)
                 | Self::Prune(_)
                 | Self::Cbt(_)

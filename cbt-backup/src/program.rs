@@ -95,6 +95,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Show(command) => command.run(context),
         Command::Space(command) => command.run(context),
         Command::Restore(command) => command.run(context),
+        Command::Copy(command) => command.run(context),
         Command::Verify(command) => command.run(context),
         Command::Forget(command) => command.run(context),
         Command::Undelete(command) => command.run(context),

@@ -6,6 +6,7 @@ mod access;
 mod bare_host;
 mod c_clients;
 mod cbt;
+mod copy;
 mod cycle;
 mod disk_faults;
 mod grown;

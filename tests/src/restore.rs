@@ -61,10 +61,24 @@ impl Bench {
     /// When the restore fails, or leaves disks out.
     #[track_caller]
     pub fn assert_restores(&self, point: &str) -> Result<()> {
+        self.assert_copy_restores(point, point, &[])
+    }
+
+    /// As [`Bench::assert_restores`], of a copy of the point in another repository, which `options` name.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    #[track_caller]
+    pub fn assert_copy_restores(&self, point: &str, copy: &str, options: &[&str]) -> Result<()> {
         let frozen = self.frozen(point)?;
         let folder = tempfile::tempdir_in(self.path("restored"))?;
         let restored = self
-            .restore(point, &folder.path().join("to"), &[])?
+            .restore(copy, &folder.path().join("to"), options)?
             .expect_code(0);
         let files = restored_files(&restored);
         let keys: Vec<i32> = files.iter().map(|(device_key, _)| *device_key).collect();

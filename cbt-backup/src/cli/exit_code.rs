@@ -209,6 +209,10 @@ impl From<repo::Error> for Failure {
                 Some("remove one that nobody needs with `cbt-backup key remove`"),
             ),
             E::BadKeyFile { .. } | E::BadLabel => (ExitCode::Usage, None),
+            E::SameRepository { .. } => (
+                ExitCode::Usage,
+                Some("name another repository with --to; `cbt-backup init` makes one"),
+            ),
             full if full.is_not_writable() => (
                 ExitCode::NotWritable,
                 Some(

@@ -127,7 +127,8 @@ impl RepositoryOptions {
         Ok(store.limited(&self.limits(config)))
     }
 
-    fn limits(&self, config: &Config) -> StoreLimits {
+    /// The rates, from option, environment or configuration.
+    pub fn limits(&self, config: &Config) -> StoreLimits {
         let rate = |option: Option<Rate>, file: Option<Rate>| option.or(file).map(|rate| rate.0);
         StoreLimits {
             upload_bytes_per_second: rate(self.limit_upload, config.limit_upload),

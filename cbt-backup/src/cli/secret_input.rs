@@ -28,6 +28,9 @@ pub const PASSPHRASE_VARIABLE: &str = "CBT_BACKUP_PASSPHRASE";
 /// The variable with a passphrase that is to be set.
 pub const NEW_PASSPHRASE_VARIABLE: &str = "CBT_BACKUP_NEW_PASSPHRASE";
 
+/// The variable with the passphrase of the repository that points are copied to.
+pub const TO_PASSPHRASE_VARIABLE: &str = "CBT_BACKUP_TO_PASSPHRASE";
+
 /// Where a secret may come from, in the order in which it is looked for.
 #[derive(Debug)]
 pub struct SecretInput<'a> {
@@ -136,7 +139,8 @@ fn from_command(command: &str) -> anyhow::Result<Secret> {
         .env_remove(PASSWORD_VARIABLE)
         .env_remove(PROXY_PASSWORD_VARIABLE)
         .env_remove(PASSPHRASE_VARIABLE)
-        .env_remove(NEW_PASSPHRASE_VARIABLE);
+        .env_remove(NEW_PASSPHRASE_VARIABLE)
+        .env_remove(TO_PASSPHRASE_VARIABLE);
     let mut child = shell.spawn()?;
     let output = child
         .stdout

@@ -171,5 +171,8 @@ fn row_json(point: &PointSummary) -> serde_json::Value {
         "read_bytes": point.put_bytes,
         "stored_bytes": point.stored_bytes,
         "complete": point.complete,
+        "origin": point.origin.map(|origin| json!({
+            "repository": origin.repository.to_string(), "point": origin.point.to_string(),
+        })),
     })
 }

@@ -101,6 +101,13 @@ fn lines(root: &Root) -> Vec<String> {
             root.parent
                 .map_or("none".to_owned(), |parent| parent.to_string())
         ),
+        format!(
+            "copy of      {}",
+            root.origin.map_or("nothing".to_owned(), |origin| format!(
+                "{} of repository {}",
+                origin.point, origin.repository
+            ))
+        ),
         format!("made by      {} on {}", root.program, printable(&root.host)),
     ];
     for file in &root.files {
@@ -135,7 +142,7 @@ fn disk_lines(disk: &DiskRecord) -> Vec<String> {
         DiskState::Absent { reason } => format!("absent: {reason}"),
     };
     let coverage = &disk.coverage;
-    vec![
+    let mut lines = vec![
         format!(
             "disk         {} (device key {})",
             printable(&identity.label),
@@ -168,5 +175,13 @@ fn disk_lines(disk: &DiskRecord) -> Vec<String> {
             disk.stats.duplicate_blocks,
             disk.stats.hole_blocks
         ),
-    ]
+    ];
+    for range in &disk.unreadable {
+        let (start, length) = (
+            range.first << disk.block_shift,
+            range.blocks << disk.block_shift,
+        );
+        lines.push(format!("  unreadable {length} bytes at {start}"));
+    }
+    lines
 }

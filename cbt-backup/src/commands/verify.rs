@@ -195,7 +195,8 @@ fn tell(context: &Context, report: &VerifyReport) {
     ));
 }
 
-fn finding_json(finding: &Finding) -> serde_json::Value {
+/// A finding as one JSON object.
+pub fn finding_json(finding: &Finding) -> serde_json::Value {
     json!({
         "severity": match finding.severity { Severity::Warning => "warning", Severity::Error => "error" },
         "object": finding.object,

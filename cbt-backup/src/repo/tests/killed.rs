@@ -18,16 +18,16 @@ use crate::repo::{Error, PointId, Repository, Store, VerifyLevel};
 
 const KILLS: u64 = 10;
 const BLOCKS: u64 = 40;
-const FOLDER: &str = "CBT_KILLED_FOLDER";
-const SEED: &str = "CBT_KILLED_SEED";
+pub(super) const FOLDER: &str = "CBT_KILLED_FOLDER";
+pub(super) const SEED: &str = "CBT_KILLED_SEED";
 /// Points that the child leaves when it drops some.
 const KEPT: usize = 3;
 
 /// Numbers that look random and are the same each time.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn throw(&mut self, sides: u64) -> u64 {
+    pub(super) fn throw(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -41,7 +41,7 @@ fn is_written(block: u64, step: u64) -> bool {
 }
 
 /// The disk after a step.
-fn image(step: u64) -> Vec<u8> {
+pub(super) fn image(step: u64) -> Vec<u8> {
     let mut image = vec![0; (BLOCKS as usize - 1) * BLOCK_BYTES + 100];
     for (block, bytes) in (0..BLOCKS).zip(image.chunks_mut(BLOCK_BYTES)) {
         let last = (0..=step).rev().find(|step| is_written(block, *step));
@@ -55,7 +55,7 @@ fn image(step: u64) -> Vec<u8> {
     image
 }
 
-fn open(folder: &Path) -> Site {
+pub(super) fn open(folder: &Path) -> Site {
     let store = Store::open(folder.to_str().unwrap()).unwrap();
     let objects = store.objects();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -73,7 +73,7 @@ fn open(folder: &Path) -> Site {
 }
 
 /// The living points with the step that their disk was at.
-fn points(site: &Site) -> Vec<(PointId, u64)> {
+pub(super) fn points(site: &Site) -> Vec<(PointId, u64)> {
     let list = site.runtime.block_on(site.repo.points(None)).unwrap();
     assert!(list.findings.is_empty(), "{:?}", list.findings);
     let points = list.points.iter();
@@ -83,7 +83,7 @@ fn points(site: &Site) -> Vec<(PointId, u64)> {
 }
 
 /// One backup, on the newest point there is.
-fn back_up(site: &Site) -> Result<(PointId, u64), Error> {
+pub(super) fn back_up(site: &Site) -> Result<(PointId, u64), Error> {
     let newest = points(site).last().copied();
     let step = newest.map_or(0, |(_, step)| step + 1);
     let parent = newest.map(|(parent, old)| {
@@ -94,7 +94,7 @@ fn back_up(site: &Site) -> Result<(PointId, u64), Error> {
     Ok((point, step))
 }
 
-fn tell(words: &str) {
+pub(super) fn tell(words: &str) {
     // What is read from a pipe must be whole lines, and there at once.
     let mut out = std::io::stdout().lock();
     writeln!(out, "@ {words}").unwrap();
@@ -165,9 +165,15 @@ impl Told {
     }
 }
 
-/// Runs the child and kills it: `after` from its first word on, so that its start does not count.
-fn run_and_kill(folder: &Path, seed: u64, after: Duration, told: &mut Told) {
-    let name = "repo::tests::killed::lives_until_it_is_killed";
+/// Runs the child, which is a test of this name, and kills it: `after` from its first word on, so that
+/// its start does not count.
+pub(super) fn run_and_kill(
+    name: &str,
+    folder: &Path,
+    seed: u64,
+    after: Duration,
+    mut hear: impl FnMut(&str),
+) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([name, "--exact", "--ignored", "--nocapture"])
         .env(FOLDER, folder)
@@ -190,7 +196,7 @@ fn run_and_kill(folder: &Path, seed: u64, after: Duration, told: &mut Told) {
             until.saturating_duration_since(Instant::now())
         });
         match lines.recv_timeout(left) {
-            Ok(line) => told.hear(&line),
+            Ok(line) => hear(&line),
             Err(RecvTimeoutError::Timeout) => break,
             Err(RecvTimeoutError::Disconnected) => panic!("the child ended by itself"),
         }
@@ -201,7 +207,7 @@ fn run_and_kill(folder: &Path, seed: u64, after: Duration, told: &mut Told) {
     reader.join().unwrap();
     // What was on its way when it was killed.
     for line in lines.try_iter() {
-        told.hear(&line);
+        hear(&line);
     }
 }
 
@@ -253,7 +259,9 @@ fn a_process_that_is_killed_loses_nothing_it_has_told() {
     for kill in 0..kills {
         let after = Duration::from_micros(dice.throw(150_000));
         let seed = dice.throw(u64::MAX).max(1);
-        run_and_kill(folder.path(), seed, after, &mut told);
+        let child = "repo::tests::killed::lives_until_it_is_killed";
+        let hear = |line: &str| told.hear(line);
+        run_and_kill(child, folder.path(), seed, after, hear);
         let what = format!("kill {kill}, {after:?} after the first word, seed {seed}");
         check(folder.path(), &mut told, &what);
     }
