@@ -18,6 +18,7 @@ mod privileges;
 mod quiesce;
 mod refused;
 mod repository_faults;
+mod resumed;
 mod retention;
 mod revert_history;
 mod reverted;

@@ -208,6 +208,12 @@ impl From<repo::Error> for Failure {
                 ExitCode::Refused,
                 Some("remove one that nobody needs with `cbt-backup key remove`"),
             ),
+            E::DiskPartial { .. } => (
+                ExitCode::NotFound,
+                Some(
+                    "the run of this point was cut short: restore an earlier point, or make a backup, which goes on from there",
+                ),
+            ),
             E::BadKeyFile { .. } | E::BadLabel => (ExitCode::Usage, None),
             E::SameRepository { .. } => (
                 ExitCode::Usage,

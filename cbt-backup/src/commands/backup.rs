@@ -24,7 +24,7 @@ use crate::{
         selection::{NamedVms, SELECTORS},
     },
     engine::{self, AccessOptions, BackupOptions, Site, pipeline::Pace},
-    repo::Repository,
+    repo::{Repository, RowInterval},
     vsphere::{Client, VmSelection, VmSummary},
 };
 
@@ -91,6 +91,9 @@ pub struct Backup {
     /// Minutes that a vSphere task, such as removing the snapshot, may take
     #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u64).range(1..=10_080), value_name = "MINUTES")]
     task_minutes: u64,
+    /// Seconds after which a long run keeps what it has read as a partial point, on which the next run builds should this one die
+    #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400), value_name = "SECONDS")]
+    checkpoint_seconds: u64,
     /// Seconds that a read may take before its disk is given up
     #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400), value_name = "SECONDS")]
     read_seconds: u64,
@@ -221,6 +224,10 @@ impl Backup {
                 ..OpenOptions::default()
             },
             pace: Pace::default(),
+            checkpoint: RowInterval {
+                time: Duration::from_secs(self.checkpoint_seconds),
+                ..RowInterval::default()
+            },
         })
     }
 }

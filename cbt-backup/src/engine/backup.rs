@@ -32,8 +32,8 @@ use super::{
 };
 use crate::{
     repo::{
-        NewFile, PointEvent, PointId, PointKind, Repository, RootInfo, Session, SessionOptions,
-        SessionSpec, VmIdentity,
+        NewFile, PointEvent, PointId, PointKind, Repository, RootInfo, RowInterval, Session,
+        SessionOptions, SessionRow, SessionSpec, VmIdentity,
     },
     vsphere::{Disk, Moref, Vm},
 };
@@ -73,6 +73,8 @@ pub struct BackupOptions {
     pub open: OpenOptions,
     /// How disks are moved.
     pub pace: Pace,
+    /// When a long run keeps what it has for the next one, should it die.
+    pub checkpoint: RowInterval,
 }
 
 /// What a backup did.
@@ -273,8 +275,11 @@ impl Run<'_> {
     fn go(mut self, session: Session) -> Result<BackupReport, Error> {
         let identity = format!("cbt-backup {}", session.id());
         // A fault of ours must not keep vSphere from being put back as it was.
-        let read = catch_unwind(AssertUnwindSafe(|| self.read(&session, &identity)))
+        let row = SessionRow::new(session, self.options.checkpoint);
+        let read = catch_unwind(AssertUnwindSafe(|| self.read(&row, &identity)))
             .unwrap_or_else(|payload| Err(Error::panicked(payload.as_ref())));
+        // None if changing sessions failed on the way: then there is an error, too.
+        let session = row.into_session();
         let Run {
             site,
             vm,
@@ -297,12 +302,15 @@ impl Run<'_> {
         thread::scope(|scope| {
             let tail =
                 scope.spawn(move || undo::unwind(site, &moref, ledger, access, clean_up, recorder));
-            let stored = match read {
-                Ok(read) => commit(session, vm.name, read, recorder),
-                Err(error) => {
-                    session.abandon();
+            let stored = match (read, session) {
+                (Ok(read), Ok(session)) => commit(session, vm.name, read, recorder),
+                (Err(error), session) => {
+                    if let Ok(session) = session {
+                        session.abandon();
+                    }
                     Err(error)
                 }
+                (Ok(_), Err(error)) => Err(error.into()),
             };
             // A panic in there is a fault of ours; then something may well be left.
             let clean = tail.join().unwrap_or(false);
@@ -314,7 +322,7 @@ impl Run<'_> {
         })
     }
 
-    fn read(&mut self, session: &Session, identity: &str) -> Result<ReadOut, Error> {
+    fn read(&mut self, row: &SessionRow, identity: &str) -> Result<ReadOut, Error> {
         self.check_cancel()?;
         let facts = storage::facts(self.site, &self.vm, &self.options.transports, self.recorder);
         // What cannot work is refused before anything is changed.
@@ -343,6 +351,8 @@ impl Run<'_> {
         let vm = self.vm.moref();
         let disks_of = config.disks.clone();
         let files = saved::files(self.site, &self.vm, &host, config, self.recorder);
+        let recorder = self.recorder;
+        let partial = || root_info(PointKind::Partial, &frozen, files.clone(), None, recorder);
         let run = DiskRun {
             site: self.site,
             vm: &vm,
@@ -352,7 +362,8 @@ impl Run<'_> {
             snapshots_before: frozen.others,
             before_snapshot: frozen.before,
             host: &host,
-            session,
+            row,
+            partial: &partial,
             options: self.options,
             monitor: self.recorder,
             cancel: self.cancel,
@@ -448,7 +459,7 @@ impl Run<'_> {
         for (device_key, reason) in access::moved(before, &now) {
             for disk in disks.iter_mut().filter(|d| d.device_key == device_key) {
                 if disk.failure.is_none() {
-                    run.fail(disk, reason.clone());
+                    run.fail(disk, reason.clone())?;
                 }
             }
         }
@@ -496,6 +507,31 @@ impl Run<'_> {
     }
 }
 
+/// What a point says beside its disks.
+fn root_info(
+    kind: PointKind,
+    frozen: &Frozen,
+    files: Vec<NewFile>,
+    parent: Option<PointId>,
+    recorder: &Recorder<'_>,
+) -> RootInfo {
+    let events = recorder.events().into_iter().map(|event| PointEvent {
+        code: event.kind,
+        text: event.message,
+    });
+    RootInfo {
+        kind,
+        snapshot_time: format!("{:.0}", frozen.time),
+        snapshot_time_ms: frozen.time.as_millisecond(),
+        zone: "UTC".to_owned(),
+        consistency: frozen.consistency,
+        parent,
+        files,
+        events: events.collect(),
+        program: concat!("cbt-backup ", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}
+
 fn commit(
     session: Session,
     vm: String,
@@ -512,21 +548,7 @@ fn commit(
     let mut files = read.files;
     files.extend(saved::disk_databases(&read.disks));
     let parent = read.disks.iter().filter_map(|disk| disk.parent).max();
-    let events = recorder.events().into_iter().map(|event| PointEvent {
-        code: event.kind,
-        text: event.message,
-    });
-    let info = RootInfo {
-        kind,
-        snapshot_time: format!("{:.0}", read.frozen.time),
-        snapshot_time_ms: read.frozen.time.as_millisecond(),
-        zone: "UTC".to_owned(),
-        consistency: read.frozen.consistency,
-        parent,
-        files,
-        events: events.collect(),
-        program: concat!("cbt-backup ", env!("CARGO_PKG_VERSION")).to_owned(),
-    };
+    let info = root_info(kind, &read.frozen, files, parent, recorder);
     let committed = session.commit(info)?;
     Ok(BackupReport {
         point: committed.point,

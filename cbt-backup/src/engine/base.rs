@@ -41,16 +41,20 @@ pub(super) struct Base {
     pub(super) disk: BaseDisk,
     /// The point whose run read the data: another one where the disk was carried there.
     pub(super) origin: PointId,
+    /// That run was not over: there is something to build on, and nothing to restore.
+    pub(super) is_partial: bool,
 }
 
-/// The newest point that holds data of this disk, and the disk in it.
-pub(super) fn base_of(disk: &Disk, parents: &[Point]) -> Option<Base> {
+/// The newest point that holds data of this disk, and the disk in it; `partial` ones only where asked
+/// for.
+pub(super) fn base_of(disk: &Disk, parents: &[Point], partial: bool) -> Option<Base> {
     let uuid = disk.backing.disk_uuid.as_deref().unwrap_or_default();
     parents.iter().find_map(|point| {
         let same = |record: &DiskRecord| {
             record.identity.device_key == disk.device_key
                 && record.identity.disk_uuid == uuid
                 && record.has_data()
+                && (partial || !matches!(record.state, DiskState::Partial { .. }))
         };
         let index = point.root.disks.iter().position(same)?;
         let record = &point.root.disks[index];
@@ -71,6 +75,7 @@ pub(super) fn base_of(disk: &Disk, parents: &[Point]) -> Option<Base> {
                 DiskState::Carried { from, .. } => *from,
                 _ => point.id(),
             },
+            is_partial: matches!(record.state, DiskState::Partial { .. }),
         })
     })
 }

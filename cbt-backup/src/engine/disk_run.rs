@@ -7,7 +7,7 @@ use vddk::{Connection, TransportFallback};
 
 use super::{
     backup::{BackupOptions, OnBadMap},
-    base::{Landmark, base_of},
+    base::{Base, Landmark, base_of},
     block_set::BlockSet,
     changed_map::refusal_of,
     coverage::{self, BadMap, Uncovered},
@@ -19,7 +19,10 @@ use super::{
     source::{DiskSource, VddkSource},
 };
 use crate::{
-    repo::{Coverage, DiskIdentity, DiskOutcome, DiskSlot, DiskSpec, ParentDisk, PointId, Session},
+    repo::{
+        BlockRange, Coverage, DiskIdentity, DiskOutcome, DiskSlot, DiskSpec, ParentDisk, PointId,
+        RootInfo, SessionRow,
+    },
     vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent},
 };
 
@@ -75,8 +78,10 @@ pub struct DiskRun<'a> {
     pub before_snapshot: Timestamp,
     /// The host that runs the VM, as far as it may be looked at.
     pub host: &'a Host,
-    /// The session that stores.
-    pub session: &'a Session,
+    /// The sessions that store.
+    pub row: &'a SessionRow,
+    /// What a point says that is committed on the way.
+    pub partial: &'a (dyn Fn() -> RootInfo + Sync),
     /// How.
     pub options: &'a BackupOptions,
     /// Who watches.
@@ -121,16 +126,10 @@ impl DiskRun<'_> {
     /// # Errors
     /// When the repository cannot take it, or a bad map is to fail the run.
     pub fn prepare(&self, disk: &Disk) -> Result<Option<DiskTask>, Error> {
-        let base = base_of(disk, self.session.parents());
+        let (base, mut plan) = self.base_and_plan(disk)?;
         if let Some(base) = &base {
             self.tell_event(disk, plan::event(disk, &base.disk));
         }
-        let mut plan = plan::plan(
-            disk,
-            self.tracking,
-            base.as_ref().map(|base| &base.disk),
-            |base| self.may_be_reverted(base),
-        );
         let mut landmark = self.landmark(disk, base.as_ref());
         let mut answer = None;
         match &plan {
@@ -192,10 +191,13 @@ impl DiskRun<'_> {
                 ..
             }
         );
-        let origin = base.as_ref().map(|base| base.origin);
+        let origin = base.as_ref().filter(|base| !base.is_partial);
+        let origin = origin.map(|base| base.origin);
         let parent = base.map(|base| base.parent).filter(|_| reuse);
         let (slot, parent) = self.add(disk, &landmark, parent, &mut plan, &mut answer)?;
-        let block_shift = self.session.geometry(slot).block_shift();
+        let block_shift = self
+            .row
+            .with(|session| session.geometry(slot).block_shift())?;
         let (wanted, coverage) = match answer {
             Some(answer) => (Some(rebuilt(&answer.changed, block_shift)), proof(&answer)),
             None => (
@@ -216,6 +218,36 @@ impl DiskRun<'_> {
             parent,
             origin,
         }))
+    }
+
+    /// What the disk builds on, and what is read for that.
+    ///
+    /// After a run that died a partial point is the newest. What it has not covered must be read whole:
+    /// an increment on the last complete point reads less.
+    fn base_and_plan(&self, disk: &Disk) -> Result<(Option<Base>, DiskPlan), Error> {
+        let (newest, whole) = self.row.with(|session| {
+            let parents = session.parents();
+            let newest = base_of(disk, parents, true);
+            let is_partial = newest.as_ref().is_some_and(|base| base.is_partial);
+            let whole = is_partial.then(|| base_of(disk, parents, false)).flatten();
+            (newest, whole)
+        })?;
+        let plan = |base: Option<&Base>| {
+            let base = base.map(|base| &base.disk);
+            plan::plan(disk, self.tracking, base, |base| self.may_be_reverted(base))
+        };
+        if let Some(whole) = whole {
+            let planned = plan(Some(&whole));
+            if matches!(planned, DiskPlan::Incremental { .. }) {
+                return Ok((Some(whole), planned));
+            }
+        }
+        let planned = plan(newest.as_ref());
+        if newest.as_ref().is_some_and(|base| base.is_partial) {
+            let message = format!("{} goes on from a run that was cut short", disk.label);
+            self.monitor.event(&Event::info("resumed", message));
+        }
+        Ok((newest, planned))
     }
 
     /// What happened to the disk's tracking, where it is not what always happens.
@@ -248,7 +280,8 @@ impl DiskRun<'_> {
             distrusted_tracking: landmark.distrusted_tracking.clone(),
             parent,
         };
-        match self.session.add_disk(spec(parent)) {
+        let add = |parent| self.row.with(|session| session.add_disk(spec(parent)));
+        match add(parent)? {
             Err(error) if parent.is_some() && error.is_damage() => {
                 self.monitor.event(&Event::warning(
                     "parent-damaged",
@@ -263,7 +296,7 @@ impl DiskRun<'_> {
                     reuse_parent: false,
                 };
                 *answer = None;
-                Ok((self.session.add_disk(spec(None))?, None))
+                Ok((add(None)??, None))
             }
             added => Ok((added?, parent)),
         }
@@ -296,8 +329,10 @@ impl DiskRun<'_> {
         let outcome = DiskOutcome::Complete {
             coverage: task.coverage.clone(),
         };
-        self.session.set_disk_state(task.slot, outcome);
-        let stats = self.session.disk_stats(task.slot);
+        let stats = self.row.with(|session| {
+            session.set_disk_state(task.slot, outcome);
+            session.disk_stats(task.slot)
+        })?;
         let (action, why) = match task.plan {
             DiskPlan::Full { reason, .. } => ("full", Some(reason)),
             DiskPlan::Skip { reason } => ("skipped", Some(reason)),
@@ -318,25 +353,26 @@ impl DiskRun<'_> {
             parent: task.parent.map(|parent| parent.point),
             database: seen.database,
             slot: task.slot,
-            origin: task
-                .parent
-                .map(|parent| task.origin.unwrap_or(parent.point)),
+            origin: task.parent.and(task.origin),
         };
         if let Some(reason) = reason {
-            self.give_up(&mut report, reason);
+            self.give_up(&mut report, reason)?;
         }
         Ok(report)
     }
 
     /// A disk that was read and can't be believed after all.
-    pub fn fail(&self, report: &mut DiskReport, reason: String) {
+    ///
+    /// # Errors
+    /// When a partial point could not be committed before.
+    pub fn fail(&self, report: &mut DiskReport, reason: String) -> Result<(), Error> {
         let message = format!("{}: {reason}", report.label);
         self.monitor.event(&Event::warning("disk-failed", message));
-        self.give_up(report, reason);
+        self.give_up(report, reason)
     }
 
     /// The point has the disk's older state, or none.
-    fn give_up(&self, report: &mut DiskReport, reason: String) {
+    fn give_up(&self, report: &mut DiskReport, reason: String) -> Result<(), Error> {
         let outcome = match report.origin {
             Some(from) => DiskOutcome::Carried {
                 from,
@@ -346,8 +382,10 @@ impl DiskRun<'_> {
                 reason: reason.clone(),
             },
         };
-        self.session.set_disk_state(report.slot, outcome);
+        self.row
+            .with(|session| session.set_disk_state(report.slot, outcome))?;
         report.failure = Some(reason);
+        Ok(())
     }
 
     fn copy_inner(
@@ -384,24 +422,33 @@ impl DiskRun<'_> {
             Some(changed) => changed.clone(),
             None => self.allocated(source.as_mut(), task),
         };
-        for range in self.session.unreadable_blocks(task.slot) {
-            wanted.insert_blocks(range.first..range.first + range.blocks);
-        }
-        if task.wanted.is_none() {
-            // A full says something of every block: what is not read is zeros.
-            for gap in wanted.gaps() {
-                self.session
-                    .put_hole(task.slot, gap.start, gap.end - gap.start)?;
+        let is_full = task.wanted.is_none();
+        self.row.with(|session| {
+            for range in session.unreadable_blocks(task.slot) {
+                wanted.insert_blocks(range.first..range.first + range.blocks);
             }
-        }
+            if is_full {
+                // A full says something of every block: what is not read is zeros.
+                for gap in wanted.gaps() {
+                    session.put_hole(task.slot, gap.start, gap.end - gap.start)?;
+                }
+            }
+            let runs = wanted.runs().map(|run| BlockRange {
+                first: run.start,
+                blocks: run.end - run.start,
+            });
+            session.expect_blocks(task.slot, runs);
+            Ok::<_, Error>(())
+        })??;
         self.monitor.disk_begins(&task.disk.label, wanted.bytes());
         let copied = pipeline::copy(
             source.as_mut(),
             &wanted,
             task.block_shift,
             pipeline::Sink {
-                session: self.session,
+                row: self.row,
                 slot: task.slot,
+                after_read: &|| self.checkpoint_if_due(),
             },
             self.options.pace,
             self.monitor,
@@ -417,6 +464,18 @@ impl DiskRun<'_> {
             ));
         }
         Ok(read_bytes)
+    }
+
+    /// What is stored so far is kept for the next run, should this one die.
+    fn checkpoint_if_due(&self) -> Result<(), Error> {
+        if let Some(made) = self.row.checkpoint_if_due(self.partial)? {
+            let message = format!(
+                "what is read so far is kept as partial point {}",
+                made.point
+            );
+            self.monitor.event(&Event::info("partial-point", message));
+        }
+        Ok(())
     }
 
     /// A transport that was not the one wanted most is told, never taken in silence.

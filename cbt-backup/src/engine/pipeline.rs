@@ -23,7 +23,7 @@ use super::{
     monitor::Monitor,
     source::{DiskSource, ReadDone, ReadRequest},
 };
-use crate::repo::{DiskSlot, Session};
+use crate::repo::{DiskSlot, SessionRow};
 
 /// How a disk is moved.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +55,22 @@ impl Pace {
 }
 
 /// Where the blocks go.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Sink<'a> {
-    /// The session.
-    pub session: &'a Session,
-    /// The disk's place in it.
+    /// The sessions of the run.
+    pub row: &'a SessionRow,
+    /// The disk's place in each of them.
     pub slot: DiskSlot,
+    /// Called after each read: the moment to commit what is there.
+    pub after_read: &'a (dyn Fn() -> Result<(), Error> + Sync),
+}
+
+impl std::fmt::Debug for Sink<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sink")
+            .field("slot", &self.slot)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Reads the wanted blocks of a disk and hands them to the session. Returns the bytes read.
@@ -101,9 +111,13 @@ pub fn copy(
         drop(to_store);
         // Now every buffer is free or belongs to a worker: without workers the wait for one ends.
         drop(give_back);
-        let read = read_all(source, wanted, block_shift, pace, &filled, &free, &|| {
-            cancel.load(Ordering::Relaxed) || stage.failed.load(Ordering::Relaxed)
-        });
+        let queues = Queues {
+            filled: &filled,
+            free: &free,
+            after_read: sink.after_read,
+            stop: &|| cancel.load(Ordering::Relaxed) || stage.failed.load(Ordering::Relaxed),
+        };
+        let read = read_all(source, wanted, block_shift, pace, &queues);
         drop(filled);
         read
     });
@@ -120,15 +134,21 @@ pub fn copy(
     read
 }
 
+/// What the reading thread and the workers hand each other, and what it looks at on its way.
+struct Queues<'a> {
+    filled: &'a Sender<ReadDone>,
+    free: &'a Receiver<SectorBuf>,
+    after_read: &'a dyn Fn() -> Result<(), Error>,
+    stop: &'a dyn Fn() -> bool,
+}
+
 /// Keeps reads in flight until all is read, something failed, or `stop` says so.
 fn read_all(
     source: &mut dyn DiskSource,
     wanted: &BlockSet,
     block_shift: u8,
     pace: Pace,
-    filled: &Sender<ReadDone>,
-    free: &Receiver<SectorBuf>,
-    stop: &dyn Fn() -> bool,
+    queues: &Queues<'_>,
 ) -> Result<u64, Error> {
     let mut read_bytes = 0;
     let mut in_flight = 0;
@@ -137,15 +157,16 @@ fn read_all(
         .runs()
         .flat_map(|run| reads(run, block_shift, pace.read_bytes, capacity_bytes))
     {
-        if stop() {
+        if (queues.stop)() {
             return Ok(read_bytes);
         }
         if in_flight == pace.in_flight {
             in_flight -= 1;
-            pass_on(source, filled)?;
+            pass_on(source, queues.filled)?;
+            (queues.after_read)()?;
         }
         // Buffers come back from the workers, which end only after this function.
-        let Ok(mut buffer) = free.recv() else {
+        let Ok(mut buffer) = queues.free.recv() else {
             return Ok(read_bytes);
         };
         let length = range.end - range.start;
@@ -158,7 +179,7 @@ fn read_all(
         read_bytes += length;
     }
     for _ in 0..in_flight {
-        pass_on(source, filled)?;
+        pass_on(source, queues.filled)?;
     }
     Ok(read_bytes)
 }
@@ -224,7 +245,7 @@ impl Stage<'_> {
     fn store(&self, done: &ReadDone) -> Result<(), Error> {
         let first = (done.start_sector * SECTOR_BYTES as u64) >> self.block_shift;
         for (block, data) in (first..).zip(done.buffer.chunks(1 << self.block_shift)) {
-            self.sink.session.put(self.sink.slot, block, data)?;
+            self.sink.row.put(self.sink.slot, block, data)?;
         }
         Ok(())
     }
@@ -247,7 +268,8 @@ mod tests {
         engine::{Error, Event, Monitor, block_set::BlockSet},
         repo::{
             Consistency, Coverage, DiskOutcome, DiskSpec, Image, InitOptions, KdfParams, Piece,
-            PointKind, Repository, RootInfo, SessionOptions, SessionSpec, Store, WalkOptions,
+            PointKind, Repository, RootInfo, RowInterval, SessionOptions, SessionRow, SessionSpec,
+            Store, WalkOptions,
         },
         secret::Secret,
     };
@@ -360,6 +382,7 @@ mod tests {
             })
             .unwrap();
         let shift = session.geometry(slot).block_shift();
+        let row = SessionRow::new(session, RowInterval::default());
         let mut source = Numbered {
             in_flight: VecDeque::new(),
             fail_at,
@@ -369,8 +392,9 @@ mod tests {
             &BlockSet::full(CAPACITY, shift),
             shift,
             Sink {
-                session: &session,
+                row: &row,
                 slot,
+                after_read: &|| Ok(()),
             },
             Pace {
                 read_bytes: 1 << 19,
@@ -381,6 +405,7 @@ mod tests {
             &AtomicBool::new(cancelled),
         )?;
         assert_eq!(read, CAPACITY);
+        let session = row.into_session()?;
         session.set_disk_state(
             slot,
             DiskOutcome::Complete {
