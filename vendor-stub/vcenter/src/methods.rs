@@ -15,6 +15,7 @@ mod entity;
 mod file_manager;
 mod filter;
 mod history;
+mod hot_plug;
 mod inventory;
 mod lease;
 mod lie;

@@ -108,9 +108,10 @@ fn check(spec: &DataObject, vm: Option<&Vm>) -> Result<(), Fault> {
 }
 
 /// Whether a spec with this fault is taken, and the task fails. Faults of a configuration do, and
-/// those of arguments are told at once.
+/// those of the state of a VM; those of arguments are told at once.
 pub(super) fn fails_in_task(fault: &Fault) -> bool {
-    schema().is_a(fault.type_name(), "VmConfigFault")
+    let mut families = ["VmConfigFault", "InvalidState"].iter();
+    families.any(|family| schema().is_a(fault.type_name(), family))
 }
 
 /// The change a spec asks for, of a VM that exists or is to be made.

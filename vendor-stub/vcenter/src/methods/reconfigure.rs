@@ -2,6 +2,7 @@
 
 use super::config_spec;
 use super::dispatch::Call;
+use super::hot_plug;
 use super::snapshot::{refuse_disabled, start, start_failing};
 use crate::setting;
 use crate::soap::{Answer, Fault};
@@ -39,7 +40,9 @@ pub(super) fn reconfigure(call: &Call<'_>) -> Result<Answer, Fault> {
         call.world.demand(call.this, privilege)?;
     }
     let names = ("ReconfigVM_Task", "VirtualMachine.reconfigure");
-    let change = match config_spec::change(call.world, Some(&vm), spec) {
+    let change = config_spec::change(call.world, Some(&vm), spec);
+    let change = change.and_then(|change| hot_plug::check(&vm, spec).map(|()| change));
+    let change = match change {
         Err(fault) if config_spec::fails_in_task(&fault) => {
             return start_failing(call, call.this.clone(), &vm.name, names, fault);
         }

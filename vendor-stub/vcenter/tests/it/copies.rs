@@ -39,7 +39,10 @@ fn a_copy_has_the_same_content_and_an_identity_of_its_own() {
     let rig = Rig::new();
     let mut client = rig.client();
     let vm = ("VirtualMachine", rig.vm.as_str());
+    let power = |state| rig.lab.set_power_state(&rig.vm, state).unwrap();
+    power(PowerState::PoweredOff);
     client.task("ReconfigVM_Task", vm, CARD);
+    power(PowerState::PoweredOn);
     rig.lab.set_change_tracking(&rig.vm, true).unwrap();
     rig.lab.guest_write(&rig.vm, 2000, 4096, &[1; 512]).unwrap();
     let snapshot = client.snapshot(&rig.vm);

@@ -1,5 +1,7 @@
 //! Changes of devices: done, or refused by name and place.
 
+use lab::PowerState;
+
 use crate::client::{Client, between};
 use crate::rig::Rig;
 
@@ -311,4 +313,92 @@ fn a_unit_that_is_taken_is_refused_by_its_index() {
         .map(|disk| (disk.controller_key, disk.unit_number))
         .collect();
     assert_eq!(units, [(1000, 1), (1000, 0), (200, 0)]);
+}
+
+const CONTROLLER: &str = "<device xsi:type=\"VirtualLsiLogicSASController\"><key>-1</key>\
+    <busNumber>1</busNumber><sharedBus>noSharing</sharedBus></device>";
+
+/// What comes and goes while a VM runs, and what does not.
+#[test]
+fn a_running_vm_takes_what_can_be_plugged_in() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let vm = rig.vm.as_str();
+    let power = |state| rig.lab.set_power_state(vm, state).unwrap();
+    power(PowerState::PoweredOff);
+    let both = disk(200, "<unitNumber>0</unitNumber>") + &drive(201, "");
+    reconfigure(&mut client, vm, &format!("<spec>{both}</spec>"));
+    power(PowerState::PoweredOn);
+    for spec in [
+        change("add", CARD),
+        change("add", CONTROLLER),
+        format!("<spec>{}</spec>", disk(1000, "")),
+        change("remove", "<device><key>2001</key></device>"),
+        "<spec><numCPUs>2</numCPUs><memoryMB>2048</memoryMB><nestedHVEnabled>false</nestedHVEnabled></spec>".into(),
+    ] {
+        reconfigure(&mut client, vm, &spec);
+    }
+    let floppy = "<device xsi:type=\"VirtualFloppy\"><key>-1</key>\
+        <backing xsi:type=\"VirtualFloppyDeviceBackingInfo\"><deviceName>a</deviceName></backing></device>";
+    let grown = "<device><key>3000</key><capacityInKB>2048</capacityInKB>\
+        <capacityInBytes>2097152</capacityInBytes></device>"
+        .replace("<device>", "<device xsi:type=\"VirtualDisk\">");
+    let power_state = "InvalidPowerState";
+    for (spec, fault) in [
+        (
+            format!("<spec>{}</spec>", disk(201, "<unitNumber>1</unitNumber>")),
+            power_state,
+        ),
+        (
+            change("remove", "<device><key>3000</key></device>"),
+            power_state,
+        ),
+        (change("edit", &grown), power_state),
+        (
+            change("remove", "<device><key>3002</key></device>"),
+            power_state,
+        ),
+        (format!("<spec>{}</spec>", drive(200, "")), power_state),
+        (change("add", floppy), power_state),
+        ("<spec><firmware>bios</firmware></spec>".into(), power_state),
+        (
+            "<spec><cpuHotAddEnabled>true</cpuHotAddEnabled></spec>".into(),
+            power_state,
+        ),
+        (
+            "<spec><guestId>rhel8_64Guest</guestId></spec>".into(),
+            power_state,
+        ),
+        (
+            "<spec><numCPUs>4</numCPUs></spec>".into(),
+            "CpuHotPlugNotSupported",
+        ),
+        (
+            "<spec><numCPUs>1</numCPUs></spec>".into(),
+            "CpuHotPlugNotSupported",
+        ),
+        (
+            "<spec><memoryMB>4096</memoryMB></spec>".into(),
+            "MemoryHotPlugNotSupported",
+        ),
+    ] {
+        assert_eq!(refused(&mut client, vm, &spec).0, fault, "{spec}");
+    }
+    power(PowerState::PoweredOff);
+    let allow = "<spec><memoryHotAddEnabled>true</memoryHotAddEnabled>\
+        <cpuHotAddEnabled>true</cpuHotAddEnabled></spec>";
+    reconfigure(&mut client, vm, allow);
+    power(PowerState::PoweredOn);
+    let more = "<spec><numCPUs>4</numCPUs><memoryMB>4096</memoryMB></spec>";
+    reconfigure(&mut client, vm, more);
+    let fewer = refused(&mut client, vm, "<spec><numCPUs>2</numCPUs></spec>");
+    assert_eq!(fewer.0, "CpuHotPlugNotSupported");
+    let less = refused(&mut client, vm, "<spec><memoryMB>2048</memoryMB></spec>");
+    assert_eq!(less.0, "MemoryHotPlugNotSupported");
+    power(PowerState::Suspended);
+    assert_eq!(
+        refused(&mut client, vm, &change("add", CARD)).0,
+        power_state
+    );
+    reconfigure(&mut client, vm, "<spec><annotation>x</annotation></spec>");
 }

@@ -1,6 +1,6 @@
 //! Disks of all kinds as the configuration shows them.
 
-use lab::{Bus, DiskSpec, Lab, Provisioning, VmSpec};
+use lab::{Bus, DiskSpec, Lab, PowerState, Provisioning, VmSpec};
 
 use crate::client::{Client, between};
 use crate::rig::Rig;
@@ -153,7 +153,10 @@ fn cards_and_drives_are_kept_connected_edited_and_taken_away() {
     let drive = "<device xsi:type=\"VirtualCdrom\"><key>-1</key>\
         <backing xsi:type=\"VirtualCdromRemotePassthroughBackingInfo\"><deviceName></deviceName>\
         <exclusive>false</exclusive></backing><controllerKey>201</controllerKey><unitNumber>1</unitNumber></device>";
+    let power = |state| rig.lab.set_power_state(&rig.vm, state).unwrap();
+    power(PowerState::PoweredOff);
     reconfigure("add", drive);
+    power(PowerState::PoweredOn);
     let mut client = rig.client();
     let shown = config(&mut client, &rig.vm);
     let card = device(&shown, "VirtualVmxnet3", 4000);

@@ -35,6 +35,9 @@ const SPEC: &str = "<alternateGuestName>other</alternateGuestName>\
 #[test]
 fn settings_are_kept_and_what_is_left_out_stays() {
     let rig = Rig::new();
+    rig.lab
+        .set_power_state(&rig.vm, lab::PowerState::PoweredOff)
+        .unwrap();
     let mut client = rig.client();
     let vm = rig.vm.as_str();
     reconfigure(&mut client, vm, SPEC);
@@ -166,6 +169,9 @@ fn what_no_vm_can_have_is_refused_by_name() {
 #[test]
 fn a_snapshot_keeps_the_configuration_and_a_revert_brings_it_back() {
     let rig = Rig::new();
+    rig.lab
+        .set_power_state(&rig.vm, lab::PowerState::PoweredOff)
+        .unwrap();
     let mut client = rig.client();
     let vm = rig.vm.as_str();
     let note = |value: &str| {
