@@ -10,7 +10,7 @@ use clap::Args;
 use crate::generated::{Mode, settle};
 use crate::workspace::{self, Build};
 
-/// The programs that have pages, made by their own `man`. The name of the package is that of the
+/// The programs that have pages, made by their own `man --dir`. The name of the package is that of the
 /// program.
 const PROGRAMS: [&str; 2] = ["cbt-backup", "vcenter-stub"];
 
@@ -30,9 +30,10 @@ impl Man {
     /// When the build fails, or a file differs and `--check` is given.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let build = Build::packages(&PROGRAMS)?;
-        let mut pages = pages(&build, "cbt-backup")?;
-        let stub = "vcenter-stub";
-        pages.insert(format!("{stub}.1"), page(&build, stub)?);
+        let mut pages = BTreeMap::new();
+        for program in PROGRAMS {
+            pages.extend(self::pages(&build, program)?);
+        }
         for (name, made) in &pages {
             settle(
                 Mode::new(self.check),
@@ -69,18 +70,4 @@ fn pages(build: &Build, name: &str) -> anyhow::Result<BTreeMap<String, String>> 
         pages.insert(name, fs::read_to_string(entry.path())?);
     }
     Ok(pages)
-}
-
-fn page(build: &Build, name: &str) -> anyhow::Result<String> {
-    let output = Command::new(build.program(name)?)
-        .arg("man")
-        .output()
-        .with_context(|| format!("failed to start {name}"))?;
-    if !output.status.success() {
-        bail!(
-            "{name} man failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    String::from_utf8(output.stdout).context("the page is no UTF-8")
 }

@@ -118,3 +118,26 @@ fn the_manual_page_names_the_options() {
         assert!(page.contains(word), "{word}");
     }
 }
+
+#[test]
+fn each_page_that_the_manual_names_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = program()
+        .args(["man".as_ref(), "--dir".as_ref(), folder.path().as_os_str()])
+        .status()
+        .unwrap();
+    assert!(written.success());
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name));
+    let page = read("vcenter-stub.1").unwrap();
+    assert!(page.contains("faults.toml"));
+    let named: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("vcenter\\-stub\\-"))
+        .filter_map(|rest| rest.split('(').next())
+        .collect();
+    assert_eq!(named, ["serve", "new", "write", "man"]);
+    for command in named {
+        let page = read(&format!("vcenter-stub-{command}.1")).unwrap();
+        assert!(page.contains("SYNOPSIS"), "{command}");
+    }
+}
