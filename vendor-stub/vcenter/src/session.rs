@@ -225,6 +225,14 @@ impl Sessions {
         session.map(|session| session.login.clone())
     }
 
+    /// The cookie of the session of that key.
+    pub(crate) fn cookie_of(&self, key: &str) -> Option<String> {
+        let live = self.live();
+        let mut all = live.iter();
+        let (cookie, _) = all.find(|(_, session)| session.key == key)?;
+        Some(cookie.clone())
+    }
+
     /// All sessions, of which the caller's comes first. None without a session.
     pub(crate) fn list(&self, cookie: Option<&str>) -> Vec<DataObject> {
         let live = self.live();

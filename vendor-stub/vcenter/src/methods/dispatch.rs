@@ -284,6 +284,7 @@ fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "Logout" => session::logout(call),
         "AcquireCloneTicket" => session::clone_ticket(call),
         "CloneSession" => session::clone(call),
+        "TerminateSession" => session::terminate(call),
         "SessionIsActive" => Ok(session::is_active(call)),
         "CreateContainerView" => view::create(call),
         "CreateListView" => view::create_list(call),
@@ -403,7 +404,12 @@ fn of_vm(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "DestroyChildren" => inventory::destroy_children(call),
         // What a vCenter has of an object is as fresh as the lab, and there is no image of the tools
         // to see in the guest.
-        "Reload" | "MountToolsInstaller" | "UnmountToolsInstaller" => Ok(Answer::Nothing),
+        "Reload"
+        | "RefreshDatastore"
+        | "RefreshDatastoreStorageInfo"
+        | "RefreshStorageInfo"
+        | "MountToolsInstaller"
+        | "UnmountToolsInstaller" => Ok(Answer::Nothing),
         "ExportVm" => lease::export_vm(call),
         "ExportSnapshot" => lease::export_snapshot(call),
         "HttpNfcLeaseProgress" => lease::progress(call),

@@ -65,6 +65,25 @@ pub(super) fn logout(call: &Call<'_>) -> Result<Answer, Fault> {
     Ok(Answer::Nothing)
 }
 
+/// TerminateSession: ends sessions of others.
+pub(super) fn terminate(call: &Call<'_>) -> Result<Answer, Fault> {
+    let state = call.world.state;
+    let keys = call.args.get_items("sessionId").iter();
+    let mut cookies = Vec::new();
+    for key in keys.filter_map(Value::text) {
+        let cookie = state.sessions.cookie_of(key);
+        let cookie = cookie.ok_or_else(|| Fault::new("NotFound", "There is no such session."))?;
+        if call.world.cookie == Some(cookie.as_str()) {
+            return Err(Fault::invalid_argument("sessionId"));
+        }
+        cookies.push(cookie);
+    }
+    for cookie in cookies {
+        state.end_session(&cookie);
+    }
+    Ok(Answer::Nothing)
+}
+
 pub(super) fn is_active(call: &Call<'_>) -> Answer {
     let (key, user) = (call.text("sessionID"), call.text("userName"));
     let active = call.world.state.sessions.is_active(key, user);

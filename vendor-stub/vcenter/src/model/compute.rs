@@ -73,7 +73,7 @@ fn host_system(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
         .part("hardware", hardware::host_summary(site))
         .part("runtime", runtime.clone())
         .part("config", config)
-        .part("quickStats", DataObject::new("HostListSummaryQuickStats"))
+        .part("quickStats", quick_stats())
         .with("overallStatus", status("green"))
         .with("rebootRequired", Value::boolean(false));
     let config = DataObject::new("HostConfigInfo")
@@ -102,6 +102,15 @@ fn host_system(world: &World<'_>, site: &Site) -> Result<DataObject, Fault> {
         "datastoreBrowser",
         Value::reference("HostDatastoreBrowser", browser_id(&found.moref)),
     ))
+}
+
+/// The load of the host, which is idle.
+fn quick_stats() -> DataObject {
+    let names = ["overallCpuUsage", "overallMemoryUsage", "uptime"];
+    let stats = DataObject::new("HostListSummaryQuickStats");
+    names
+        .into_iter()
+        .fold(stats, |stats, name| stats.with(name, Value::int(0)))
 }
 
 fn resource_pool(

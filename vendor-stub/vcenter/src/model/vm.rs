@@ -1,6 +1,6 @@
 //! Virtual machines.
 
-use lab::{CHOICES, PowerState, Provisioning, Site, Vm};
+use lab::{CHOICES, Disk, PowerState, Provisioning, Site, Vm};
 
 use super::config::{Config, guest_full_name, int};
 use super::custom_field;
@@ -66,6 +66,7 @@ fn virtual_machine(world: &World<'_>, site: &Site, vm: &Vm, wanted: &Wanted) -> 
         .part_if(wanted, "guest", || guest::info(vm))
         .part_if(wanted, "summary", || summary(site, vm))
         .with_some("layoutEx", layout.map(Value::Object))
+        .part_if(wanted, "storage", || usage(site, vm))
         .with("datastore", Value::references("Datastore", datastores))
         .with("network", network::of_vm(vm))
         .with_some("snapshot", snapshot::tree(vm).map(Value::Object))
@@ -181,17 +182,41 @@ fn summary(site: &Site, vm: &Vm) -> DataObject {
 
 /// What its disks take, and what they may take when they are full.
 fn storage(vm: &Vm) -> DataObject {
-    let sum = |thin: bool| {
+    space("VirtualMachineStorageSummary", vm.disks.iter())
+        .with("timestamp", Value::time(&vm.change_version))
+}
+
+/// The same on each of its datastores.
+fn usage(site: &Site, vm: &Vm) -> DataObject {
+    let datastores = site.datastores.iter();
+    let mine = datastores.filter(|datastore| lies_on(vm, &datastore.name));
+    let usage = mine.map(|datastore| {
         let disks = vm.disks.iter();
-        let some = disks.filter(|disk| (disk.provisioning == Provisioning::Thin) == thin);
-        some.map(|disk| i128::from(disk.capacity_bytes))
+        let here = disks.filter(|disk| disk.datastore == datastore.name);
+        space("VirtualMachineUsageOnDatastore", here)
+            .with("datastore", Value::reference("Datastore", &datastore.moref))
+    });
+    DataObject::new("VirtualMachineStorageInfo")
+        .with(
+            "perDatastoreUsage",
+            Value::objects("VirtualMachineUsageOnDatastore", usage),
+        )
+        .with("timestamp", Value::time(&vm.change_version))
+}
+
+fn space<'a>(type_name: &'static str, disks: impl Iterator<Item = &'a Disk>) -> DataObject {
+    let (thin_disks, thick_disks): (Vec<&Disk>, Vec<&Disk>) =
+        disks.partition(|disk| disk.provisioning == Provisioning::Thin);
+    let sum = |thin: bool| {
+        let some = if thin { &thin_disks } else { &thick_disks };
+        some.iter()
+            .map(|disk| i128::from(disk.capacity_bytes))
             .sum::<i128>()
     };
-    DataObject::new("VirtualMachineStorageSummary")
+    DataObject::new(type_name)
         .with("committed", Value::long(sum(false)))
         .with("uncommitted", Value::long(sum(true)))
         .with("unshared", Value::long(sum(false)))
-        .with("timestamp", Value::time(&vm.change_version))
 }
 
 /// How many network cards it has.

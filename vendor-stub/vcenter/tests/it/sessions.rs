@@ -193,3 +193,23 @@ fn without_a_session_every_method_names_a_privilege() {
         assert_eq!(privilege, "System.View", "{method}");
     }
 }
+
+#[test]
+fn a_session_is_ended_by_another_and_not_by_itself() {
+    let rig = Rig::new();
+    let (mut one, mut other) = (rig.client(), rig.client());
+    let manager = ("SessionManager", "SessionManager");
+    let id = |key: &str| format!("<sessionId>{key}</sessionId>");
+    let mine = id(&one.session_key);
+    let own = one.call("TerminateSession", manager, &mine).unwrap_err();
+    assert_eq!(own.type_name, "InvalidArgument");
+    let none = one.call("TerminateSession", manager, &id("52"));
+    assert_eq!(none.unwrap_err().type_name, "NotFound");
+    one.call("TerminateSession", manager, &id(&other.session_key))
+        .unwrap();
+    let ended = other.call("CurrentTime", ("ServiceInstance", "ServiceInstance"), "");
+    assert_eq!(ended.unwrap_err().type_name, "NotAuthenticated");
+    let vm = ("VirtualMachine", rig.vm.as_str());
+    let storage = one.read(vm, &["storage", "summary.storage"]).unwrap();
+    assert_eq!(storage.matches("<committed>").count(), 2, "{storage}");
+}
