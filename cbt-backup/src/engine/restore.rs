@@ -15,7 +15,7 @@ use super::{
     monitor::Monitor,
     target::{DiskTarget, RawFile},
 };
-use crate::repo::{DiskRecord, DiskState, Image, Piece, Point, Repository, WalkOptions};
+use crate::repo::{DiskRecord, DiskState, Piece, Point, Repository, WalkOptions};
 
 /// How often a restore says that it is alive.
 const HEARTBEAT: Duration = Duration::from_mins(1);
@@ -147,12 +147,11 @@ fn restore_disk(
             source,
         },
     };
-    let image = Image::open(repository, runtime, point, index)?;
     let mut file: Box<dyn DiskTarget> =
         Box::new(RawFile::create(&path, record.capacity_bytes, replace).map_err(failed)?);
     let mut written_bytes = 0;
     monitor.disk_begins(&record.identity.label, record.capacity_bytes);
-    let walked = image.walk(WalkOptions::default(), |piece| {
+    let walked = repository.walk_disk(runtime, point, index, WalkOptions::default(), |piece| {
         if cancel.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }

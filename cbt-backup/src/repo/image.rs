@@ -2,6 +2,7 @@
 
 mod fetch;
 mod reader;
+mod second_look;
 mod walk;
 
 pub(crate) use fetch::fetch_blocks;

@@ -54,6 +54,16 @@ pub enum Piece<'a> {
     },
 }
 
+impl Piece<'_> {
+    /// How long it is.
+    pub fn length_bytes(&self) -> u64 {
+        match self {
+            Self::Data { data, .. } => data.len() as u64,
+            Self::Hole { length_bytes, .. } => *length_bytes,
+        }
+    }
+}
+
 /// A piece, or a range that cannot be read.
 pub(crate) enum PieceOrDamage<'a> {
     Piece(Piece<'a>),

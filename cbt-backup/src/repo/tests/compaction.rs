@@ -2,7 +2,9 @@
 
 use super::site::{BLOCK_BYTES, Site, content, options};
 use super::sweep::at_once;
-use crate::repo::{CompactOptions, CompactReport, PointId, VerifyLevel};
+use crate::repo::{
+    CompactOptions, CompactReport, Error, Image, Piece, PointId, VerifyLevel, WalkOptions,
+};
 
 fn image(seed: u8) -> Vec<u8> {
     (0..40)
@@ -108,6 +110,45 @@ fn half_empty_packs_are_emptied_and_go() {
     // An increment builds on the new generation.
     let fourth = site.backup(&second, Some((last, vec![0])), 4).unwrap();
     assert_whole(&site, &[(fourth, second.as_slice())]);
+}
+
+#[test]
+fn a_reader_that_was_not_pinned_looks_again_when_its_packs_are_gone() {
+    let (site, [(next, second), (_, _)]) = mostly_garbage();
+    let stale = site.point(next);
+    compact(&site);
+    for _ in 0..2 {
+        sweep(&site);
+    }
+    let handle = site.runtime.handle();
+    let image = Image::open(&site.repo, handle, &stale, 0);
+    let gone = image.and_then(|image| image.walk(WalkOptions::default(), |_| Ok(())));
+    assert!(gone.unwrap_err().is_damage(), "the old root still reads");
+    let mut read = Vec::new();
+    let options = WalkOptions::default();
+    let walked = site.repo.walk_disk(handle, &stale, 0, options, |piece| {
+        match piece {
+            Piece::Data { data, .. } => read.extend_from_slice(data),
+            Piece::Hole { length_bytes, .. } => {
+                read.resize(read.len() + length_bytes as usize, 0);
+            }
+        }
+        Ok::<_, Error>(())
+    });
+    walked.unwrap();
+    assert!(read == second);
+    // What is really lost stays an error.
+    for pack in site.names("pack") {
+        site.delete(&pack);
+    }
+    let lost = site.repo.walk_disk(
+        handle,
+        &site.point(next),
+        0,
+        options,
+        |_| Ok::<_, Error>(()),
+    );
+    assert!(lost.unwrap_err().is_damage());
 }
 
 #[test]
