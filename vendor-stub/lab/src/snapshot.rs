@@ -127,6 +127,40 @@ impl Lab {
         Ok(snapshot)
     }
 
+    /// Gives a snapshot another name or description; what is `None` stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] without such a snapshot, [`Error::InvalidName`] for an empty name,
+    /// [`Error::Io`].
+    pub fn rename_snapshot(
+        &self,
+        snapshot: &str,
+        name: Option<&str>,
+        description: Option<&str>,
+    ) -> Result<(), Error> {
+        if name == Some("") {
+            return Err(Error::InvalidName {
+                name: String::new(),
+                reason: "empty",
+            });
+        }
+        let vm = self.vm_by_snapshot(snapshot)?.moref;
+        self.update_vm(&vm, |vm| {
+            let mut found = vm.snapshots.iter_mut();
+            let found = found
+                .find(|found| found.moref == snapshot)
+                .ok_or_else(|| Error::not_found(Kind::Snapshot, snapshot))?;
+            if let Some(name) = name {
+                name.clone_into(&mut found.name);
+            }
+            if let Some(description) = description {
+                description.clone_into(&mut found.description);
+            }
+            Ok(())
+        })
+    }
+
     /// Freezes the running link of a disk and puts a child over it. Returns the frozen copy.
     pub(crate) fn freeze(&self, disk: &mut Disk, made: &mut Made) -> Result<Disk, Error> {
         let mut frozen = disk.clone();

@@ -315,6 +315,7 @@ fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "FindChild" => search::find_child(call),
         "CreateSnapshot_Task" | "CreateSnapshotEx_Task" => snapshot::create(call, method),
         "RemoveSnapshot_Task" => snapshot::remove(call),
+        "RenameSnapshot" => snapshot::rename(call),
         "ConsolidateVMDisks_Task" => snapshot::consolidate(call),
         "ReconfigVM_Task" => reconfigure::reconfigure(call),
         "QueryChangedDiskAreas" => changed_areas::query(call),

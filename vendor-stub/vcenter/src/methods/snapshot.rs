@@ -74,6 +74,24 @@ pub(super) fn remove(call: &Call<'_>) -> Result<Answer, Fault> {
     )
 }
 
+/// RenameSnapshot: no task, and what is not named stays.
+pub(super) fn rename(call: &Call<'_>) -> Result<Answer, Fault> {
+    let vm = call
+        .world
+        .vm_by_snapshot(&call.this.id)?
+        .ok_or_else(|| Fault::not_found(call.this))?;
+    refuse_disabled(&vm, "RenameSnapshot")?;
+    let (name, description) = (
+        call.args.get_text("name"),
+        call.args.get_text("description"),
+    );
+    let lab = &call.world.state.lab;
+    lab.rename_snapshot(&call.this.id, name, description)
+        .map_err(|error| lab_fault(&error))?;
+    call.world.state.changes().tell();
+    Ok(Answer::Nothing)
+}
+
 pub(super) fn consolidate(call: &Call<'_>) -> Result<Answer, Fault> {
     let vm = call.world.existing_vm(call.this)?;
     refuse_disabled(&vm, "ConsolidateVMDisks_Task")?;

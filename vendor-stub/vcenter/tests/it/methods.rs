@@ -78,6 +78,7 @@ const METHODS: [(&str, &str, &[&str]); 17] = [
         "snapshot-1",
         &[
             "RemoveSnapshot_Task",
+            "RenameSnapshot",
             "RevertToSnapshot_Task",
             "ExportSnapshot",
         ],

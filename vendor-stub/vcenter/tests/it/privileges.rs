@@ -86,6 +86,44 @@ fn a_snapshot_takes_the_permissions_of_its_vm() {
 }
 
 #[test]
+fn a_snapshot_is_renamed_and_described_by_who_may() {
+    let rig = Rig::new();
+    let vm = rig.vm.as_str();
+    let mut client = user(&rig, vm, &[SNAPSHOT, "VirtualMachine.State.RenameSnapshot"]);
+    let id = client.snapshot(vm);
+    let this = ("VirtualMachineSnapshot", id.as_str());
+    let mut rename = |args: &str| client.call("RenameSnapshot", this, args);
+    let told = || {
+        let found = rig.lab.vm(vm).unwrap().snapshots.remove(0);
+        (found.name, found.description)
+    };
+    let pair = |name: &str, description: &str| (name.to_owned(), description.to_owned());
+    let (before, _) = told();
+    assert_eq!(rename("<description>of it</description>").unwrap(), "");
+    assert_eq!(told(), pair(&before, "of it"));
+    assert_eq!(rename("<name>other</name>").unwrap(), "");
+    assert_eq!(told(), pair("other", "of it"));
+    let refused = rename("<name></name><description></description>");
+    assert_eq!(refused.unwrap_err().type_name, "InvalidName");
+    assert_eq!(told(), pair("other", "of it"));
+    rename("<description></description>").unwrap();
+    assert_eq!(told(), pair("other", ""));
+    let tree = client.read(("VirtualMachine", vm), &["snapshot"]).unwrap();
+    assert!(tree.contains("<name>other</name>"), "{tree}");
+
+    let mut weak = user(&rig, vm, &[SNAPSHOT]);
+    let body = weak.fault_body("RenameSnapshot", this, "<name>mine</name>");
+    assert!(
+        body.contains("<privilegeId>VirtualMachine.State.RenameSnapshot<"),
+        "{body}"
+    );
+    assert_eq!(told(), pair("other", ""));
+    let gone = ("VirtualMachineSnapshot", "snapshot-1");
+    let body = rig.client().fault_body("RenameSnapshot", gone, "");
+    assert!(body.contains("ManagedObjectNotFound"), "{body}");
+}
+
+#[test]
 fn a_quiesce_spec_out_of_its_bounds_is_refused() {
     let rig = Rig::new();
     let mut client = rig.client();
