@@ -1,7 +1,7 @@
 //! The vim25 types this server speaks, read from one table.
 //!
 //! `schema/types.txt` is the single source of names, order and optionality; `schema/managed.txt`
-//! names the managed types that nothing else is known of. The
+//! names managed types with properties that are never set. The
 //! reader of requests checks order with it, the writer of answers decides where
 //! `xsi:type` is due, and the property collector tells an unset path from an
 //! unknown one.

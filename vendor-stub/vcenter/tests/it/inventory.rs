@@ -38,6 +38,38 @@ fn the_sample_traversal_reaches_every_vm_once() {
 }
 
 #[test]
+fn what_the_lab_has_no_value_for_is_unset_and_no_error() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    for (object, paths) in [
+        (
+            ("Datastore", "datastore-17"),
+            &["name", "iormConfiguration"][..],
+        ),
+        (("HostSystem", "host-16"), &["name", "licensableResource"]),
+        (
+            ("ResourcePool", "resgroup-9"),
+            &["name", "childConfiguration"],
+        ),
+        (
+            ("OvfManager", "OvfManager"),
+            &["ovfImportOption", "ovfExportOption"],
+        ),
+        (
+            ("HostStorageSystem", "storageSystem-16"),
+            &["systemFile", "multipathStateInfo.path"],
+        ),
+    ] {
+        let answer = client.read(object, paths).unwrap();
+        let set = answer.matches("<propSet>").count();
+        assert_eq!(set, usize::from(paths[0] == "name"), "{answer}");
+        assert!(!answer.contains("<missingSet>"), "{answer}");
+    }
+    let body = client.read(("OvfManager", "OvfManager"), &["ovfOption"]);
+    assert_eq!(body.unwrap_err().type_name, "InvalidProperty");
+}
+
+#[test]
 fn finding_by_path_and_uuid() {
     let rig = Rig::new();
     let mut client = rig.client();
