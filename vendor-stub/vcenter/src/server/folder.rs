@@ -143,12 +143,15 @@ fn served(
     }
     let target = Target::of(state, cookie, parts, as_host)?;
     let world = World::new(state, Some(cookie), state.dialect(None)?);
-    let needed = match parts.method {
-        Method::GET | Method::HEAD => "Datastore.Browse",
-        Method::PUT | Method::DELETE => "Datastore.FileManagement",
+    let needed: &[&str] = match parts.method {
+        Method::GET | Method::HEAD => &["Datastore.Browse"],
+        Method::PUT => &["Datastore.Browse", "Datastore.FileManagement"],
+        Method::DELETE => &["Datastore.FileManagement"],
         _ => return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method")),
     };
-    world.demand(&target.datastore, needed)?;
+    for privilege in needed {
+        world.demand(&target.datastore, privilege)?;
+    }
     if state.lab.is_busy_disk_file(&target.path)? {
         return Err(Fault::file("FileLocked", parts.uri.path()).into());
     }

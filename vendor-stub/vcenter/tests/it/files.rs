@@ -84,6 +84,31 @@ fn who_is_not_logged_in_and_what_is_not_there() {
     assert_eq!(ask(&client, "GET", &busy, first, "").status, 206);
 }
 
+#[test]
+fn who_uploads_may_look_and_write() {
+    let rig = Rig::new();
+    let url = format!("/folder/app01/up.bin{PLACE}");
+    let (look, write) = ("Datastore.Browse", "Datastore.FileManagement");
+    for (privileges, get, put) in [
+        (&[look][..], 404, 403),
+        (&[write], 403, 403),
+        (&[look, write], 404, 201),
+    ] {
+        let permission = lab::Permission {
+            entity: lab::Site::ROOT_FOLDER.to_owned(),
+            role: lab::Role::new("files", privileges.iter().copied()),
+            propagate: true,
+        };
+        rig.lab
+            .set_user("files@vsphere.local", "secret", Some(vec![permission]))
+            .unwrap();
+        let mut client = rig.stranger();
+        client.login("files@vsphere.local", "secret").unwrap();
+        let status = |method: &str| ask(&client, method, &url, "", "x").status;
+        assert_eq!((status("GET"), status("PUT")), (get, put), "{privileges:?}");
+    }
+}
+
 fn base64_of(text: &str) -> String {
     use base64::Engine as _;
     base64::prelude::BASE64_STANDARD.encode(text)
