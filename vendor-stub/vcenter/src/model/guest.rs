@@ -91,14 +91,16 @@ fn ip_address(vm: &Vm) -> Option<String> {
         .then(|| format!("198.18.{high}.{low}"))
 }
 
-/// The network cards that a running guest reports; the first has the address.
+/// The network cards that a running guest reports; the first has the address that is told of the VM.
 fn cards(vm: &Vm) -> Vec<DataObject> {
     let Some(address) = ip_address(vm) else {
         return Vec::new();
     };
+    let last = address.rsplit('.').next().unwrap_or_default().to_owned();
+    let others = (0..=255).map(|number| format!("198.19.{number}.{last}"));
     let devices = other_devices(vm).into_iter();
     let devices = devices.filter(|found| schema().is_a(&found.type_name, "VirtualEthernetCard"));
-    let mut addresses = std::iter::once(address);
+    let mut addresses = std::iter::once(address).chain(others);
     let card = |device: DataObject| {
         let mine: Vec<String> = addresses.next().into_iter().collect();
         let backing = device.get("backing").and_then(Value::object);
