@@ -21,10 +21,14 @@ def walk(service, vm):
     waiting(content, vm)
     power(vm)
     attributes(content, vm)
+    plugs(vm)
+    tree(content, datacenter, vm)
     made = make(datacenter)
     change(made)
+    gear(made)
     browse(content.fileManager, datacenter, made)
-    events(content)
+    events(content, vm)
+    managers(content)
     remove(content, datacenter, made)
 
 
@@ -123,7 +127,120 @@ def power(vm):
     assert vm.runtime.powerState == states.suspended
     WaitForTask(vm.PowerOnVM_Task())
     assert vm.runtime.powerState == states.poweredOn
+    vm.RebootGuest()
+    assert vm.runtime.powerState == states.poweredOn
+    assert vm.runtime.bootTime is not None
     assert vm.recentTask, "tasks are told for a while"
+
+
+def plugs(vm):
+    """What a running VM does not take, and the fault of a unit that is taken."""
+    more = vim.vm.ConfigSpec(numCPUs=vm.config.hardware.numCPU + 1)
+    refused = lambda spec: lambda: WaitForTask(vm.ReconfigVM_Task(spec))
+    fails_with(vim.fault.CpuHotPlugNotSupported, refused(more))
+    more = vim.vm.ConfigSpec(memoryMB=vm.config.hardware.memoryMB * 2)
+    fails_with(vim.fault.MemoryHotPlugNotSupported, refused(more))
+    device = vim.vm.device
+    first = disks(vm)[0]
+    for unit in (first.unitNumber, 7):
+        backing = device.VirtualDisk.FlatVer2BackingInfo(
+            fileName="[datastore1]", diskMode="persistent"
+        )
+        disk = device.VirtualDisk(
+            key=-1,
+            controllerKey=first.controllerKey,
+            unitNumber=unit,
+            capacityInKB=1024,
+            backing=backing,
+        )
+        change = device.VirtualDeviceSpec(operation="add", fileOperation="create", device=disk)
+        fault = fails_with(
+            vim.fault.InvalidDeviceSpec, refused(vim.vm.ConfigSpec(deviceChange=[change]))
+        )
+        assert fault.deviceIndex == 0, fault
+
+
+def tree(content, datacenter, vm):
+    """Folders, a datacenter and a resource pool, made, used and removed."""
+    folder = datacenter.vmFolder.CreateFolder("by <pyVmomi>")
+    fails_with(vim.fault.DuplicateName, lambda: datacenter.vmFolder.CreateFolder("by <pyVmomi>"))
+    WaitForTask(folder.MoveIntoFolder_Task([vm]))
+    assert vm.parent == folder, vm.parent
+    path = f"DC0/vm/by <pyVmomi>/{vm.name}"
+    assert content.searchIndex.FindByInventoryPath(path) == vm
+    WaitForTask(datacenter.vmFolder.MoveIntoFolder_Task([vm]))
+    WaitForTask(folder.Rename_Task("renamed"))
+    assert folder.name == "renamed"
+    WaitForTask(folder.Destroy_Task())
+    other = content.rootFolder.CreateDatacenter("DC9")
+    assert other.vmFolder.name == "vm" and other.datastore == [], other
+    WaitForTask(other.Destroy_Task())
+    assert content.rootFolder.childEntity == [datacenter]
+
+    def allocation():
+        shares = vim.SharesInfo(level="normal", shares=4000)
+        return vim.ResourceAllocationInfo(
+            shares=shares, reservation=0, limit=-1, expandableReservation=True
+        )
+
+    root = vm.resourcePool
+    spec = vim.ResourceConfigSpec(cpuAllocation=allocation(), memoryAllocation=allocation())
+    pool = root.CreateResourcePool("gold", spec)
+    pool.MoveIntoResourcePool([vm])
+    assert vm.resourcePool == pool and pool.vm == [vm]
+    WaitForTask(pool.Destroy_Task())
+    assert vm.resourcePool == root
+
+
+def gear(vm):
+    """A network card, a drive and a port, added, changed and taken away."""
+    device = vim.vm.device
+    added = [
+        device.VirtualVmxnet3(
+            key=-1,
+            backing=device.VirtualEthernetCard.NetworkBackingInfo(deviceName="VM Network"),
+        ),
+        device.VirtualCdrom(
+            key=-2,
+            controllerKey=200,
+            backing=device.VirtualCdrom.IsoBackingInfo(fileName="[datastore1] some.iso"),
+        ),
+        device.VirtualSerialPort(
+            key=-3,
+            yieldOnPoll=True,
+            backing=device.VirtualSerialPort.URIBackingInfo(
+                serviceURI="tcp://:1", direction="server"
+            ),
+        ),
+    ]
+
+    def reconfigure(operation, devices):
+        changes = [device.VirtualDeviceSpec(operation=operation, device=one) for one in devices]
+        WaitForTask(vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=changes)))
+
+    def found():
+        kinds = tuple(type(one) for one in added)
+        return [one for one in vm.config.hardware.device if isinstance(one, kinds)]
+
+    reconfigure("add", added)
+    told = {type(one).__name__.rpartition(".")[2]: one.deviceInfo.summary for one in found()}
+    assert told == {
+        "VirtualVmxnet3": "VM Network",
+        "VirtualCdrom": "ISO [datastore1] some.iso",
+        "VirtualSerialPort": "Remote tcp://:1",
+    }, told
+
+    def card():
+        [card] = [one for one in found() if isinstance(one, device.VirtualEthernetCard)]
+        return card
+
+    edited = card()
+    assert edited.macAddress.startswith("00:50:56:") and edited.connectable.startConnected
+    edited.connectable.startConnected = False
+    reconfigure("edit", [edited])
+    assert not card().connectable.startConnected
+    reconfigure("remove", found())
+    assert found() == []
 
 
 def attributes(content, vm):
@@ -242,13 +359,36 @@ def browse(manager, datacenter, vm):
         WaitForTask(task)
 
 
-def events(content):
-    """What happened, where the server keeps it."""
-    if content.eventManager is None:
-        return lacks.append("ServiceContent.eventManager")
-    spec = vim.event.EventFilterSpec()
-    found = unless_lacking(lambda: content.eventManager.QueryEvents(spec))
-    assert found is None or all(one.createdTime for one in found), found
+def events(content, vm):
+    """What happened to a VM, at once and by a collector."""
+    manager = content.eventManager
+    by_entity = vim.event.EventFilterSpec.ByEntity(entity=vm, recursion="self")
+    kinds = ["VmPoweredOnEvent", "VmPoweredOffEvent"]
+    found = manager.QueryEvents(vim.event.EventFilterSpec(entity=by_entity, eventTypeId=kinds))
+    assert found and all(one.vm.vm == vm and one.createdTime for one in found), found
+    assert {type(one) for one in found} == {vim.event.VmPoweredOnEvent, vim.event.VmPoweredOffEvent}
+    assert "is powered" in found[0].fullFormattedMessage, found[0]
+    collector = manager.CreateCollectorForEvents(vim.event.EventFilterSpec())
+    collector.SetCollectorPageSize(5)
+    assert len(collector.latestPage) == 5
+    collector.RewindCollector()
+    first = collector.ReadNextEvents(3)
+    assert [one.key for one in first] == sorted(one.key for one in first), first
+    assert manager.latestEvent.key > first[-1].key
+    collector.DestroyCollector()
+
+
+def managers(content):
+    """Every manager that the server names is there, with its properties as far as it has them."""
+    for member in content._GetPropertyList():
+        manager = getattr(content, member.name)
+        if not hasattr(manager, "_moId") or member.name == "rootFolder":
+            continue
+        for one in manager._GetPropertyList():
+            try:
+                getattr(manager, one.name)
+            except (vmodl.query.InvalidProperty, vmodl.fault.MethodNotFound):
+                lacks.append(f"{member.name}.{one.name}")
 
 
 def remove(content, datacenter, vm):

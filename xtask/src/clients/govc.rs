@@ -38,10 +38,18 @@ pub(super) fn run(stage: &Stage, tools: &Path) -> anyhow::Result<Outcome> {
         stage,
     };
     refused(&govc)?;
+    let folder = exports(tools);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
     let words = govc.words(tools)?;
     for (command, must) in PARTS.into_iter().flatten() {
         let said = hear(govc.command().args(words.arguments(command)))?;
         words.judge(command, *must, &said)?;
+        if matches!(must, Must::Export) {
+            exported(stage, &exports(tools))?;
+        }
     }
     Ok(Outcome::Passed)
 }
@@ -93,6 +101,9 @@ impl Govc<'_> {
             ("second", "größer & <kleiner>".to_owned()),
             ("note", "\"a note\" & 'more' <of it>".to_owned()),
             ("third-disk", "Hard disk 3".to_owned()),
+            ("network", "VM Network".to_owned()),
+            ("pools", "/DC0/host/esx01.lab.test/Resources".to_owned()),
+            ("exports", exports(tools).display().to_string()),
         ];
         Ok(Words(words.into()))
     }
@@ -125,6 +136,10 @@ impl Words {
             Must::WorkOrNoMethod if text.contains(NO_METHOD) => {
                 line(&format!("  govc {command}: no such method, and it says so"));
             }
+            Must::Refuse(parts) if !*success && parts.iter().all(&says) => {
+                line(&format!("  govc {command}: refused"));
+            }
+            Must::Export if *success => line(&format!("  govc {command}: ok")),
             Must::Say(parts) if *success && parts.iter().all(&says) => {
                 line(&format!("  govc {command}: ok"));
             }
@@ -135,6 +150,48 @@ impl Words {
         }
         Ok(())
     }
+}
+
+/// Where it writes what it exports.
+fn exports(tools: &Path) -> PathBuf {
+    tools.join("govc-exports")
+}
+
+/// Compares the disks that it exported with those of the VM's first snapshot.
+fn exported(stage: &Stage, folder: &Path) -> anyhow::Result<()> {
+    let vm = stage.lab.vm(&moref(stage)?)?;
+    let snapshot = vm.snapshots.first().context("there is no snapshot")?;
+    for (number, disk) in snapshot.disks.iter().enumerate() {
+        let top = disk.top().context("a disk has no file")?;
+        let frozen = Some(snapshot.moref.as_str());
+        let expected = stage.lab.resolve_disk(&vm.moref, frozen, &top.file)?;
+        let found = folder.join(format!("disk-{number}.vmdk"));
+        same_content(&expected, &found).with_context(|| found.display().to_string())?;
+    }
+    line("  the disks that it exported hold what the snapshot holds");
+    Ok(())
+}
+
+fn same_content(expected: &Path, found: &Path) -> anyhow::Result<()> {
+    const STEP_SECTORS: u64 = 2048;
+    let open = |path: &Path| vmdk::Disk::open(path, vmdk::OpenOptions::default());
+    let (expected, found) = (open(expected)?, open(found)?);
+    let sectors = expected.capacity_sectors();
+    if found.capacity_sectors() != sectors {
+        bail!("{} sectors, not {sectors}", found.capacity_sectors());
+    }
+    let length = usize::try_from(STEP_SECTORS * vmdk::SECTOR_BYTES)?;
+    let (mut left, mut right) = (vec![0; length], vec![0; length]);
+    for start in (0..sectors).step_by(usize::try_from(STEP_SECTORS)?) {
+        let count = STEP_SECTORS.min(sectors - start);
+        let bytes = usize::try_from(count * vmdk::SECTOR_BYTES)?;
+        expected.read_at(start, &mut left[..bytes])?;
+        found.read_at(start, &mut right[..bytes])?;
+        if left[..bytes] != right[..bytes] {
+            bail!("it differs in the {count} sectors from {start} on");
+        }
+    }
+    Ok(())
 }
 
 fn refused(govc: &Govc<'_>) -> anyhow::Result<()> {
@@ -193,6 +250,10 @@ mod tests {
         assert!(judge(Must::NotSay(&["{name}"]), true, "two"));
         assert!(!judge(Must::NotSay(&["{name}"]), true, "two words"));
         assert!(!judge(Must::NotSay(&["{name}"]), false, "two"));
+        let refuse = Must::Refuse(&["{name}"]);
+        assert!(judge(refuse, false, "two words"));
+        assert!(!judge(refuse, false, "other"));
+        assert!(!judge(refuse, true, "two words"));
         assert!(judge(Must::WorkOrNoMethod, false, "fault: MethodNotFound"));
         assert!(!judge(Must::WorkOrNoMethod, false, "fault: SystemError"));
         assert!(judge(Must::WorkOrNoMethod, true, ""));

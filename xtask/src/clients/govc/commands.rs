@@ -1,6 +1,6 @@
 //! What govc is told to do, and what it must say.
 
-use Must::{NotSay, Say, WorkOrNoMethod};
+use Must::{Export, NotSay, Refuse, Say, WorkOrNoMethod};
 
 /// What a command must do.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +9,10 @@ pub(super) enum Must {
     Say(&'static [&'static str]),
     /// Succeed and print none of these.
     NotSay(&'static [&'static str]),
+    /// Fail and print all of these.
+    Refuse(&'static [&'static str]),
+    /// Succeed and leave the disks of the first snapshot, which hold what they hold there.
+    Export,
     /// Fail as a server fails that has no such method, and in no other way. It may succeed: then
     /// the server has learnt it, and that is noted.
     WorkOrNoMethod,
@@ -20,7 +24,9 @@ pub(super) enum Must {
 pub(super) type Step = (&'static str, Must);
 
 /// The parts in order.
-pub(super) const PARTS: [&[Step]; 7] = [INVENTORY, ONE_VM, SNAPSHOTS, CHANGES, FILES, LIFE, RIGHTS];
+pub(super) const PARTS: [&[Step]; 10] = [
+    INVENTORY, ONE_VM, SNAPSHOTS, CHANGES, FILES, LIFE, DEVICES, TREE, HISTORY, RIGHTS,
+];
 
 const INVENTORY: &[Step] = &[
     (
@@ -122,7 +128,7 @@ const SNAPSHOTS: &[Step] = &[
         "device.info -vm app01 disk-*",
         Say(&["app01_1-000002.vmdk", "Parent:"]),
     ),
-    ("snapshot.export -vm app01 {first}", WorkOrNoMethod),
+    ("snapshot.export -vm app01 -d {exports} {first}", Export),
     ("snapshot.revert -vm app01 {first}", Say(&[])),
     (
         "object.collect -s vm/app01 runtime.powerState",
@@ -296,6 +302,175 @@ const LIFE: &[Step] = &[
     ("device.remove -vm app01 disk-1000-2", Say(&[])),
     ("vm.destroy made", Say(&[])),
     ("find / -type m", NotSay(&["made"])),
+];
+
+/// Devices of every kind on a VM that is off, and what a running one refuses.
+const DEVICES: &[Step] = &[
+    (
+        "vm.create -on=false -disk 5M -disk.controller ide gear",
+        Say(&[]),
+    ),
+    ("device.ls -vm gear", Say(&["disk-200-0", "ethernet-0"])),
+    ("device.ls -vm gear -boot", NotSay(&["panic"])),
+    ("device.cdrom.add -vm gear", Say(&["cdrom-3001"])),
+    (
+        "device.cdrom.insert -vm gear -device cdrom-3001 made.iso",
+        Say(&[]),
+    ),
+    (
+        "device.info -vm gear cdrom-3001",
+        Say(&["ISO [datastore1] made.iso"]),
+    ),
+    ("device.cdrom.eject -vm gear", Say(&[])),
+    ("device.floppy.add -vm gear", Say(&["floppy-8000"])),
+    ("device.floppy.insert -vm gear made.img", Say(&[])),
+    ("device.floppy.eject -vm gear", Say(&[])),
+    ("device.serial.add -vm gear", Say(&["serialport-9000"])),
+    ("device.serial.connect -vm gear telnet://:33233", Say(&[])),
+    (
+        "device.info -vm gear serialport-9000",
+        Say(&["Remote telnet://:33233", "sio-400"]),
+    ),
+    ("device.serial.disconnect -vm gear", Say(&[])),
+    ("device.usb.add -vm gear", Say(&["usb-7000"])),
+    (
+        "device.usb.add -type xhci -vm gear",
+        Say(&["usbxhci-14000"]),
+    ),
+    ("device.sata.add -vm gear", Say(&["ahci-15000"])),
+    ("device.clock.add -vm gear", Say(&["clock-"])),
+    (
+        "vm.network.add -vm gear -net.adapter vmxnet3 -net {network}",
+        Say(&[]),
+    ),
+    (
+        "device.info -vm gear ethernet-1",
+        Say(&["VirtualVmxnet3", "VM Network", "00:50:56:"]),
+    ),
+    (
+        "vm.network.change -vm gear -net {network} -net.address 00:50:56:01:02:03 ethernet-1",
+        Say(&[]),
+    ),
+    (
+        "device.info -vm gear ethernet-1",
+        Say(&["00:50:56:01:02:03"]),
+    ),
+    (
+        "device.boot -vm gear -order cdrom,ethernet,disk -secure",
+        Say(&[]),
+    ),
+    ("device.remove -vm gear cdrom-3001 floppy-8000", Say(&[])),
+    ("device.ls -vm gear", NotSay(&["cdrom-", "floppy-"])),
+    (
+        "vm.disk.create -vm gear -controller ahci-15000 -name gear/sata -size 1M",
+        Say(&[]),
+    ),
+    ("vm.power -on gear", Say(&["OK"])),
+    ("device.disconnect -vm gear ethernet-1", Say(&[])),
+    (
+        "device.info -vm gear ethernet-1",
+        Say(&["Connected:        false"]),
+    ),
+    ("device.connect -vm gear ethernet-1", Say(&[])),
+    (
+        "device.info -vm gear ethernet-1",
+        Say(&["Connected:        true"]),
+    ),
+    ("vm.ip -a -v4 gear", Say(&["198.18."])),
+    (
+        "vm.info -t gear",
+        Say(&["ToolsVersion:", "Boot time:    20"]),
+    ),
+    (
+        "vm.change -vm gear -c 8",
+        Refuse(&["CPU hot plug is not supported"]),
+    ),
+    (
+        "vm.change -vm gear -m 8192",
+        Refuse(&["Memory hot plug is not supported"]),
+    ),
+    (
+        "device.remove -vm gear disk-200-0",
+        Refuse(&["current state (Powered on)"]),
+    ),
+    ("vm.power -r gear", Say(&["OK"])),
+    ("vm.power -s gear", Say(&["OK"])),
+    (
+        "object.collect -s vm/gear runtime.powerState",
+        Say(&["poweredOff\n"]),
+    ),
+    ("vm.destroy gear", Say(&[])),
+];
+
+/// Folders, datacenters and pools.
+const TREE: &[Step] = &[
+    ("folder.create vm/one", Say(&[])),
+    ("folder.create /DC0/vm/one/two", Say(&[])),
+    ("object.mv vm/app01 /DC0/vm/one/two", Say(&["OK"])),
+    ("find / -type m", Say(&["/DC0/vm/one/two/app01\n"])),
+    ("object.rename vm/one/two three", Say(&["OK"])),
+    ("folder.info vm/one/three", Say(&["Children:  1"])),
+    (
+        "object.destroy vm/one",
+        Refuse(&["current state (Powered on)"]),
+    ),
+    ("object.mv vm/one/three/app01 vm", Say(&["OK"])),
+    ("object.destroy vm/one", Say(&["OK"])),
+    ("ls vm", NotSay(&["one"])),
+    ("datacenter.create DC1", Say(&[])),
+    (
+        "datacenter.info DC1",
+        Say(&["/DC1", "Hosts:             0"]),
+    ),
+    ("object.destroy /DC1", Say(&["OK"])),
+    ("ls /", NotSay(&["DC1"])),
+    (
+        "pool.create -cpu.limit 500 -mem.shares high {pools}/gold",
+        Say(&[]),
+    ),
+    (
+        "pool.change -cpu.limit 600 -name silver {pools}/gold",
+        Say(&[]),
+    ),
+    (
+        "pool.info {pools}/silver",
+        Say(&["CPU Limit:        600MHz"]),
+    ),
+    ("vm.migrate -pool {pools}/silver app01", Say(&["OK"])),
+    (
+        "pool.info -json {pools}/silver",
+        Say(&["\"value\": \"{moref}\""]),
+    ),
+    ("pool.destroy {pools}/silver", Say(&[])),
+    ("find / -type p", NotSay(&["silver"])),
+    ("object.reload vm/app01", Say(&[])),
+    (
+        "object.save -d {exports}/saved",
+        Say(&["total objects to", "Folder: 5"]),
+    ),
+];
+
+/// What happened, and what the server says of itself.
+const HISTORY: &[Step] = &[
+    (
+        "events vm/app01",
+        Say(&["app01 on esx01.lab.test in DC0 is powered on", "[info]"]),
+    ),
+    (
+        "events -l -n 99 -type VmCreatedEvent",
+        Say(&["[VmCreatedEvent]"]),
+    ),
+    ("events -type VmSuspendedEvent", NotSay(&["was created"])),
+    (
+        "object.collect -s EventManager:EventManager latestEvent.userName",
+        Say(&["VSPHERE.LOCAL"]),
+    ),
+    ("alarm.info", Say(&["Host connection and power state"])),
+    ("alarms", Say(&["Alarm Name"])),
+    ("license.ls", Say(&["eval"])),
+    ("option.ls", Say(&["VirtualCenter.InstanceName"])),
+    // Performance is not told.
+    ("metric.ls vm/app01", WorkOrNoMethod),
 ];
 
 const RIGHTS: &[Step] = &[
