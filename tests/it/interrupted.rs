@@ -78,6 +78,27 @@ fn a_signal_ends_looking_with_a_logout() -> Result<()> {
 }
 
 #[test]
+fn a_signal_during_the_login_leaves_no_session() -> Result<()> {
+    let bench = Bench::new()?;
+    bench.order(&[Fault {
+        call: "Login".to_owned(),
+        delay_ms: Some(2_000),
+        once: Some(true),
+        ..Fault::default()
+    }])?;
+    let markers = bench.lab.root().join("fault-markers");
+    let mut run = bench.start(bench.server_arguments("vms", &[]))?;
+    run.wait_until("the login", || {
+        fs::read_dir(&markers).is_ok_and(|mut marker| marker.next().is_some())
+    })?;
+    run.signal("INT")?;
+    let _ = run.wait()?.expect_code(130).expect_said("interrupted");
+    assert_eq!(bench.calls()?.count("vcenter", "Login"), 1);
+    assert_eq!(bench.calls()?.count("vcenter", "Logout"), 1);
+    Ok(())
+}
+
+#[test]
 fn a_signal_in_the_first_run_leaves_no_point() -> Result<()> {
     let mut bench = Bench::new()?;
     let _ = bench.init()?.expect_code(0);

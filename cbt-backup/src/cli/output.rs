@@ -92,8 +92,11 @@ pub fn table(rows: &[Vec<String>]) -> String {
 
 /// Rows that go on a table which was printed before with these widths of its columns, in columns
 /// of a terminal. The widths grow where they must.
+/// What could drive a terminal is made visible in every cell.
 pub fn table_below(rows: &[Vec<String>], widths: &mut Vec<usize>) -> String {
-    for row in rows {
+    let shown = |row: &Vec<String>| row.iter().map(|cell| printable(cell)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
+    for row in &rows {
         if row.len() > widths.len() {
             widths.resize(row.len(), 0);
         }
@@ -139,6 +142,12 @@ fn is_deceptive(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{bytes, printable, table, table_below};
+
+    #[test]
+    fn no_cell_drives_the_terminal() {
+        let shown = table(&[vec!["vm-\u{1b}[31m1".to_owned(), "a\nb".to_owned()]]);
+        assert_eq!(shown, "vm-\\u{1b}[31m1  a\\nb");
+    }
 
     #[test]
     fn numbers_read_well() {

@@ -1,6 +1,7 @@
 //! What every command is given.
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,6 +25,9 @@ use crate::{
 
 /// How often is looked whether a signal came.
 const SIGNAL_POLL: Duration = Duration::from_millis(50);
+
+/// How long a login under way is waited for after a signal.
+const LOGIN_GRACE: Duration = Duration::from_secs(10);
 
 /// What every command is given.
 #[derive(Clone, Debug)]
@@ -56,13 +60,30 @@ impl Context {
         work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.runtime.block_on(async {
-            let client = self.unless_stopped(server.client(&self.config)).await?;
+            let client = self.log_in(server).await?;
             let done = work(&client).await;
             if let Err(error) = client.logout().await {
                 tracing::warn!(%error, "logging out failed");
             }
             done
         })
+    }
+
+    /// Logs in. A login that a signal meets is waited for, so that its session can be ended.
+    async fn log_in(&self, server: &ServerOptions) -> Result<Client, Failure> {
+        let mut login = pin!(server.client(&self.config));
+        let stopped = async { Ok::<_, Failure>(login.as_mut().await) };
+        match self.unless_stopped(stopped).await {
+            Ok(done) => done,
+            Err(interrupted) => {
+                if let Ok(Ok(client)) = tokio::time::timeout(LOGIN_GRACE, login).await
+                    && let Err(error) = client.logout().await
+                {
+                    tracing::warn!(%error, "logging out failed");
+                }
+                Err(interrupted)
+            }
+        }
     }
 
     /// What `work` gives, unless a signal comes before. Only for work that may be cut short

@@ -4,6 +4,8 @@ mod backing;
 mod exclusion;
 mod tracking;
 
+use std::collections::HashMap;
+
 pub(super) use backing::read_backing;
 pub use backing::{Backing, BackingKind};
 pub use exclusion::Exclusion;
@@ -38,23 +40,27 @@ impl Disk {
 
     /// The disks among `devices`, each with its controller, in the order of the list.
     pub(super) fn from_devices(devices: Vec<Device>) -> Result<Vec<Self>, XmlError> {
-        let controllers: Vec<Controller> = devices
+        let mut controllers = HashMap::new();
+        for controller in devices
             .iter()
             .filter_map(|device| device.controller.clone())
-            .collect();
+        {
+            // Keys are unique; where a server lies, the first counts.
+            controllers.entry(controller.key).or_insert(controller);
+        }
         let disks = devices.into_iter().filter(|device| device.is_disk);
         disks
             .map(|device| Self::new(device, &controllers))
             .collect()
     }
 
-    fn new(device: Device, controllers: &[Controller]) -> Result<Self, XmlError> {
+    fn new(device: Device, controllers: &HashMap<i32, Controller>) -> Result<Self, XmlError> {
         let missing = |element| XmlError::Missing {
             element,
             inside: "VirtualDisk",
         };
         let key = device.controller_key;
-        let controller = controllers.iter().find(|c| Some(c.key) == key).cloned();
+        let controller = key.and_then(|key| controllers.get(&key)).cloned();
         Ok(Self {
             device_key: device.key,
             label: device.label,

@@ -1,5 +1,6 @@
 //! One call, and what happens when it fails: repetition of reads, a new login.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub(super) enum Effect {
     /// It may have happened.
     Write,
 }
+
+/// How long a logout waits for a login under way.
+const LOGIN_GRACE: Duration = Duration::from_secs(10);
 
 impl Client {
     /// Makes one call, once.
@@ -152,9 +156,12 @@ impl Client {
     }
 
     /// Renews the session `generation`, unless another call already has.
+    ///
+    /// The login goes on when the call that wanted it is given up: its session could not be ended
+    /// otherwise. [`Client::logout`] waits for it.
     async fn log_in_again(&self, generation: u64) -> Result<(), Error> {
         let session = &self.inner.session;
-        let _one_at_a_time = session.login.lock().await;
+        let one_at_a_time = Arc::clone(&session.login).lock_owned().await;
         if session.is_closed() {
             return Err(Error::LoggedOut);
         }
@@ -172,7 +179,16 @@ impl Client {
         }
         info!(server = %self.inner.server, "the session has expired");
         session.forget();
-        self.log_in().await
+        let client = self.clone();
+        let login = tokio::spawn(async move {
+            let _one_at_a_time = one_at_a_time;
+            client.log_in().await
+        });
+        match login.await {
+            Ok(done) => done,
+            // The runtime ends, or a fault of ours, which has been told.
+            Err(_) => Err(Error::LoggedOut),
+        }
     }
 
     /// Ends the session at the server. Belongs on every path out, as servers take a limited
@@ -186,7 +202,8 @@ impl Client {
         if !session.close() {
             return Ok(());
         }
-        let _no_login_now = session.login.lock().await;
+        // One that hangs keeps nobody from ending.
+        let _no_login_now = tokio::time::timeout(LOGIN_GRACE, session.login.lock()).await;
         if self.inner.is_borrowed {
             session.forget();
             return Ok(());

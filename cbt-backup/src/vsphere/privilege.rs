@@ -74,7 +74,8 @@ impl Privilege {
 
     /// True if only some VMs or ways want it for that purpose.
     pub fn is_optional_for(&self, purpose: PrivilegePurpose) -> bool {
-        let is_needed = purpose == PrivilegePurpose::Restore && NOT_OPTIONAL_TO_RESTORE == self.id;
+        let is_needed =
+            purpose == PrivilegePurpose::Restore && NOT_OPTIONAL_TO_RESTORE.contains(&self.id);
         self.is_optional && !is_needed
     }
 }
@@ -91,7 +92,7 @@ const OF_HOT_ADD: [&str; 7] = [
 ];
 
 /// A restore uploads the NVRAM file.
-const NOT_OPTIONAL_TO_RESTORE: &str = "Datastore.FileManagement";
+const NOT_OPTIONAL_TO_RESTORE: [&str; 2] = ["Datastore.Browse", "Datastore.FileManagement"];
 
 const fn backup(
     scope: PrivilegeScope,

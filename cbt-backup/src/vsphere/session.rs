@@ -1,7 +1,7 @@
 //! The session: one cookie, and how often it was renewed.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -70,7 +70,7 @@ impl Properties for SessionProperties {
 pub(super) struct Session {
     state: Mutex<State>,
     /// Held while logging in, so that it happens once however many calls notice.
-    pub(super) login: tokio::sync::Mutex<()>,
+    pub(super) login: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct State {
@@ -93,7 +93,7 @@ impl Session {
                 is_refused: false,
                 last_used: Instant::now(),
             }),
-            login: tokio::sync::Mutex::new(()),
+            login: Arc::default(),
         }
     }
 
@@ -111,7 +111,8 @@ impl Session {
     /// Takes the cookie of an answer, unless there was another login since its request.
     pub(super) fn renew(&self, cookie: Option<HeaderValue>, generation: u64) {
         let mut state = self.lock();
-        if cookie.is_some() && state.generation == generation && !state.is_closed {
+        // Also while the client is closed: a login under way has to be ended by its cookie.
+        if cookie.is_some() && state.generation == generation {
             state.cookie = cookie;
         }
     }

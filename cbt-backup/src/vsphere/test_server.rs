@@ -66,6 +66,8 @@ pub(super) enum Reply {
     Drip { start: Vec<u8>, pause: Duration },
     /// Never answer.
     Silent,
+    /// Answer after a while.
+    Late { after: Duration, then: Box<Reply> },
 }
 
 impl Reply {
@@ -354,5 +356,9 @@ async fn send(stream: &mut TlsStream<TcpStream>, reply: Reply) -> Option<()> {
             None
         }
         Reply::Silent => std::future::pending().await,
+        Reply::Late { after, then } => {
+            tokio::time::sleep(after).await;
+            Box::pin(send(stream, *then)).await
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! A VM while it is read, property by property.
 
+use std::collections::HashSet;
+
 use super::{ManagedBy, PowerState, Vm, hardware_version, read_key_id, unescape_name};
 use crate::vsphere::device::{Controller, Device, read_device};
 use crate::vsphere::disk::Disk;
@@ -34,10 +36,13 @@ impl VmProperties {
         vm.network_cards.sort_by_key(|card| card.device_key);
         vm.disks = Disk::from_devices(self.devices)?;
         // Keyboards and buses have controllers too.
-        controllers.retain(|controller| {
-            let has_disk = |disk: &Disk| disk.controller.as_ref() == Some(controller);
-            controller.kind.is_known() || vm.disks.iter().any(has_disk)
-        });
+        let used: HashSet<i32> = vm
+            .disks
+            .iter()
+            .filter_map(|disk| Some(disk.controller.as_ref()?.key))
+            .collect();
+        controllers
+            .retain(|controller| controller.kind.is_known() || used.contains(&controller.key));
         vm.controllers = controllers;
         if vm.nvram_path.is_none() {
             vm.nvram_path = self

@@ -240,3 +240,34 @@ async fn a_fault_names_the_operation_as_the_servers_logs_do() {
         format!("CurrentTime was refused: NotSupported [operation {id}]")
     );
 }
+
+#[tokio::test]
+async fn a_call_given_up_during_a_login_leaves_no_session() {
+    let logins = AtomicUsize::new(0);
+    let server = TestServer::start(move |seen: &Seen| match seen.method() {
+        "CurrentTime" => Reply::fault("NotAuthenticated"),
+        "Login" if logins.fetch_add(1, Ordering::SeqCst) > 0 => Reply::Late {
+            after: Duration::from_millis(300),
+            then: Box::new(usual(seen, 1)),
+        },
+        _ => usual(seen, 0),
+    })
+    .await;
+    let client = Client::connect(server.options()).await.unwrap();
+    let call = {
+        let client = client.clone();
+        tokio::spawn(async move { client.current_time().await })
+    };
+    while server.count("Login") < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    client.logout().await.unwrap();
+    let seen = server.seen();
+    let last = seen.last().unwrap();
+    assert_eq!(last.method(), "Logout");
+    // That of the second login, which nobody waited for any more.
+    let cookie = last.header("cookie").unwrap();
+    assert!(cookie.contains("cookie-1"), "{cookie}");
+}
