@@ -1,5 +1,7 @@
 //! `bench`: how fast things are, as ratios of what is measured side by side in one run.
 
+mod repo;
+
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -15,7 +17,8 @@ use crate::workspace::Build;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cargo xtask bench vddk
-  cargo xtask bench vddk --json --rounds 9")]
+  cargo xtask bench vddk --json --rounds 9
+  cargo xtask bench repo --gib 4")]
 pub(crate) struct Bench {
     #[command(subcommand)]
     what: What,
@@ -28,6 +31,11 @@ enum What {
     /// Program and library are built with optimisation, whatever this program is built with. Both
     /// sides read from a warm page cache and are measured in turns; ratios are medians.
     Vddk(Vddk),
+    /// The repository against zstd alone, restic, borg and rustic, on one image of a file system
+    ///
+    /// Full, unchanged and changed backups, restores, random reads and memory. Each round measures all
+    /// of them one after the other; ratios are of medians. A program that is not installed is told.
+    Repo(repo::Repo),
 }
 
 #[derive(Debug, Args)]
@@ -61,7 +69,10 @@ impl Bench {
     ///
     /// When the build or a measurement fails, and with `--strict` when a goal is missed.
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let What::Vddk(options) = self.what;
+        let options = match self.what {
+            What::Vddk(options) => options,
+            What::Repo(options) => return options.run(),
+        };
         let build = Build::run(&[
             "--release",
             "-p",

@@ -5,7 +5,7 @@
 //! clients   programs of other people against the stand-in vCenter
 //! bindings  vddk-sys/src/bindings.rs, made from the header
 //! functions vddk/FUNCTIONS.md, made from the list of what vddk wraps
-//! bench     reads through vddk against a plain pread loop, as ratios
+//! bench     reads through vddk against a plain pread loop, the repository against others, as ratios
 //! man       the pages in doc/man/, made from the command lines' definitions
 //! reader    the demo's repository, restored by a reader in Python
 //! stores    the repository on Ceph's radosgw

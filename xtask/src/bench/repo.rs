@@ -1,0 +1,186 @@
+//! `bench repo`: the repository against zstd alone, restic, borg and rustic, on one image.
+
+mod contestants;
+mod image;
+mod ours;
+mod process;
+mod report;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use self::contestants::Contestant;
+use self::image::Image;
+use self::ours::Ours;
+use self::process::Measured;
+use crate::folder::Folder;
+use crate::output::{line, skipped};
+use crate::workspace;
+
+#[derive(Debug, Args)]
+pub(super) struct Repo {
+    /// Size of the image in GiB. It is a file system with what --content has
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=512), value_name = "N")]
+    gib: u64,
+    /// A folder of files for the image
+    #[arg(long, default_value = "/usr", value_name = "DIR")]
+    content: PathBuf,
+    /// Rounds, each of which measures all, one after the other
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    rounds: u16,
+    /// Scratch room; two images and all repositories fit in three times the image's size
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Leave the other programs out
+    #[arg(long)]
+    alone: bool,
+    /// Fail when a goal is missed
+    #[arg(long)]
+    strict: bool,
+    /// One JSON document in place of the tables
+    #[arg(long)]
+    json: bool,
+}
+
+/// All that was measured: by step and contestant, a number a round.
+pub(super) type Measures = BTreeMap<(String, String), Vec<Measured>>;
+
+impl Repo {
+    pub(super) fn run(&self) -> anyhow::Result<()> {
+        let root = match &self.folder {
+            Some(folder) => folder.clone(),
+            None => workspace::target()?.join("bench-repo/scratch"),
+        };
+        let folder = Folder::claim(&root)?;
+        let ours = Ours::build()?;
+        let image = Image::make(folder.path(), self.gib << 30, &self.content)?;
+        self.say(&format!(
+            "image: {} GiB, {:.2} GiB of it are not zeros",
+            self.gib,
+            report::gib(image.data_bytes)
+        ));
+        let others = self.others()?;
+        let mut measures = Measures::new();
+        for round in 1..=self.rounds {
+            self.say(&format!("round {round} of {}", self.rounds));
+            let mut turn = Turn {
+                folder: folder.path(),
+                image: &image,
+                measures: &mut measures,
+            };
+            turn.ours(&ours)?;
+            for other in &others {
+                turn.other(other)?;
+            }
+            image.put_back()?;
+        }
+        let missed = report::print(&measures, &image, self.json);
+        if self.strict && !missed.is_empty() {
+            anyhow::bail!("goals missed: {}", missed.join("; "));
+        }
+        Ok(())
+    }
+
+    fn say(&self, text: &str) {
+        if !self.json {
+            line(text);
+        }
+    }
+
+    fn others(&self) -> anyhow::Result<Vec<Contestant>> {
+        if self.alone {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for contestant in Contestant::all()? {
+            match contestant.missing() {
+                None => found.push(contestant),
+                Some(why) if !self.json => skipped(&why),
+                Some(_) => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// One round.
+struct Turn<'a> {
+    folder: &'a Path,
+    image: &'a Image,
+    measures: &'a mut Measures,
+}
+
+impl Turn<'_> {
+    fn note(&mut self, step: &str, who: &str, measured: Measured) {
+        let key = (step.to_owned(), who.to_owned());
+        self.measures.entry(key).or_default().push(measured);
+    }
+
+    /// The yardstick stands between the steps that are compared with it.
+    fn ours(&mut self, ours: &Ours) -> anyhow::Result<()> {
+        let repository = self.folder.join("ours");
+        let path = |path: &Path| path.display().to_string();
+        let (at, image) = (path(&repository), path(&self.image.path));
+        let mut step = |name: &str, arguments: &[&str]| -> anyhow::Result<()> {
+            let measured = ours.step(arguments)?;
+            self.measures
+                .entry((name.to_owned(), "ours".to_owned()))
+                .or_default()
+                .push(measured);
+            Ok(())
+        };
+        step("null store", &["null", &image])?;
+        step("zstd alone", &["zstd", &image])?;
+        step("init", &["init", &at])?;
+        step("full", &["full", &at, &image])?;
+        step("zstd alone", &["zstd", &image])?;
+        step("unchanged, all read", &["again", &at, &image])?;
+        self.image.change()?;
+        let list = path(&self.image.change_list());
+        step(
+            "1 % changed, by tracking",
+            &["increment", &at, &image, &list],
+        )?;
+        step("1 % changed, all read", &["again", &at, &image])?;
+        step("restore to nowhere", &["restore", &at])?;
+        let output = path(&self.folder.join("restored"));
+        step("restore to a file", &["restore", &at, &output])?;
+        step("random 4 KiB", &["random", &at, &image, "2000"])?;
+        self.image.refuse_other(Path::new(&output))?;
+        self.image.put_back()?;
+        std::fs::remove_file(&output)?;
+        std::fs::remove_dir_all(&repository)?;
+        Ok(())
+    }
+
+    fn other(&mut self, other: &Contestant) -> anyhow::Result<()> {
+        let name = other.name();
+        let scratch = self.folder.join(name);
+        std::fs::create_dir(&scratch)?;
+        other.init(&scratch)?;
+        // What opening the repository takes is no part of the others' steps either.
+        let opening = other.open(&scratch)?;
+        let steps: [(&str, bool); 3] = [
+            ("full", false),
+            ("unchanged, all read", false),
+            ("1 % changed, all read", true),
+        ];
+        for (step, changed) in steps {
+            if changed {
+                self.image.change()?;
+            } else {
+                self.image.put_back()?;
+            }
+            self.image.touch()?;
+            let measured = other.back_up(&scratch, &self.image.path, step)?;
+            self.note(step, name, measured.without(&opening));
+        }
+        let restored = other.restore(&scratch, &self.image.path)?;
+        self.note("restore to nowhere", name, restored.without(&opening));
+        self.image.put_back()?;
+        std::fs::remove_dir_all(&scratch)?;
+        Ok(())
+    }
+}
