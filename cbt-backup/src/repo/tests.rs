@@ -22,6 +22,7 @@ mod partial;
 mod probe;
 mod protocol;
 mod real_store;
+mod scale;
 mod schedules;
 mod site;
 mod space;

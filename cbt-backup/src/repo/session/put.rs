@@ -324,3 +324,41 @@ fn is_zero(data: &[u8]) -> bool {
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+impl Session {
+    /// Puts a block that nobody has: with a place and an id that are made up from its number, so that trees
+    /// of any size can be made. `blocks_in_pack` of them share a pack, whose length is told as `pack_bytes`.
+    /// Gives the pack when it is a new one.
+    pub(crate) fn put_invented(
+        &self,
+        slot: DiskSlot,
+        block: u64,
+        seed: u64,
+        blocks_in_pack: u64,
+        pack_bytes: u64,
+    ) -> Result<Option<crate::repo::PackId>, Error> {
+        let disk = self.disk(slot);
+        let length = 84_000 + (block.wrapping_mul(seed | 1) >> 7 & 0xFFF) as u32;
+        let mut id = [0; 32];
+        for (word, place) in id.chunks_exact_mut(8).zip(1_u64..) {
+            let mixed = (block ^ seed << 40)
+                .wrapping_add(place)
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            word.copy_from_slice(&(mixed ^ mixed >> 29).to_le_bytes());
+        }
+        let in_pack = block % blocks_in_pack;
+        let reference = Ref {
+            session: self.id,
+            seq: (block / blocks_in_pack) as u32,
+            offset: 64 + (in_pack * 88_100) as u32,
+            length,
+            raw: false,
+            id,
+        };
+        let pack = reference.pack(PackKind::Data);
+        let is_new = self.uploads.invent(pack, pack_bytes);
+        self.place(&disk, block, Some(reference))?;
+        Ok(is_new.then_some(pack))
+    }
+}

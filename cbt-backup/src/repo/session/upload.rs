@@ -80,6 +80,12 @@ impl Uploads {
         lock(&self.shared.stored).clone()
     }
 
+    /// Says that a pack is stored that nobody has. False when it was said before.
+    #[cfg(test)]
+    pub(super) fn invent(&self, pack: PackId, bytes: u64) -> bool {
+        lock(&self.shared.stored).insert(pack, bytes).is_none()
+    }
+
     /// A buffer for the next pack: a used one if there is any.
     pub(super) fn buffer(&self) -> Vec<u8> {
         lock(&self.shared.buffers).pop().unwrap_or_default()
