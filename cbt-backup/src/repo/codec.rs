@@ -1,8 +1,15 @@
 //! Compression: one zstd frame that carries its content size, bounded before allocation.
 
+use std::cell::RefCell;
+
 use zstd::bulk::{Compressor, Decompressor};
 
 use super::error::Error;
+
+thread_local! {
+    /// Making one costs as much as a twentieth of a block's expansion.
+    static EXPANDER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
 
 #[expect(clippy::needless_pass_by_value, reason = "the form map_err wants")]
 fn failed(error: std::io::Error) -> Error {
@@ -29,11 +36,15 @@ pub(crate) fn expand_into(
 ) -> Result<(), &'static str> {
     plain.clear();
     plain.reserve_exact(plain_bytes);
-    let mut expander = Decompressor::new().map_err(|_| "no decompressor")?;
     // The buffer may be larger than asked for, so the length is compared afterwards.
-    expander
-        .decompress_to_buffer(packed, plain)
-        .map_err(|_| "it does not decompress")?;
+    EXPANDER.with_borrow_mut(|expander| {
+        let expander = match expander {
+            Some(expander) => expander,
+            None => expander.insert(Decompressor::new().map_err(|_| "no decompressor")?),
+        };
+        let expanded = expander.decompress_to_buffer(packed, plain);
+        expanded.map_err(|_| "it does not decompress")
+    })?;
     if plain.len() == plain_bytes {
         return Ok(());
     }

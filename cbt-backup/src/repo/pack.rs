@@ -10,7 +10,8 @@ mod writer;
 pub(crate) use footer::{BlobKind, NO_DISK};
 pub(crate) use header::HEADER_BYTES;
 pub(crate) use reader::{
-    CheckedBlob, PlainLength, blob_bytes, check_pack, open_blob, open_both, open_payload,
+    CheckedBlob, PlainLength, blob_bytes, check_pack, open_blob, open_blob_into, open_both,
+    open_payload,
 };
 pub(crate) use writer::{FinishedPack, NewBlob, PackWriter};
 

@@ -1,8 +1,8 @@
 //! A whole disk in order, as a restore wants it.
 
 use std::num::NonZeroUsize;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use tokio::task::JoinHandle;
@@ -11,7 +11,7 @@ use super::fetch::{Part, next_window};
 use super::reader::Image;
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind};
-use crate::repo::pack::{PlainLength, open_blob};
+use crate::repo::pack::{PlainLength, open_blob_into};
 use crate::repo::ranges::BlockRange;
 use crate::repo::tree::TreeCursor;
 
@@ -72,6 +72,22 @@ pub(crate) enum PieceOrDamage<'a> {
     Damage(BlockRange, Option<PackId>, Error),
 }
 
+/// Buffers of plain blocks, used again: the system takes longer to give fresh ones than a seal to open.
+#[derive(Default)]
+struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    fn take(&self) -> Vec<u8> {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        free.pop().unwrap_or_default()
+    }
+
+    fn give(&self, buffer: Vec<u8>) {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(buffer);
+    }
+}
+
 impl Image {
     /// Hands out the whole disk in order. Requests are merged and run ahead; blocks are
     /// decoded by several threads; `emit` is called from this one. Blocking.
@@ -98,6 +114,7 @@ impl Image {
         // Two windows of sealed blocks and one of plain ones are in memory at once.
         let window_bytes = (options.memory_bytes / 3).max(1);
         let cursor = TreeCursor::new(&self.repo, self.geometry, self.tree);
+        let buffers = Buffers::default();
         let mut ahead = self.fetch_ahead(cursor, window_bytes);
         loop {
             let joined = self.handle.block_on(ahead);
@@ -107,7 +124,7 @@ impl Image {
                 return Ok(());
             }
             ahead = self.fetch_ahead(cursor, window_bytes);
-            if let Err(error) = self.emit_window(&window, options.threads, &mut emit) {
+            if let Err(error) = self.emit_window(&window, options.threads, &buffers, &mut emit) {
                 ahead.abort();
                 return Err(error);
             }
@@ -131,9 +148,10 @@ impl Image {
         &self,
         parts: &[Part],
         threads: usize,
+        buffers: &Buffers,
         emit: &mut impl FnMut(PieceOrDamage<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let decoded = self.decode(parts, threads);
+        let decoded = self.decode(parts, threads, buffers);
         for (part, decoded) in parts.iter().zip(decoded) {
             match part {
                 Part::Hole(range) => self.emit_hole(*range, emit)?,
@@ -155,6 +173,7 @@ impl Image {
                                 offset_bytes,
                                 data: &data,
                             }))?;
+                            buffers.give(data);
                         }
                         Some(Err(error)) => emit(PieceOrDamage::Damage(range, pack, error))?,
                         None => {
@@ -203,10 +222,16 @@ impl Image {
         Ok(())
     }
 
-    fn decode(&self, parts: &[Part], threads: usize) -> Vec<OnceLock<Result<Vec<u8>, Error>>> {
+    fn decode(
+        &self,
+        parts: &[Part],
+        threads: usize,
+        buffers: &Buffers,
+    ) -> Vec<OnceLock<Result<Vec<u8>, Error>>> {
         let decoded: Vec<OnceLock<_>> = parts.iter().map(|_| OnceLock::new()).collect();
         let next = AtomicUsize::new(0);
         let work = || {
+            let mut scratch = Vec::new();
             while let Some(index) =
                 Some(next.fetch_add(1, Ordering::Relaxed)).filter(|i| *i < parts.len())
             {
@@ -217,15 +242,12 @@ impl Image {
                 } = &parts[index]
                 {
                     let length = PlainLength::Exactly(self.geometry.block_bytes(*number));
-                    let plain = sealed.clone().and_then(|sealed| {
-                        let mut sealed = Vec::from(sealed);
-                        open_blob(
-                            self.repo.keys(),
-                            PackKind::Data,
-                            reference,
-                            &mut sealed,
-                            length,
-                        )
+                    let plain = sealed.as_ref().map_err(Error::clone).and_then(|sealed| {
+                        scratch.clear();
+                        scratch.extend_from_slice(sealed);
+                        let (keys, buffer) = (self.repo.keys(), buffers.take());
+                        let kind = PackKind::Data;
+                        open_blob_into(keys, kind, reference, &mut scratch, length, buffer)
                     });
                     // Each index is taken once, so the cell is empty.
                     let _ = decoded[index].set(plain);

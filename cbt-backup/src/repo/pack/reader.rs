@@ -30,8 +30,20 @@ pub(crate) fn open_blob(
     sealed: &mut [u8],
     length: PlainLength,
 ) -> Result<Vec<u8>, Error> {
+    open_blob_into(keys, kind, reference, sealed, length, Vec::new())
+}
+
+/// As [`open_blob`], into a buffer that is used again: fresh ones of a block's size cost more than the seal.
+pub(crate) fn open_blob_into(
+    keys: &Keys,
+    kind: PackKind,
+    reference: &Ref,
+    sealed: &mut [u8],
+    length: PlainLength,
+    buffer: Vec<u8>,
+) -> Result<Vec<u8>, Error> {
     let packed = open_seal(keys, kind, reference, sealed)?;
-    check_plain(keys, kind, reference, packed, length)
+    check_plain(keys, kind, reference, packed, length, buffer)
 }
 
 fn bad_blob(kind: PackKind, reference: &Ref, what: &str) -> Error {
@@ -65,9 +77,10 @@ fn check_plain(
     reference: &Ref,
     packed: &[u8],
     length: PlainLength,
+    mut plain: Vec<u8>,
 ) -> Result<Vec<u8>, Error> {
     let bad = |what: &str| bad_blob(kind, reference, what);
-    let plain = expand(packed, reference.raw, length).map_err(bad)?;
+    expand(packed, reference.raw, length, &mut plain).map_err(bad)?;
     if keys.blob_id(&plain) != reference.id {
         return Err(bad("the content is not what was stored"));
     }
@@ -84,7 +97,7 @@ pub(crate) fn open_both<'a>(
     length: PlainLength,
 ) -> Result<(&'a [u8], Vec<u8>), Error> {
     let payload = open_seal(keys, kind, reference, sealed)?;
-    let plain = check_plain(keys, kind, reference, payload, length)?;
+    let plain = check_plain(keys, kind, reference, payload, length, Vec::new())?;
     Ok((payload, plain))
 }
 
@@ -124,7 +137,12 @@ pub(crate) async fn blob_bytes(
     blobs.ok_or_else(|| Error::damaged(&pack, "its trailer does not fit its length"))
 }
 
-fn expand(packed: &[u8], raw: bool, length: PlainLength) -> Result<Vec<u8>, &'static str> {
+fn expand(
+    packed: &[u8],
+    raw: bool,
+    length: PlainLength,
+    plain: &mut Vec<u8>,
+) -> Result<(), &'static str> {
     let (limit_bytes, exact) = match length {
         PlainLength::Exactly(bytes) => (bytes, true),
         PlainLength::AtMost(bytes) => (bytes, false),
@@ -138,9 +156,11 @@ fn expand(packed: &[u8], raw: bool, length: PlainLength) -> Result<Vec<u8>, &'st
         return Err("its plaintext has another length than it must");
     }
     if raw {
-        Ok(packed.to_vec())
+        plain.clear();
+        plain.extend_from_slice(packed);
+        Ok(())
     } else {
-        codec::expand(packed, plain_bytes)
+        codec::expand_into(packed, plain_bytes, plain)
     }
 }
 
