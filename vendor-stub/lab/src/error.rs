@@ -29,6 +29,12 @@ pub enum Kind {
     Folder,
     /// A resource pool, named by its moref.
     ResourcePool,
+    /// A user, named by the login name.
+    User,
+    /// A role, named by its number or its name.
+    Role,
+    /// A permission, named by the moref of its object.
+    Permission,
 }
 
 impl fmt::Display for Kind {
@@ -44,6 +50,9 @@ impl fmt::Display for Kind {
             Kind::CustomField => "custom attribute",
             Kind::Folder => "folder",
             Kind::ResourcePool => "resource pool",
+            Kind::User => "user",
+            Kind::Role => "role",
+            Kind::Permission => "permission on",
         })
     }
 }
@@ -161,6 +170,9 @@ pub enum Error {
         /// The link.
         path: PathBuf,
     },
+    /// Nobody would be left who may do everything.
+    #[error("one user must keep the role Admin on the root folder")]
+    LastAdministrator,
     /// User or password are wrong.
     #[error("wrong user name or password")]
     InvalidLogin,

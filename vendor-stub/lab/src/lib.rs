@@ -107,12 +107,14 @@ mod relocate;
 mod removal;
 mod revert;
 mod role;
+mod role_list;
 mod root;
 mod session;
 mod site;
 mod slot;
 mod snapshot;
 mod state;
+mod system_role;
 mod time;
 mod tracking;
 mod virtual_disk;
@@ -147,12 +149,14 @@ pub use question::{CHOICES, Consent, Question};
 pub use quiescing::Quiescing;
 pub use reconfigure::{DiskChange, VmChange};
 pub use role::{Permission, Role};
+pub use role_list::NumberedRole;
 pub use root::Lab;
 pub use site::{
     ComputeResource, Datacenter, Folder, Host, Network, ResourcePool, Site, SiteSpec, User,
 };
 pub use slot::Bus;
 pub use snapshot::{Snapshot, SnapshotSpec};
+pub use system_role::SystemRole;
 pub use time::timestamp;
 pub use tracking::GRAIN_BYTES;
 pub use vm::{

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Lab, Site, User};
+use crate::{Error, Lab, Site, SystemRole, User};
 
-/// Privileges that every role has.
-const OF_EVERY_ROLE: [&str; 3] = ["System.Anonymous", "System.View", "System.Read"];
+/// Privileges that every role has, but some of the system.
+pub(crate) const OF_EVERY_ROLE: [&str; 3] = ["System.Anonymous", "System.View", "System.Read"];
 
 /// Privileges under a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
-    /// Its name.
+    /// Its name. That of a [`SystemRole`] makes it that role, whatever its privileges say.
     pub name: String,
     /// Ids such as `VirtualMachine.State.CreateSnapshot`. The three of `System` are in every role.
     pub privileges: BTreeSet<String>,
@@ -29,7 +29,10 @@ impl Role {
 
     /// Does the role have the privilege?
     pub fn has(&self, privilege: &str) -> bool {
-        OF_EVERY_ROLE.contains(&privilege) || self.privileges.contains(privilege)
+        match SystemRole::named(&self.name) {
+            Some(role) => role.has(privilege),
+            None => OF_EVERY_ROLE.contains(&privilege) || self.privileges.contains(privilege),
+        }
     }
 }
 

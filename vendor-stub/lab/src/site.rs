@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Behaviour, CustomField, Datastore, DatastoreKind, DatastoreSpec, Error, Kind, Machine,
-    Permission, custom_field, random,
+    NumberedRole, Permission, custom_field, random,
 };
 
 /// A site to make.
@@ -224,6 +224,11 @@ pub struct Site {
     /// Values of custom attributes, by the moref of their object and the number of the attribute.
     #[serde(default)]
     pub custom_values: BTreeMap<String, BTreeMap<i32, String>>,
+    /// Roles that clients made.
+    #[serde(default)]
+    pub roles: Vec<NumberedRole>,
+    #[serde(default = "first_role")]
+    pub(crate) next_role: i32,
     #[serde(default = "first_custom_field")]
     pub(crate) next_custom_field: i32,
     pub(crate) next_vm: u32,
@@ -336,6 +341,8 @@ impl Site {
             behaviour: Behaviour::default(),
             custom_fields: Vec::new(),
             custom_values: BTreeMap::new(),
+            roles: Vec::new(),
+            next_role: first_role(),
             next_custom_field: custom_field::FIRST_KEY,
             next_vm: 1021,
             next_snapshot: 2044,
@@ -380,6 +387,11 @@ impl Site {
         }
         Ok(())
     }
+}
+
+/// The number of the first role that a client makes.
+fn first_role() -> i32 {
+    1
 }
 
 /// The number of the first custom attribute, for a site that was made before there were any.

@@ -26,6 +26,7 @@ mod property;
 mod question;
 mod reconfigure;
 mod register;
+mod role;
 mod search;
 mod service;
 mod service_ticket;

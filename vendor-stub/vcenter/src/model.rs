@@ -30,7 +30,7 @@ pub(crate) use alarm::ID as ALARM;
 pub(crate) use custom_field::definition as custom_field_definition;
 pub(crate) use datastore::{browser_datastore, volume_path};
 pub(crate) use entity::escape_name;
-pub(crate) use role::permissions;
+pub(crate) use role::{all_permissions, permissions};
 pub(crate) use service::{content as service_content, service_versions};
 
 /// The properties of the object of that id, if there is one. The type's name is the

@@ -1,11 +1,15 @@
 //! Who may do what: privileges of users on objects ("vSphere API reference", 6).
 
+mod list;
+
 use lab::Site;
 
 use crate::schema::schema;
 use crate::soap::Fault;
 use crate::value::{MoRef, Value};
 use crate::world::World;
+
+pub(crate) use list::{exists, known};
 
 /// More steps than this lead up from no object.
 const MAX_DEPTH: usize = 64;
@@ -89,6 +93,16 @@ impl World<'_> {
 }
 
 impl Fault {
+    /// There is no such user.
+    pub(crate) fn user_not_found(principal: &str) -> Self {
+        Self::new(
+            "UserNotFound",
+            "The specified user account could not be found.",
+        )
+        .with("principal", Value::string(principal))
+        .with("unresolved", Value::boolean(true))
+    }
+
     /// The role lacks a privilege.
     pub(crate) fn no_permission(object: &MoRef, privilege: &str) -> Self {
         Self::new(

@@ -192,8 +192,12 @@ pub(crate) fn lab_fault(error: &lab::Error) -> Fault {
             Kind::Snapshot => Fault::not_found(&MoRef::new("VirtualMachineSnapshot", id.clone())),
             Kind::File => Fault::file("FileNotFound", id),
             Kind::Datastore => Fault::invalid_datastore(id),
+            Kind::User => Fault::user_not_found(id),
             _ => Fault::new("NotFound", error.to_string()),
         },
+        lab::Error::LastAdministrator => {
+            Fault::new("AuthMinimumAdminPermission", error.to_string())
+        }
         lab::Error::Locked { file } => Fault::file("FileLocked", file),
         lab::Error::InvalidLogin => Fault::invalid_login(),
         lab::Error::InvalidPowerState {

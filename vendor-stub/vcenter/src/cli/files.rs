@@ -115,7 +115,7 @@ const SITE: [Word; 34] = [
     ),
     (
         "users.permissions.role",
-        "Its name, and its privileges as a list of ids.",
+        "Its name, and its privileges as a list of ids. Admin, ReadOnly, View, Anonymous and NoAccess are those of the system.",
     ),
     (
         "users.permissions.propagate",
@@ -216,11 +216,11 @@ const SITE: [Word; 34] = [
         "Names and ids of what exists once. The names may be changed.",
     ),
     (
-        "more_datacenters, more_pools, places",
+        "more_datacenters, more_pools, places, roles",
         "What clients made and moved.",
     ),
     (
-        "instance_uuid, custom_values, next_custom_field, next_vm, next_snapshot, next_folder",
+        "instance_uuid, custom_values, next_custom_field, next_role, next_vm, next_snapshot, next_folder",
         "The server keeps these.",
     ),
 ];

@@ -1,37 +1,62 @@
-//! Methods of AuthorizationManager, with the internal ones that disable methods of a VM
-//! ("vSphere API reference", 2.10 and 6).
+//! Methods of AuthorizationManager that ask who may do what, and the internal ones that disable
+//! methods of a VM ("vSphere API reference", 2.10 and 6).
 
 use super::dispatch::Call;
-use crate::model::permissions;
+use crate::privilege;
 use crate::soap::{Answer, Fault};
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::lab_fault;
 
-pub(super) fn has_privilege_on_entities(call: &Call<'_>) -> Result<Answer, Fault> {
-    let sessions = &call.world.state.sessions;
-    let login = sessions
-        .login_of(call.text("sessionId"))
-        .ok_or_else(|| Fault::invalid_argument("sessionId"))?;
-    let asked: Vec<&str> = call
-        .args
-        .get_items("privId")
-        .iter()
-        .filter_map(Value::text)
-        .collect();
+pub(super) fn has_privilege_on_entity(call: &Call<'_>) -> Result<Answer, Fault> {
+    let login = login_of_session(call)?;
+    let entity = entity(call)?;
     let mut answers = Vec::new();
-    for entity in call
-        .args
-        .get_items("entity")
-        .iter()
-        .flat_map(Value::targets)
-    {
-        let entity = call.world.existing(entity)?.reference;
+    for privilege in asked(call) {
+        let is_granted = call.world.user_may(&login, &entity, privilege)?;
+        answers.push(Value::boolean(is_granted));
+    }
+    Ok(Answer::Many(answers))
+}
+
+pub(super) fn has_privilege_on_entities(call: &Call<'_>) -> Result<Answer, Fault> {
+    let login = login_of_session(call)?;
+    availability(call, &login, "entity")
+}
+
+pub(super) fn has_user_privilege_on_entities(call: &Call<'_>) -> Result<Answer, Fault> {
+    let login = login_of_user(call)?;
+    availability(call, &login, "entities")
+}
+
+/// FetchUserPrivilegeOnEntities: all that a user may do.
+pub(super) fn fetch_user_privilege(call: &Call<'_>) -> Result<Answer, Fault> {
+    let login = login_of_user(call)?;
+    let mut answers = Vec::new();
+    for entity in listed(call, "entities")? {
+        let mut privileges = Vec::new();
+        for known in privilege::known() {
+            if call.world.user_may(&login, &entity, &known.id)? {
+                privileges.push(known.id);
+            }
+        }
+        let answer = DataObject::new("UserPrivilegeResult")
+            .with("entity", Value::Reference(entity))
+            .with("privileges", Value::strings(privileges));
+        answers.push(Value::Object(answer));
+    }
+    Ok(Answer::Many(answers))
+}
+
+/// Which of the privileges that are asked for a user has on each object.
+fn availability(call: &Call<'_>, login: &str, member: &str) -> Result<Answer, Fault> {
+    let mut answers = Vec::new();
+    for entity in listed(call, member)? {
         let mut granted = Vec::new();
-        for privilege in &asked {
-            let is_granted = call.world.user_may(&login, &entity, privilege)?;
+        for privilege in asked(call) {
+            let is_granted = call.world.user_may(login, &entity, privilege)?;
             granted.push(
                 DataObject::new("PrivilegeAvailability")
-                    .text("privId", *privilege)
+                    .text("privId", privilege)
                     .with("isGranted", Value::boolean(is_granted)),
             );
         }
@@ -46,17 +71,41 @@ pub(super) fn has_privilege_on_entities(call: &Call<'_>) -> Result<Answer, Fault
     Ok(Answer::Many(answers))
 }
 
-pub(super) fn retrieve_entity_permissions(call: &Call<'_>) -> Result<Answer, Fault> {
-    let entity = call
-        .args
-        .get_reference("entity")
-        .ok_or_else(|| Fault::invalid_argument("entity"))?;
-    let entity = call.world.existing(entity)?.reference;
-    let inherited = call.args.get_flag("inherited");
-    let permissions = permissions(call.world, &entity, inherited)?;
-    Ok(Answer::Many(
-        permissions.into_iter().map(Value::Object).collect(),
-    ))
+/// The privileges that are asked for.
+fn asked<'a>(call: &'a Call<'_>) -> impl Iterator<Item = &'a str> {
+    let asked = call.args.get_items("privId").iter();
+    asked.filter_map(Value::text)
+}
+
+/// The user of the session that is named.
+fn login_of_session(call: &Call<'_>) -> Result<String, Fault> {
+    let sessions = &call.world.state.sessions;
+    let login = sessions.login_of(call.text("sessionId"));
+    login.ok_or_else(|| Fault::invalid_argument("sessionId"))
+}
+
+/// The login name of the user who is named.
+fn login_of_user(call: &Call<'_>) -> Result<String, Fault> {
+    let name = call.text("userName");
+    let user = call.world.site()?.principal(name);
+    let user = user.ok_or_else(|| Fault::user_not_found(name))?;
+    Ok(user.name.clone())
+}
+
+/// The objects of a list, which must exist.
+fn listed(call: &Call<'_>, member: &str) -> Result<Vec<MoRef>, Fault> {
+    let listed = call.args.get_items(member).iter();
+    listed
+        .flat_map(Value::targets)
+        .map(|entity| Ok(call.world.existing(entity)?.reference))
+        .collect()
+}
+
+/// The object that a call names as its `entity`.
+pub(super) fn entity(call: &Call<'_>) -> Result<MoRef, Fault> {
+    let entity = call.args.get_reference("entity");
+    let entity = entity.ok_or_else(|| Fault::invalid_argument("entity"))?;
+    Ok(call.world.existing(entity)?.reference)
 }
 
 pub(super) fn disable_methods(call: &Call<'_>) -> Result<Answer, Fault> {

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::{
     authorization, changed_areas, clone, custom_field, datastore_browser, entity, file_manager,
     filter, history, inventory, lease, life_cycle, power, property, question, reconfigure,
-    register, search, service, service_ticket, session, snapshot, update, view, virtual_disk,
+    register, role, search, service, service_ticket, session, snapshot, update, view, virtual_disk,
 };
 use crate::collector::Wait;
 use crate::journal::arguments;
@@ -319,15 +319,11 @@ fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
         "ConsolidateVMDisks_Task" => snapshot::consolidate(call),
         "ReconfigVM_Task" => reconfigure::reconfigure(call),
         "QueryChangedDiskAreas" => changed_areas::query(call),
-        "HasPrivilegeOnEntities" => authorization::has_privilege_on_entities(call),
-        "RetrieveEntityPermissions" => authorization::retrieve_entity_permissions(call),
         "AddCustomFieldDef" => custom_field::add(call),
         "RenameCustomFieldDef" => custom_field::rename(call),
         "RemoveCustomFieldDef" => custom_field::remove(call),
         "SetField" => custom_field::set(call),
         "setCustomValue" => custom_field::set_by_name(call),
-        "DisableMethods" => authorization::disable_methods(call),
-        "EnableMethods" => authorization::enable_methods(call),
         "AcquireGenericServiceTicket" => service_ticket::acquire(call),
         "CreateCollectorForTasks" | "CreateCollectorForEvents" => history::create(call),
         "GetAlarm" => {
@@ -348,6 +344,27 @@ fn run(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
             call.world.state.tasks.cancel(call.this)?;
             Ok(Answer::Nothing)
         }
+        _ => of_accounts(call, method),
+    }
+}
+
+/// What accounts may do.
+fn of_accounts(call: &mut Call<'_>, method: &'static str) -> Result<Answer, Fault> {
+    match method {
+        "HasPrivilegeOnEntity" => authorization::has_privilege_on_entity(call),
+        "HasPrivilegeOnEntities" => authorization::has_privilege_on_entities(call),
+        "HasUserPrivilegeOnEntities" => authorization::has_user_privilege_on_entities(call),
+        "FetchUserPrivilegeOnEntities" => authorization::fetch_user_privilege(call),
+        "DisableMethods" => authorization::disable_methods(call),
+        "EnableMethods" => authorization::enable_methods(call),
+        "AddAuthorizationRole" => role::add(call),
+        "UpdateAuthorizationRole" => role::update(call),
+        "RemoveAuthorizationRole" => role::remove(call),
+        "SetEntityPermissions" => role::set_permissions(call),
+        "RemoveEntityPermission" => role::remove_permission(call),
+        "RetrieveEntityPermissions" => role::permissions_of_entity(call),
+        "RetrieveRolePermissions" => role::permissions_of_role(call),
+        "RetrieveAllPermissions" => role::all_permissions(call),
         _ => of_datastores(call, method),
     }
 }

@@ -1,25 +1,39 @@
-//! Roles and permissions as data objects. Admin is the system's, the others are those of the
-//! lab's users, numbered in the order they are met.
+//! Roles, privileges and permissions as data objects.
 
-use lab::{Role, Site, User};
+use lab::{Role, Site, SystemRole, User};
 
+use crate::privilege;
 use crate::soap::Fault;
 use crate::value::{DataObject, MoRef, Value};
 use crate::world::World;
 
-/// The role with every privilege, as every vCenter has it.
-const ADMIN: i32 = -1;
-
 /// `AuthorizationManager`.
 pub(super) fn manager(site: &Site) -> DataObject {
-    let admin = role_object(ADMIN, true, "Admin");
-    let own = roles(site).into_iter().zip(1..).map(|(role, id)| {
-        let privileges = role.privileges.iter().map(String::as_str);
-        role_object(id, false, &role.name).with("privilege", Value::strings(privileges))
+    let system = SystemRole::ALL.into_iter().map(|role| {
+        let known = privilege::known().map(|known| known.id);
+        let privileges = known.filter(|id| role.has(id));
+        role_object(role.number(), true, role.name()).with("privilege", Value::strings(privileges))
     });
-    let all = std::iter::once(admin).chain(own);
+    let own = site.numbered_roles().into_iter().map(|known| {
+        role_object(known.id, false, &known.role.name)
+            .with("privilege", Value::strings(known.role.privileges))
+    });
+    let privileges = privilege::known().map(|known| {
+        DataObject::new("AuthorizationPrivilege")
+            .text("privId", known.id)
+            .with("onParent", Value::boolean(known.on_parent))
+            .text("name", known.name)
+            .text("privGroupName", known.group)
+    });
     DataObject::new("AuthorizationManager")
-        .with("roleList", Value::objects("AuthorizationRole", all))
+        .with(
+            "privilegeList",
+            Value::objects("AuthorizationPrivilege", privileges),
+        )
+        .with(
+            "roleList",
+            Value::objects("AuthorizationRole", system.chain(own)),
+        )
 }
 
 /// The permissions of an object: its own and, if asked for, those it has from above.
@@ -28,72 +42,70 @@ pub(crate) fn permissions(
     entity: &MoRef,
     inherited: bool,
 ) -> Result<Vec<DataObject>, Fault> {
-    let site = world.site()?;
-    let roles = roles(site);
     let mut path = world.path_up(&entity.id)?;
     if !inherited {
         path.truncate(1);
     }
+    let site = world.site()?;
     let mut found = Vec::new();
     for (distance, id) in path.iter().enumerate() {
         for user in &site.users {
-            for (role, propagate) in granted(user, id) {
-                if distance > 0 && !propagate {
-                    continue;
+            for (entity, role, propagate) in granted(user) {
+                if entity == id && (distance == 0 || propagate) {
+                    found.extend(permission(world, user, (entity, role, propagate))?);
                 }
-                let number = match role {
-                    None => ADMIN,
-                    Some(role) => number_of(&roles, role),
-                };
-                let place = MoRef::new("ManagedEntity", id);
-                let Some(place) = world.known(&place)? else {
-                    continue;
-                };
-                found.push(
-                    DataObject::new("Permission")
-                        .with("entity", Value::Reference(place))
-                        .text("principal", &user.name)
-                        .with("group", Value::boolean(false))
-                        .with("roleId", Value::int(number))
-                        .with("propagate", Value::boolean(propagate)),
-                );
             }
         }
     }
     Ok(found)
 }
 
-/// What a user is given on an object, and whether it holds below. No role means every privilege.
-fn granted<'a>(user: &'a User, id: &str) -> Vec<(Option<&'a Role>, bool)> {
+/// Every permission there is.
+pub(crate) fn all_permissions(world: &World<'_>) -> Result<Vec<DataObject>, Fault> {
+    let mut found = Vec::new();
+    for user in &world.site()?.users {
+        for given in granted(user) {
+            found.extend(permission(world, user, given)?);
+        }
+    }
+    Ok(found)
+}
+
+/// What a user is given: the object, the role, and whether it holds below. No role means every
+/// privilege.
+type Granted<'a> = (&'a str, Option<&'a Role>, bool);
+
+fn granted(user: &User) -> Vec<Granted<'_>> {
     match &user.permissions {
-        None if id == Site::ROOT_FOLDER => vec![(None, true)],
-        None => Vec::new(),
+        None => vec![(Site::ROOT_FOLDER, None, true)],
         Some(permissions) => permissions
             .iter()
-            .filter(|permission| permission.entity == id)
-            .map(|permission| (Some(&permission.role), permission.propagate))
+            .map(|given| (given.entity.as_str(), Some(&given.role), given.propagate))
             .collect(),
     }
 }
 
-/// The roles of a site's users, each once.
-fn roles(site: &Site) -> Vec<&Role> {
-    let mut roles: Vec<&Role> = Vec::new();
-    for permission in site
-        .users
-        .iter()
-        .flat_map(|user| user.permissions.iter().flatten())
-    {
-        if !roles.contains(&&permission.role) {
-            roles.push(&permission.role);
-        }
-    }
-    roles
-}
-
-fn number_of(roles: &[&Role], role: &Role) -> i32 {
-    let number = roles.iter().zip(1..).find(|(known, _)| **known == role);
-    number.map_or(0, |(_, number)| number)
+/// A permission, if there is its object.
+fn permission(
+    world: &World<'_>,
+    user: &User,
+    (entity, role, propagate): Granted<'_>,
+) -> Result<Option<DataObject>, Fault> {
+    let Some(entity) = world.known(&MoRef::new("ManagedEntity", entity))? else {
+        return Ok(None);
+    };
+    let site = world.site()?;
+    let number = match role {
+        None => Some(SystemRole::Admin.number()),
+        Some(role) => site.number_of_role(role),
+    };
+    let permission = DataObject::new("Permission")
+        .with("entity", Value::Reference(entity))
+        .text("principal", &user.name)
+        .with("group", Value::boolean(false))
+        .with("roleId", Value::int(number.unwrap_or_default()))
+        .with("propagate", Value::boolean(propagate));
+    Ok(Some(permission))
 }
 
 fn role_object(id: i32, system: bool, name: &str) -> DataObject {

@@ -114,6 +114,12 @@ impl Schema {
         self.methods.get(name)
     }
 
+    /// What methods need.
+    #[cfg(test)]
+    pub(crate) fn privileges(&self) -> impl Iterator<Item = &'static str> {
+        self.methods.values().map(|method| method.privilege)
+    }
+
     /// The members of a type, bases first; none for an unknown type.
     pub(crate) fn members(&self, name: &str) -> &[Member] {
         self.named(name).map_or(&[], |found| &found.members)

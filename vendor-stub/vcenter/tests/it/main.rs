@@ -32,6 +32,7 @@ mod privileges;
 mod program;
 mod registration;
 mod rig;
+mod roles;
 mod scale;
 mod sessions;
 mod settings;
