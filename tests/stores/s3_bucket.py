@@ -7,6 +7,7 @@ The keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. With LOCK_DAYS the buc
 every object version for so long (Object Lock, mode COMPLIANCE).
 """
 
+import base64
 import datetime
 import hashlib
 import hmac
@@ -35,6 +36,9 @@ def put(endpoint: str, path: str, query: str = "", body: bytes = b"", **extra: s
     stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
     content = hashlib.sha256(body).hexdigest()
     headers = {"host": url.netloc, "x-amz-content-sha256": content, "x-amz-date": stamp}
+    if body:
+        # Some servers demand it where a bucket's lock is set.
+        headers["content-md5"] = base64.b64encode(hashlib.md5(body).digest()).decode()
     headers.update({name.replace("_", "-"): value for name, value in extra.items()})
     names = ";".join(sorted(headers))
     lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
