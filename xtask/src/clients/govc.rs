@@ -18,6 +18,8 @@ use crate::workspace;
 
 /// Where its module is pinned.
 const FOLDER: &str = "tests/go";
+/// Who is given a role.
+const OTHER_USER: &str = "other@vsphere.local";
 /// What it says when the server does not know a method.
 const NO_METHOD: &str = "MethodNotFound";
 
@@ -43,6 +45,8 @@ pub(super) fn run(stage: &Stage, tools: &Path) -> anyhow::Result<Outcome> {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
+    let lab = &stage.lab;
+    lab.set_user(OTHER_USER, &govc.password, Some(Vec::new()))?;
     let words = govc.words(tools)?;
     for (command, must) in PARTS.into_iter().flatten() {
         let said = hear(govc.command().args(words.arguments(command)))?;
@@ -92,6 +96,7 @@ impl Govc<'_> {
             ("thumbprint", thumbprint),
             ("moref", moref(self.stage)?),
             ("user", self.stage.user.clone()),
+            ("other-user", OTHER_USER.to_owned()),
             ("uuid", asked("config.uuid")?),
             ("vmx", asked("config.files.vmPathName")?),
             ("ip", asked("guest.ipAddress")?),

@@ -24,8 +24,8 @@ pub(super) enum Must {
 pub(super) type Step = (&'static str, Must);
 
 /// The parts in order.
-pub(super) const PARTS: [&[Step]; 10] = [
-    INVENTORY, ONE_VM, SNAPSHOTS, CHANGES, FILES, LIFE, DEVICES, TREE, HISTORY, RIGHTS,
+pub(super) const PARTS: [&[Step]; 11] = [
+    INVENTORY, ONE_VM, SNAPSHOTS, CHANGES, FILES, LIFE, DEVICES, TREE, HISTORY, RIGHTS, ROLES,
 ];
 
 const INVENTORY: &[Step] = &[
@@ -490,5 +490,54 @@ const RIGHTS: &[Step] = &[
     ("fields.rename cost price", Say(&[])),
     ("fields.rm price", Say(&[])),
     ("fields.ls", NotSay(&["cost", "price"])),
-    ("role.create made System.Read", WorkOrNoMethod),
+];
+
+/// Roles, made and given as the commands of `cbt-backup privileges --as govc` do.
+const ROLES: &[Step] = &[
+    ("role.ls", Say(&["Admin", "ReadOnly", "NoAccess"])),
+    (
+        "role.ls Admin",
+        Say(&["VirtualMachine.State.CreateSnapshot\n"]),
+    ),
+    (
+        "role.create cbt-backup VirtualMachine.State.CreateSnapshot Global.DisableMethods",
+        Say(&[]),
+    ),
+    ("role.create cbt-backup", Refuse(&["exists already"])),
+    ("role.create other Virtual.Nothing", Refuse(&["privIds"])),
+    (
+        "role.ls cbt-backup",
+        Say(&["Global.DisableMethods\n", "System.Read\n"]),
+    ),
+    (
+        "permissions.set -principal {other-user} -role cbt-backup -propagate=true /",
+        Say(&[]),
+    ),
+    (
+        "permissions.set -principal nobody@vsphere.local -role cbt-backup /",
+        Refuse(&["could not be found"]),
+    ),
+    (
+        "permissions.set -principal {user} -role ReadOnly /",
+        Refuse(&["Admin"]),
+    ),
+    (
+        "permissions.ls vm/app01",
+        Say(&["cbt-backup  /       {other-user}"]),
+    ),
+    ("role.usage cbt-backup", Say(&["{other-user}", "Yes"])),
+    ("role.remove cbt-backup", Refuse(&["in use"])),
+    (
+        "role.update -name cbt-more -a cbt-backup Folder.Create",
+        Say(&[]),
+    ),
+    ("role.usage", Say(&["cbt-more", "Admin"])),
+    ("permissions.remove -principal {other-user} /", Say(&[])),
+    (
+        "permissions.remove -principal {other-user} /",
+        Refuse(&["not found"]),
+    ),
+    ("permissions.ls", NotSay(&["{other-user}"])),
+    ("role.remove cbt-more", Say(&[])),
+    ("role.ls", NotSay(&["cbt-"])),
 ];
