@@ -38,6 +38,7 @@ mod session;
 mod space;
 mod store;
 mod sweep;
+mod threads;
 mod tombstone;
 mod tree;
 mod usage;

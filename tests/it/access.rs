@@ -13,9 +13,8 @@ fn bench() -> Result<Bench> {
     Ok(bench)
 }
 
-/// What is told in this run's file of standard output so far is of no use here: the vCenter is asked
-/// for the VM again and again while a run waits.
-fn looks(bench: &Bench) -> usize {
+/// How often a run has asked to keep the VM in place.
+fn requests(bench: &Bench) -> usize {
     bench.calls().map_or(0, |calls| {
         calls.count("vixdisklib", "VixDiskLib_PrepareForAccess")
     })
@@ -26,7 +25,9 @@ fn a_holder_that_lets_go_is_waited_for() -> Result<()> {
     let mut bench = bench()?;
     bench.lab.disable_methods(&bench.vm, &[METHOD], OTHER)?;
     let mut backup = bench.start_backup(&["--access-minutes", "5"])?;
-    backup.run.wait_until("the refusal", || looks(&bench) > 0)?;
+    backup
+        .run
+        .wait_until("the refusal", || requests(&bench) > 0)?;
     bench.lab.enable_methods(&bench.vm, &[METHOD], OTHER)?;
     let outcome = bench.finish(backup)?.expect_code(0);
     let events = outcome.events();

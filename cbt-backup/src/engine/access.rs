@@ -15,7 +15,7 @@ use super::{
     site::Site,
     undo::MOVE_METHOD,
 };
-use crate::vsphere::{Moref, SnapshotConfig};
+use crate::vsphere::{Disk, Moref, SnapshotConfig};
 
 /// What to do about a VM that can't be kept in place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -196,9 +196,9 @@ impl AccessRequest<'_> {
     }
 }
 
-/// The disks whose files are not where they were when the snapshot was taken: their labels and both
-/// places. What was read of them is in doubt.
-pub(super) fn moved(before: &[crate::vsphere::Disk], now: &SnapshotConfig) -> Vec<(i32, String)> {
+/// The disks whose files are not where they were when the snapshot was taken: device key, and why what
+/// was read is in doubt.
+pub(super) fn moved(before: &[Disk], now: &SnapshotConfig) -> Vec<(i32, String)> {
     let mut moved = Vec::new();
     for disk in before {
         let there = now.disks.iter().find(|d| d.device_key == disk.device_key);

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use tokio::task::JoinHandle;
 
@@ -15,6 +14,7 @@ use crate::repo::ranges::{BlockRange, BlockSet};
 use crate::repo::reference::Ref;
 use crate::repo::root::{DiskRecord, DiskState, MAX_UNREADABLE_RUNS, TreeRecord};
 use crate::repo::session::{DiskOutcome, DiskSlot, DiskSpec, Session, StoredForm};
+use crate::repo::threads::in_threads;
 use crate::repo::tree::{Against, Demand, Geometry, TreeDifference};
 
 /// How often is gone back for blocks that the target has lost meanwhile.
@@ -270,18 +270,7 @@ impl PointCopy<'_> {
             }
             Ok(())
         };
-        thread::scope(|scope| {
-            let threads = self.run.options.walk.threads.clamp(1, 64);
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(all)).collect();
-            let mut outcome = all();
-            for other in others {
-                let joined = other
-                    .join()
-                    .unwrap_or_else(|_| Err(Error::machine("a thread", "it panicked")));
-                outcome = outcome.and(joined);
-            }
-            outcome
-        })?;
+        in_threads(self.run.options.walk.threads.clamp(1, 64), all)?;
         let mut lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
         lost.sort_by_key(|(range, ..)| range.first);
         Ok(lost)

@@ -13,6 +13,7 @@ use crate::repo::id::{PackId, PackKind};
 use crate::repo::name::PACK_LIMIT_BYTES;
 use crate::repo::pack::{CheckedBlob, check_pack};
 use crate::repo::point::Point;
+use crate::repo::threads::in_threads;
 use crate::repo::usage::{MAX_USAGE_BYTES, Usage};
 
 /// Whole packs in memory at once.
@@ -57,17 +58,7 @@ impl Verify<'_> {
         let threads = thread::available_parallelism()
             .map_or(1, NonZeroUsize::get)
             .min(MAX_THREADS);
-        thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let mut outcome = work();
-            for other in others {
-                let joined = other
-                    .join()
-                    .unwrap_or_else(|_| Err(Error::machine("a thread", "it panicked")));
-                outcome = outcome.and(joined);
-            }
-            outcome
-        })?;
+        in_threads(threads, work)?;
         for (pack, outcome) in checked.into_inner().unwrap_or_else(PoisonError::into_inner) {
             self.note(pack, outcome);
         }
