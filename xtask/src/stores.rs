@@ -20,7 +20,9 @@ const LOCK_DAYS: &str = "1";
 const KEY_ID: &str = "cbt-backup-test";
 const SECRET: &str = "no secret: for one run on loopback";
 
-/// Back up, restore and verify on Ceph's radosgw, with several writers, dying ones, and Object Lock.
+/// Back up, restore, verify and prune on Ceph's radosgw, with several writers, dying ones, and Object Lock.
+///
+/// A fleet of processes is killed at random there for a minute; CBT_FLEET_SECONDS says how long else.
 ///
 /// It wants Debian's packages radosgw, ceph-mon, ceph-osd and ceph-common, and python3.
 #[derive(Debug, Default, Args)]
@@ -88,6 +90,8 @@ impl Server {
     fn judge(&self, lock: bool) -> anyhow::Result<()> {
         let open = self.bucket("open", None)?;
         self.tests("a_real_store", &open, None)?;
+        line("a fleet of processes under kills");
+        self.tests("a_fleet_on_a_store_of_its_own", &open, None)?;
         if lock {
             let locked = self.bucket("locked", Some(LOCK_DAYS))?;
             self.tests("a_locked_store", &open, Some(&locked))?;
@@ -137,7 +141,7 @@ impl Server {
         let mut command = workspace::cargo()?;
         command
             .args(["test", "--quiet", "-p", "cbt-backup", "--lib", name])
-            .args(["--", "--ignored"])
+            .args(["--", "--ignored", "--nocapture"])
             .envs(self.environment())
             .env("CBT_BACKUP_TEST_STORE", self.address(open, "tests"))
             .stdin(Stdio::null());

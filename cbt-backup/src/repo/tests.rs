@@ -9,6 +9,7 @@ mod crash_points;
 mod damage;
 mod fault_store;
 mod faults;
+mod fleet;
 mod golden;
 mod healing;
 mod histories;

@@ -1,0 +1,77 @@
+//! Restores beside prunes.
+
+use super::ground::{Content, HEARTBEAT};
+use super::worker::{Worker, accuse};
+use crate::repo::tests::killed::tell;
+use crate::repo::tests::site::BLOCK_BYTES;
+use crate::repo::{Error, Piece, Point, WalkOptions};
+
+impl Worker {
+    /// As a restore does it: from the announcement on nothing of the point may go.
+    pub(super) fn read_pinned(&mut self) {
+        let Some(point) = self.choose() else { return };
+        let (repo, runtime) = (&self.ground.site.repo, &self.ground.site.runtime);
+        let points = [point.id()];
+        let pin = repo.pin(&points, "reader", HEARTBEAT, runtime.handle());
+        let pin = match runtime.block_on(pin) {
+            Ok(pin) => pin.expect("the store takes announcements"),
+            Err(Error::PointNotFound { .. }) => return tell("count points gone before a read"),
+            Err(error) => accuse("a reader could not announce itself", &error),
+        };
+        match self.walk(&point) {
+            Ok(()) => tell("count reads with a pin"),
+            Err(error) => accuse("a pinned point was not read", &error),
+        }
+        let closed = self.ground.site.runtime.block_on(pin.close());
+        closed.unwrap();
+    }
+
+    /// Nothing holds the point; it is lost to the reader only when somebody dropped it.
+    pub(super) fn read_unpinned(&mut self) {
+        let Some(point) = self.choose() else { return };
+        match self.walk(&point) {
+            Ok(()) => tell("count reads without a pin"),
+            Err(error) if error.is_damage() && !self.lives(point.id()) => {
+                tell("count points gone while they were read");
+            }
+            Err(error) => accuse("a living point was not read", &error),
+        }
+    }
+
+    /// One of the points that will go first.
+    fn choose(&mut self) -> Option<Point> {
+        self.dawdle(100);
+        let mut points = self.ground.points();
+        if points.is_empty() {
+            return None;
+        }
+        let chosen = self.dice.throw(points.len().div_ceil(2) as u64) as usize;
+        Some(points.swap_remove(chosen))
+    }
+
+    /// Reads all of a disk, slowly, and compares it.
+    fn walk(&mut self, point: &Point) -> Result<(), Error> {
+        let options = WalkOptions {
+            memory_bytes: 5 * 3 * BLOCK_BYTES as u64,
+            threads: 2,
+        };
+        let repo = self.ground.afresh();
+        let mut read = Vec::new();
+        let handle = self.ground.site.runtime.handle().clone();
+        let slow_ms = 1 + self.dice.throw(150);
+        let walked = repo.walk_disk(&handle, point, 0, options, |piece| {
+            match piece {
+                Piece::Data { data, .. } => read.extend_from_slice(data),
+                Piece::Hole { length_bytes, .. } => {
+                    read.resize(read.len() + length_bytes as usize, 0);
+                }
+            }
+            self.dawdle(slow_ms);
+            Ok::<_, Error>(())
+        });
+        walked?;
+        let wanted = Content::of(point);
+        assert!(read == wanted.image(), "{} is not {wanted:?}", point.id());
+        Ok(())
+    }
+}
