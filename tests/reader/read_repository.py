@@ -164,7 +164,8 @@ class Repository:
         with open(output, "wb") as file:
             file.truncate(disk["capacity_bytes"])
             for lost in disk.get("unreadable", []):
-                start, length = lost["first"] * size, lost["blocks"] * size
+                start = lost["first"] * size
+                length = min(lost["blocks"] * size, disk["capacity_bytes"] - start)
                 print(f"lost, written as zeros: {length} bytes at {start}", file=sys.stderr)
             if disk["tree"] is None:
                 return

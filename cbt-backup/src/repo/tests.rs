@@ -11,6 +11,7 @@ mod fault_store;
 mod faults;
 mod fleet;
 mod golden;
+mod golden_copy;
 mod healing;
 mod histories;
 mod keys;

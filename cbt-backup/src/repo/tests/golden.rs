@@ -24,11 +24,14 @@ use crate::repo::{
 };
 use crate::secret::Secret;
 
-const PASSPHRASE: &str = "golden";
+pub(super) const PASSPHRASE: &str = "golden";
 const KEY_FILE: &[u8] = b"32 bytes and more of a key file, which is no secret";
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+/// All golden repositories.
+pub(super) fn goldens() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
 }
 
 /// A block: a beginning that does not compress, and a rest that does.
@@ -87,13 +90,13 @@ impl Disk {
 }
 
 /// The making of one.
-struct Maker {
-    site: Site,
+pub(super) struct Maker {
+    pub(super) site: Site,
     block_bytes: u64,
 }
 
 impl Maker {
-    fn new(init: InitOptions) -> Self {
+    pub(super) fn new(init: InitOptions) -> Self {
         let objects: Arc<dyn object_store::ObjectStore> =
             Arc::new(object_store::memory::InMemory::new());
         let runtime = Runtime::new().unwrap();
@@ -323,20 +326,20 @@ fn golden_repositories_are_made() {
 }
 
 /// A copy, because a verification announces itself and the life after it writes.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn folder_copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
+            folder_copy(&entry.path(), &to);
         } else {
             fs::copy(entry.path(), to).unwrap();
         }
     }
 }
 
-fn open(folder: &Path, key: RepositoryKey) -> Site {
+pub(super) fn open(folder: &Path, key: RepositoryKey) -> Site {
     let store = Store::open(folder.to_str().unwrap()).unwrap();
     let objects = store.objects();
     let runtime = Runtime::new().unwrap();
@@ -376,12 +379,15 @@ fn assert_as_expected(site: &Site, expected: &Value) {
 #[test]
 fn golden_repositories_stay_readable() {
     let mut tried = 0;
-    for golden in fs::read_dir(golden()).unwrap() {
-        let golden = golden.unwrap().path();
+    // The copies have no more than a passphrase, and a test of their own.
+    for golden in goldens() {
+        if !golden.join("recovery").exists() {
+            continue;
+        }
         let expected = fs::read(golden.join("expected.json")).unwrap();
         let expected: Value = serde_json::from_slice(&expected).unwrap();
         let scratch = tempfile::tempdir().unwrap();
-        copy(&golden.join("repository"), scratch.path());
+        folder_copy(&golden.join("repository"), scratch.path());
         let secret = |name: &str| fs::read_to_string(golden.join(name)).unwrap();
         let file = fs::read(golden.join("key-file")).unwrap();
         let keys = [
