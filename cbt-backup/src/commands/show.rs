@@ -101,15 +101,14 @@ fn lines(root: &Root) -> Vec<String> {
             root.parent
                 .map_or("none".to_owned(), |parent| parent.to_string())
         ),
-        format!(
-            "copy of      {}",
-            root.origin.map_or("nothing".to_owned(), |origin| format!(
-                "{} of repository {}",
-                origin.point, origin.repository
-            ))
-        ),
         format!("made by      {} on {}", root.program, printable(&root.host)),
     ];
+    if let Some(origin) = root.origin {
+        lines.push(format!(
+            "copy of      {} of repository {}",
+            origin.point, origin.repository
+        ));
+    }
     for file in &root.files {
         lines.push(format!(
             "file         {}, {} bytes",

@@ -14,6 +14,7 @@ mod said;
 
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -43,6 +44,8 @@ use super::sealed;
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     location: String,
+    /// Where it is, when it is a folder.
+    folder: Option<PathBuf>,
 }
 
 /// Without what the store was opened with: there are credentials in it.
@@ -60,8 +63,13 @@ impl Store {
     /// # Errors
     /// `UnsupportedAddress`, `BadAddress`; `NoRepository` when the folder is not there; `Folder`.
     pub fn open(address: &str) -> Result<Self, Error> {
+        let mut place = None;
         let objects = match address.parse()? {
-            StoreAddress::Local(folder) => local::open(&folder, address)?,
+            StoreAddress::Local(folder) => {
+                let objects = local::open(&folder, address)?;
+                place = Some(folder);
+                objects
+            }
             #[cfg(feature = "cloud")]
             StoreAddress::Cloud(cloud) => cloud::open(&cloud, address)?,
             #[cfg(not(feature = "cloud"))]
@@ -72,7 +80,10 @@ impl Store {
                 });
             }
         };
-        Ok(Self::with_objects(objects, address))
+        Ok(Self {
+            folder: place,
+            ..Self::with_objects(objects, address)
+        })
     }
 
     /// As [`Store::open`], but makes the folder when it is not there. A bucket is not made.
@@ -91,7 +102,7 @@ impl Store {
     pub fn limited(self, limits: &StoreLimits) -> Self {
         Self {
             objects: limit::limited(self.objects, limits),
-            location: self.location,
+            ..self
         }
     }
 
@@ -100,6 +111,7 @@ impl Store {
         Self {
             objects,
             location: location.to_owned(),
+            folder: None,
         }
     }
 
@@ -198,6 +210,14 @@ impl Store {
         match self.location.parse() {
             Ok(StoreAddress::Local(folder)) => mount::notes(&folder),
             _ => None,
+        }
+    }
+
+    /// Removes `folder` and what is in it as far as that is empty, where a folder is more than a part of a
+    /// name. Nobody may write into it meanwhile.
+    fn remove_empty_folders(&self, folder: &str) {
+        if let Some(root) = &self.folder {
+            local::remove_empty(root, folder);
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Catalog {
     pub(super) findings: Vec<Finding>,
     /// Points that the target has whole, by what they are.
     there: HashMap<Origin, PointId>,
+    /// The points that the target had at the beginning, newest first.
+    target: Vec<Point>,
 }
 
 /// What a point is, wherever it lies: its origin, or itself.
@@ -26,6 +28,12 @@ pub(super) fn identity(repo: &Repository, point: &Point) -> Origin {
         repository: repo.config().id,
         point: point.id(),
     })
+}
+
+/// The two ids that say which VM it is, in any repository.
+fn vm_of(point: &Point) -> (&str, &str) {
+    let vm = &point.root.vm;
+    (&vm.vcenter_instance_uuid, &vm.instance_uuid)
 }
 
 pub(super) fn is_unfinished(point: &Point) -> bool {
@@ -45,6 +53,7 @@ impl Catalog {
             points: Vec::new(),
             findings: Vec::new(),
             there: there.collect(),
+            target: listed.points.into_iter().rev().collect(),
         };
         catalog.read_source().await?;
         Ok(catalog)
@@ -72,6 +81,13 @@ impl Catalog {
         }
         let repository = self.source.config().id;
         self.there.get(&Origin { repository, point }).copied()
+    }
+
+    /// The points that a copy of `point` may be built upon, newest first.
+    pub(super) fn parents(&self, point: &Point) -> Vec<Point> {
+        let (vcenter, vm) = vm_of(point);
+        let same = |parent: &&Point| vm_of(parent) == (vcenter, vm);
+        self.target.iter().filter(same).cloned().collect()
     }
 
     /// The target has a copy of it now.

@@ -2,8 +2,8 @@
 
 use crate::repo::id::PointId;
 use crate::repo::point::Point;
-use crate::repo::root::{DiskRecord, DiskState, Root, TreeRecord};
-use crate::repo::session::{ParentDisk, Session};
+use crate::repo::root::{DiskRecord, DiskState, Origin, Root, TreeRecord};
+use crate::repo::session::ParentDisk;
 use crate::repo::tree::Against;
 
 /// The points that a copy rests on.
@@ -26,14 +26,17 @@ pub(super) struct Ground {
 }
 
 impl Grounds {
-    /// Chooses among the points that the session may build upon. `bases` are in order of preference.
+    /// Chooses among the points of the target that may be built upon, newest first, and `bases` of the
+    /// source with their copies, in order of preference.
     pub(super) fn choose(
-        session: &Session,
+        parents: &[Point],
         point: &Point,
-        resumed: Option<Point>,
+        origin: Origin,
         bases: Vec<(Point, PointId)>,
     ) -> Self {
-        let of_target = |id: &PointId| session.parents().iter().find(|point| point.id() == *id);
+        let of_target = |id: &PointId| parents.iter().find(|point| point.id() == *id);
+        let earlier = |parent: &&Point| parent.root.origin == Some(origin);
+        let resumed = parents.iter().find(earlier).cloned();
         let built_before = resumed.as_ref().and_then(|resumed| resumed.root.parent);
         let mut usable: Vec<_> = bases
             .into_iter()
@@ -53,7 +56,7 @@ impl Grounds {
         }
         Self {
             base: None,
-            built_on: neighbour(session, point).cloned(),
+            built_on: neighbour(parents, point).cloned(),
             resumed,
         }
     }
@@ -99,7 +102,8 @@ impl Grounds {
         }
     }
 
-    fn resumed_disk(&self, index: usize, disk: &DiskRecord) -> Option<Ground> {
+    /// The same, where an earlier copy of the same point has begun.
+    pub(super) fn resumed_disk(&self, index: usize, disk: &DiskRecord) -> Option<Ground> {
         let resumed = self.resumed.as_ref()?;
         let record = resumed.root.disks.get(index)?;
         if !record.has_data() || !fits(record, disk) {
@@ -131,9 +135,8 @@ impl Grounds {
 
 /// Without anything to compare with: the VM's newest point that is no newer than this one, or the newest. All
 /// of it is read, and what is the same is not stored again.
-fn neighbour<'a>(session: &'a Session, point: &Point) -> Option<&'a Point> {
-    let mut whole = session
-        .parents()
+fn neighbour<'a>(parents: &'a [Point], point: &Point) -> Option<&'a Point> {
+    let mut whole = parents
         .iter()
         .filter(|parent| !super::catalog::is_unfinished(parent));
     let newest = whole.clone().next();

@@ -1,5 +1,7 @@
 //! One point on its way: a row of sessions of the target.
 
+use std::collections::HashSet;
+
 use super::catalog::{Catalog, identity, is_unfinished};
 use super::ground::Grounds;
 use super::losses::Losses;
@@ -49,9 +51,7 @@ impl Run<'_> {
             session.abandon();
             return Ok(Outcome::There(there));
         }
-        let earlier = |parent: &&Point| parent.root.origin == Some(origin);
-        let resumed = session.parents().iter().find(earlier).cloned();
-        let grounds = Grounds::choose(&session, point, resumed, catalog.bases(point));
+        let grounds = Grounds::choose(session.parents(), point, origin, catalog.bases(point));
         let copy = PointCopy {
             run: self,
             catalog,
@@ -70,6 +70,54 @@ impl Run<'_> {
         let same =
             |parent: &&Point| !is_unfinished(parent) && identity(self.target, parent) == origin;
         session.parents().iter().find(same).map(Point::id)
+    }
+
+    /// A whole copy that somebody else has committed since the run began. Two that commit at the same
+    /// moment do not see each other: then there are two copies, which hurts nobody. So an answer that cannot
+    /// be had is no reason to stop either.
+    fn copied_meanwhile(&self, session: &Session, point: &Point) -> Option<PointId> {
+        let origin = identity(self.source, point);
+        // The last session of a row may have seen it.
+        if let Some(there) = self.there(session, origin) {
+            return Some(there);
+        }
+        let known: HashSet<PointId> = session.parents().iter().map(Point::id).collect();
+        let vm = &point.root.vm;
+        let vm = (&vm.vcenter_instance_uuid, &vm.instance_uuid);
+        let vm = self.target.vm_key(vm.0, vm.1);
+        self.handle.block_on(async {
+            let roots = Roots::read(self.target, Some(&vm)).await.ok()?.living();
+            for name in roots.iter().filter(|root| !known.contains(&root.point)) {
+                let Ok(new) = self.target.read_root(name).await else {
+                    continue;
+                };
+                if !is_unfinished(&new) && identity(self.target, &new) == origin {
+                    return Some(new.id());
+                }
+            }
+            None
+        })
+    }
+
+    /// Ends without a point, and drops what was committed on the way: copy `there` is whole. What stays is
+    /// dropped by retention.
+    fn forget_unfinished(&self, session: Session, there: PointId) {
+        let own = session.origin();
+        let unfinished = |parent: &&Point| is_unfinished(parent) && parent.root.origin == own;
+        let unfinished = session.parents().iter().filter(unfinished);
+        let unfinished: Vec<_> = unfinished
+            .map(|point| (point.id(), point.root.snapshot_time_ms))
+            .collect();
+        session.abandon();
+        let why = format!("point {there} is whole");
+        for (point, now_ms) in unfinished {
+            let dropped = self
+                .target
+                .drop_point(point, &self.options.host, &why, now_ms);
+            if let Err(error) = self.handle.block_on(dropped) {
+                tracing::warn!(%point, %error, "a partial point stays");
+            }
+        }
     }
 }
 
@@ -124,7 +172,12 @@ impl PointCopy<'_> {
 
     fn commit(self, files: Vec<NewFile>) -> Result<Outcome, Error> {
         let info = self.info(files);
-        let Committed { point, stats, .. } = self.row.into_session()?.commit(info)?;
+        let session = self.row.into_session()?;
+        if let Some(there) = self.run.copied_meanwhile(&session, self.point) {
+            self.run.forget_unfinished(session, there);
+            return Ok(Outcome::There(there));
+        }
+        let Committed { point, stats, .. } = session.commit(info)?;
         let copied = CopiedPoint {
             from: PointSummary::from(self.point),
             to: Some(point),

@@ -28,6 +28,11 @@ impl Repository {
 }
 
 impl Session {
+    /// The point that is being copied, if one is.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        self.origin
+    }
+
     /// As [`Session::add_disk`], but when a partial parent is of an earlier copy, what that one has not
     /// covered is not said to be missing: whoever copies knows what it differs in.
     pub(crate) fn add_copied_disk(&self, spec: DiskSpec) -> Result<DiskSlot, Error> {

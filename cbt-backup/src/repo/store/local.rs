@@ -52,6 +52,19 @@ pub(super) fn create(path: &FilePath) -> Result<(), Error> {
     })
 }
 
+/// Removes the folders of `name` that are empty, as far as the file system lets us: an object store has none.
+pub(super) fn remove_empty(root: &FilePath, name: &str) {
+    let folder = root.join(name);
+    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    for entry in entries {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_empty(&folder, &entry.file_name().to_string_lossy());
+        }
+    }
+    // One that is not empty stays by itself.
+    let _ = std::fs::remove_dir(&folder);
+}
+
 /// `LocalFileSystem` with a listing that odd names of other people's files do not stop.
 #[derive(Debug)]
 struct Folder {

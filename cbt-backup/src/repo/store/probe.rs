@@ -80,6 +80,8 @@ impl Store {
         let mut report = ProbeReport::default();
         let probed = probe.run(&mut report).await;
         let cleared = probe.clear(&mut report).await;
+        // The folder above is anybody's.
+        self.remove_empty_folders(&probe.folder);
         probed?;
         cleared?;
         if let Some(notes) = self.notes() {

@@ -190,6 +190,8 @@ async fn an_honest_store_is_fit_and_left_empty() {
     );
     store.demand_fit(&other).await.unwrap();
     assert_eq!(store.any().await.unwrap(), None);
+    let left = std::fs::read_dir(folder.path().join("probe")).unwrap();
+    assert_eq!(left.count(), 0);
 }
 
 #[tokio::test]
