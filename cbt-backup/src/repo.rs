@@ -9,6 +9,7 @@
 //! and take a tokio handle; they are for OS threads, and the runtime must have threads of its own.
 
 mod announce;
+mod block_set;
 mod cipher;
 mod codec;
 mod compaction;
@@ -26,6 +27,7 @@ mod name;
 mod node;
 mod node_cache;
 mod pack;
+mod pack_map;
 mod point;
 mod ranges;
 mod reference;

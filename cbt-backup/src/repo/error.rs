@@ -307,9 +307,9 @@ pub enum Error {
         /// Length that was given.
         length_bytes: u64,
     },
-    /// A block was put a second time.
-    #[error("disk {label}: block {block} was put twice")]
-    BlockTwice {
+    /// A block was put a second time, or was not expected.
+    #[error("disk {label}: block {block} was put twice, or was not to be put at all")]
+    BlockNotOpen {
         /// Label of the disk.
         label: String,
         /// Block number.

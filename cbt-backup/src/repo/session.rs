@@ -7,6 +7,7 @@ mod compact;
 mod copied;
 mod dedup;
 mod disk;
+mod fold;
 mod leaf;
 mod moved;
 mod presence;

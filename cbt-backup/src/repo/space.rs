@@ -140,9 +140,9 @@ impl Repository {
         let point = self.read_root(name).await?;
         let record = &point.root.usage;
         let table = self.usage(record).await?;
-        let rows = table.rows.iter();
+        let rows = table.rows();
         let mut packs: HashMap<PackId, u64> = rows
-            .map(|((_, pack), need)| (*pack, need.pack_bytes))
+            .map(|((_, pack), need)| (pack, need.pack_bytes))
             .collect();
         packs.insert(record.reference.pack(PackKind::Node), record.pack_bytes);
         Ok((point, packs))

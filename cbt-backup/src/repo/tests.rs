@@ -8,6 +8,7 @@ mod copying_faults;
 mod copying_killed;
 mod crash_points;
 mod damage;
+mod early;
 mod fault_store;
 mod faults;
 mod fleet;

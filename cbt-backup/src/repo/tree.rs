@@ -8,4 +8,4 @@ mod rewrite;
 pub(crate) use cursor::{TreeCursor, TreeItem};
 pub(crate) use difference::{Against, Demand, Difference, TreeDifference};
 pub use geometry::Geometry;
-pub(crate) use rewrite::{BaseTree, NodeStore, rewrite};
+pub(crate) use rewrite::{BaseTree, NewNodes, NodePlace, NodeStore, rewrite};

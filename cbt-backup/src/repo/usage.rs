@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::error::Error;
 use super::id::{PackId, PackKind, SessionId};
+use super::pack_map::PackMap;
 use super::reference::Ref;
 
 const MAX_ROWS: usize = 4 << 20;
@@ -24,60 +25,89 @@ pub(crate) struct Need {
     pub(crate) bytes: u64,
 }
 
+/// What a disk needs.
+pub(crate) type Needs = PackMap<Need>;
+
 /// The table: by disk (255 for the root's own blobs) and pack.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Usage {
-    pub(crate) rows: BTreeMap<(u8, PackId), Need>,
+    disks: BTreeMap<u8, Needs>,
 }
 
 impl Usage {
-    pub(crate) fn of_disk(&self, disk: u8) -> HashMap<PackId, Need> {
-        let rows = self.rows.iter().filter(|((of, _), _)| *of == disk);
-        rows.map(|((_, pack), need)| (*pack, *need)).collect()
+    /// What a disk needs; nothing, if the table does not name it.
+    pub(crate) fn of_disk(&self, disk: u8) -> Needs {
+        self.disks.get(&disk).cloned().unwrap_or_default()
+    }
+
+    /// Says what a disk needs.
+    pub(crate) fn set(&mut self, disk: u8, needs: Needs) {
+        if needs.len() == 0 {
+            self.disks.remove(&disk);
+        } else {
+            self.disks.insert(disk, needs);
+        }
+    }
+
+    /// The disks that need anything.
+    pub(crate) fn disks(&self) -> impl Iterator<Item = u8> {
+        self.disks.keys().copied()
+    }
+
+    /// The rows, sorted by disk and pack.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = ((u8, PackId), Need)> {
+        self.disks.iter().flat_map(|(disk, needs)| {
+            let disk = *disk;
+            needs.iter().map(move |(pack, need)| ((disk, pack), need))
+        })
+    }
+
+    /// The packs of all rows: once for each disk that needs them.
+    pub(crate) fn packs(&self) -> impl Iterator<Item = PackId> {
+        self.rows().map(|((_, pack), _)| pack)
+    }
+
+    /// Number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.disks.values().map(PackMap::len).sum()
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
-        if self.rows.len() > MAX_ROWS {
+        let rows = self.len();
+        if rows > MAX_ROWS {
             return Err(Error::OutOfRange {
                 what: "packs of a point",
-                value: self.rows.len() as u64,
+                value: rows as u64,
             });
         }
         let mut sessions = Vec::new();
         let mut indexes = HashMap::new();
-        for (_, pack) in self.rows.keys() {
-            indexes.entry(pack.session).or_insert_with(|| {
-                sessions.push(pack.session);
+        for session in self.disks.values().flat_map(PackMap::sessions) {
+            indexes.entry(session).or_insert_with(|| {
+                sessions.push(session);
                 (sessions.len() - 1) as u32
             });
         }
-        let mut plain = vec![b'U', 0, 0, 0];
+        // Tables get large: the room is taken once.
+        let length = HEAD_BYTES + sessions.len() * 16 + rows * ROW_BYTES;
+        let mut plain = Vec::with_capacity(length);
+        plain.extend_from_slice(&[b'U', 0, 0, 0]);
         plain.extend_from_slice(&(sessions.len() as u32).to_le_bytes());
-        plain.extend_from_slice(&(self.rows.len() as u32).to_le_bytes());
+        plain.extend_from_slice(&(rows as u32).to_le_bytes());
         plain.extend(sessions.iter().flat_map(|session| session.to_bytes()));
-        plain.extend(self.rows.keys().map(|(disk, _)| *disk));
-        plain.extend(self.rows.keys().map(|(_, pack)| pack.kind.letter()));
-        plain.extend(
-            self.rows
-                .keys()
-                .flat_map(|(_, pack)| indexes[&pack.session].to_le_bytes()),
-        );
-        plain.extend(
-            self.rows
-                .keys()
-                .flat_map(|(_, pack)| pack.seq.to_le_bytes()),
-        );
-        plain.extend(
-            self.rows
-                .values()
-                .flat_map(|need| need.pack_bytes.to_le_bytes()),
-        );
-        plain.extend(
-            self.rows
-                .values()
-                .flat_map(|need| need.references.to_le_bytes()),
-        );
-        plain.extend(self.rows.values().flat_map(|need| need.bytes.to_le_bytes()));
+        plain.extend(self.rows().map(|((disk, _), _)| disk));
+        plain.extend(self.packs().map(|pack| pack.kind.letter()));
+        let index = |pack: PackId| indexes[&pack.session];
+        plain.extend(self.packs().flat_map(|pack| index(pack).to_le_bytes()));
+        plain.extend(self.packs().flat_map(|pack| pack.seq.to_le_bytes()));
+        let longs: [fn(Need) -> u64; 3] = [
+            |need| need.pack_bytes,
+            |need| need.references,
+            |need| need.bytes,
+        ];
+        for long in longs {
+            plain.extend(self.rows().flat_map(|(_, need)| long(need).to_le_bytes()));
+        }
         Ok(plain)
     }
 
@@ -104,6 +134,7 @@ impl Usage {
         let (longs, _) = longs.as_chunks::<8>();
         let long = |at: usize| u64::from_le_bytes(longs[at]);
         let mut table = Self::default();
+        let mut last = None;
         for i in 0..rows {
             let session = sessions
                 .get(u32::from_le_bytes(words[i]) as usize)
@@ -114,20 +145,17 @@ impl Usage {
                 session: SessionId::from_bytes(*session),
                 seq: u32::from_le_bytes(words[rows + i]),
             };
-            let key = (disks[i], pack);
-            if table
-                .rows
-                .last_key_value()
-                .is_some_and(|(last, _)| *last >= key)
-            {
+            let key = Some((disks[i], pack));
+            if last >= key {
                 return Err("the usage table is not sorted");
             }
+            last = key;
             let need = Need {
                 pack_bytes: long(i),
                 references: long(rows + i),
                 bytes: long(2 * rows + i),
             };
-            table.rows.insert(key, need);
+            table.disks.entry(disks[i]).or_default().insert(pack, need);
         }
         Ok(table)
     }
@@ -136,7 +164,7 @@ impl Usage {
 /// References gained and lost while a tree changes, or counted while one is walked.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct UsageChange {
-    packs: HashMap<PackId, (i64, i64)>,
+    packs: PackMap<(i64, i64)>,
 }
 
 impl UsageChange {
@@ -148,17 +176,30 @@ impl UsageChange {
         self.count(kind, reference, -1);
     }
 
+    /// One takes the place of another.
+    pub(crate) fn replace(&mut self, kind: PackKind, old: Option<Ref>, new: Option<Ref>) {
+        if old == new {
+            return;
+        }
+        if let Some(old) = &old {
+            self.remove(kind, old);
+        }
+        if let Some(new) = &new {
+            self.add(kind, new);
+        }
+    }
+
     /// Adds another change.
     pub(crate) fn join(&mut self, other: &Self) {
-        for (pack, (references, bytes)) in &other.packs {
-            let entry = self.packs.entry(*pack).or_default();
+        for (pack, (references, bytes)) in other.packs.iter() {
+            let entry = self.packs.entry(pack);
             entry.0 += references;
             entry.1 += bytes;
         }
     }
 
     fn count(&mut self, kind: PackKind, reference: &Ref, sign: i64) {
-        let entry = self.packs.entry(reference.pack(kind)).or_default();
+        let entry = self.packs.entry(reference.pack(kind));
         entry.0 += sign;
         entry.1 += sign * i64::from(reference.length);
     }
@@ -169,36 +210,30 @@ impl UsageChange {
     /// The pack whose numbers become impossible: the table before was wrong.
     pub(crate) fn apply(
         &self,
-        mut needs: HashMap<PackId, Need>,
-        pack_bytes: &HashMap<PackId, u64>,
-    ) -> Result<HashMap<PackId, Need>, PackId> {
-        for (pack, (references, bytes)) in &self.packs {
-            let new = || Need {
-                pack_bytes: pack_bytes.get(pack).copied().unwrap_or(0),
-                ..Need::default()
-            };
-            let need = needs.entry(*pack).or_insert_with(new);
-            need.references = need
-                .references
-                .checked_add_signed(*references)
-                .ok_or(*pack)?;
-            need.bytes = need.bytes.checked_add_signed(*bytes).ok_or(*pack)?;
+        mut needs: Needs,
+        pack_bytes: impl Fn(PackId) -> Option<u64>,
+    ) -> Result<Needs, PackId> {
+        for (pack, (references, bytes)) in self.packs.iter() {
+            let need = needs.entry(pack);
+            if *need == Need::default() {
+                need.pack_bytes = pack_bytes(pack).unwrap_or(0);
+            }
+            need.references = need.references.checked_add_signed(references).ok_or(pack)?;
+            need.bytes = need.bytes.checked_add_signed(bytes).ok_or(pack)?;
             match (need.references, need.bytes) {
-                (0, 0) => {
-                    needs.remove(pack);
-                }
-                (0, _) => return Err(*pack),
-                _ if need.pack_bytes == 0 => return Err(*pack),
+                (0, 0) => needs.remove(pack),
+                (0, _) => return Err(pack),
+                _ if need.pack_bytes == 0 => return Err(pack),
                 _ => {}
             }
         }
         Ok(needs)
     }
 
-    /// References and bytes by pack, where there are any.
+    /// References and bytes by pack, where there are any, in the packs' order.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (PackId, i64, i64)> {
-        let used = self.packs.iter().filter(|(_, count)| **count != (0, 0));
-        used.map(|(pack, (references, bytes))| (*pack, *references, *bytes))
+        let used = self.packs.iter().filter(|(_, count)| *count != (0, 0));
+        used.map(|(pack, (references, bytes))| (pack, references, bytes))
     }
 }
 
@@ -236,9 +271,11 @@ mod tests {
                         },
                     )
                 });
-            Usage {
-                rows: rows.collect(),
+            let mut table = Usage::default();
+            for ((disk, pack), need) in rows {
+                table.disks.entry(disk).or_default().insert(pack, need);
             }
+            table
         })
     }
 
@@ -274,21 +311,21 @@ mod tests {
             raw: false,
             id: [0; 32],
         };
-        let lengths = HashMap::from([(pack, 1000)]);
+        let lengths = |asked| (asked == pack).then_some(1000);
         let mut gain = UsageChange::default();
         gain.add(PackKind::Data, &reference);
-        let after = gain.apply(HashMap::new(), &lengths).unwrap();
+        let after = gain.apply(Needs::default(), lengths).unwrap();
         assert_eq!(
-            after[&pack],
-            Need {
+            after.get(pack),
+            Some(Need {
                 pack_bytes: 1000,
                 references: 1,
                 bytes: 100
-            }
+            })
         );
         let mut loss = UsageChange::default();
         loss.remove(PackKind::Data, &reference);
-        assert!(loss.apply(after, &lengths).unwrap().is_empty());
-        assert_eq!(loss.apply(HashMap::new(), &lengths), Err(pack));
+        assert!(loss.apply(after, lengths).unwrap().len() == 0);
+        assert_eq!(loss.apply(Needs::default(), lengths), Err(pack));
     }
 }

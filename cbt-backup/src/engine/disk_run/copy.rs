@@ -161,6 +161,7 @@ impl DiskRun<'_> {
                 blocks: run.end - run.start,
             });
             session.expect_blocks(task.slot, runs);
+            session.expect_no_others(task.slot);
             Ok::<_, Error>(())
         })??;
         self.monitor.disk_begins(&task.disk.label, wanted.bytes());

@@ -45,7 +45,7 @@ impl Candidates {
             tables.push(handle.block_on(repo.usage(&point.root.usage))?);
         }
         let few = few_live(&tables, options, &condemned);
-        let needs = |table: &Usage| table.rows.keys().any(|(_, pack)| few.contains_key(pack));
+        let needs = |table: &Usage| table.packs().any(|pack| few.contains_key(&pack));
         let points = list.points.into_iter().zip(&tables);
         let points: Vec<Point> = points
             .filter(|(_, table)| needs(table))
@@ -75,8 +75,8 @@ fn few_live(
     let mut most: HashMap<PackId, (u64, u64)> = HashMap::new();
     for table in tables {
         let mut of_point: HashMap<PackId, (u64, u64)> = HashMap::new();
-        for ((_, pack), need) in &table.rows {
-            let entry = of_point.entry(*pack).or_default();
+        for ((_, pack), need) in table.rows() {
+            let entry = of_point.entry(pack).or_default();
             entry.0 += need.bytes;
             entry.1 = need.pack_bytes;
         }

@@ -7,10 +7,11 @@ use tokio::task::JoinHandle;
 
 use super::point::PointCopy;
 use super::window::{Part, next_window};
+use crate::repo::block_set::BlockSet;
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind};
 use crate::repo::pack::{PlainLength, open_both};
-use crate::repo::ranges::{BlockRange, BlockSet};
+use crate::repo::ranges::BlockRange;
 use crate::repo::reference::Ref;
 use crate::repo::root::{DiskRecord, DiskState, MAX_UNREADABLE_RUNS, TreeRecord};
 use crate::repo::session::{DiskOutcome, DiskSlot, DiskSpec, Session, StoredForm};
@@ -101,7 +102,7 @@ impl PointCopy<'_> {
                 always: self.missing(slot)?,
                 never: never.clone(),
             };
-            if demand.always.len() == 0 {
+            if demand.always.is_empty() {
                 break;
             }
         }
@@ -186,7 +187,7 @@ impl PointCopy<'_> {
         for part in window {
             let range = part.range();
             match part {
-                Part::Same(_) => self.row.with(|session| session.keep(work.slot, range))?,
+                Part::Same(_) => self.row.with(|session| session.keep(work.slot, range))??,
                 Part::Hole(_) => self.row.put_hole(work.slot, range.first, range.blocks)?,
                 Part::Damaged { node, error, .. } => {
                     self.lose(work, range, node.pack(PackKind::Node), error)?;

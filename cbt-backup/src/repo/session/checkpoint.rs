@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use super::begin::Session;
 use super::disk::DiskWork;
 use super::spec::{Committed, DiskOutcome, DiskSpec, ParentDisk, RootInfo};
+use crate::repo::block_set::BlockSet;
 use crate::repo::error::Error;
-use crate::repo::ranges::BlockSet;
 use crate::repo::root::PutStats;
 
 /// What the next session must know of a disk.
@@ -14,6 +14,7 @@ struct Progress {
     spec: DiskSpec,
     expected: Option<BlockSet>,
     missing: BlockSet,
+    open: BlockSet,
     outcome: Option<DiskOutcome>,
     unreadable: BlockSet,
     stats: PutStats,
@@ -84,13 +85,14 @@ impl Session {
             }
             work.unreadable = disk.unreadable;
             // What this session cannot build upon is to be put though it was put before.
-            let missing = work.missing.runs();
-            work.expected = disk.expected.map(|mut expected| {
-                for run in missing {
+            let (mut expected, mut open) = (disk.expected, disk.open);
+            for run in work.missing.runs() {
+                open.insert(run.first, run.blocks);
+                if let Some(expected) = &mut expected {
                     expected.insert(run.first, run.blocks);
                 }
-                expected
-            });
+            }
+            (work.expected, work.open) = (expected, open);
         }
         Ok(())
     }
@@ -102,6 +104,7 @@ fn progress(disk: &Arc<DiskWork>) -> Progress {
         spec: disk.spec.clone(),
         expected: work.expected.clone(),
         missing: work.missing.clone(),
+        open: work.open.clone(),
         outcome: work.outcome.clone(),
         unreadable: work.unreadable.clone(),
         stats: work.stats,

@@ -1,6 +1,5 @@
 //! Nodes, usage table and root of a point: what a session writes at its end.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use super::begin::Session;
@@ -12,16 +11,14 @@ use crate::repo::config::FORMAT;
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind, PointId};
 use crate::repo::name::RootName;
-use crate::repo::node::Node;
 use crate::repo::pack::{BlobKind, NO_DISK};
 use crate::repo::point::MAX_FILE_BYTES;
-use crate::repo::reference::Ref;
 use crate::repo::root::{
     Coverage, DiskRecord, DiskState, FileRecord, PointKind, PutStats, Root, TreeRecord, UNREADABLE,
     UsageRecord,
 };
-use crate::repo::tree::{BaseTree, NodeStore, TreeCursor, TreeItem, rewrite};
-use crate::repo::usage::{Need, Usage, UsageChange};
+use crate::repo::tree::{BaseTree, TreeCursor, TreeItem};
+use crate::repo::usage::{Needs, Usage, UsageChange};
 
 /// The features that a reader of the root must know.
 fn needs(disks: &[NewDisk]) -> Vec<String> {
@@ -38,13 +35,15 @@ struct NewDisk {
     needs: DiskNeeds,
 }
 
+#[derive(Default)]
 enum DiskNeeds {
     /// The parent's, changed.
     Changed(UsageChange),
     /// To be counted afresh in the new tree.
     Recount,
     /// Those of an older point, as they are.
-    Older(HashMap<PackId, Need>),
+    Older(Needs),
+    #[default]
     None,
 }
 
@@ -96,7 +95,7 @@ impl Session {
         }
         lock(&self.nodes).flush(&self.uploads)?;
         self.uploads.wait()?;
-        let usage = self.store_usage(&disks, &new_disks, &file_change)?;
+        let usage = self.store_usage(&disks, &mut new_disks, &file_change)?;
         let mut stats = PutStats::default();
         for disk in &new_disks {
             // What a failed disk has put is no part of the point.
@@ -242,16 +241,16 @@ impl Session {
     /// becomes a hole, so that the root needs no pack that is lost.
     fn finish_partial(&self, disk: &DiskWork) -> Result<NewDisk, Error> {
         let blocks = disk.geometry.blocks();
-        let (runs, covered) = {
+        let (lost, covered) = {
             let work = disk.work();
             let missing = work.missing.first().unwrap_or(blocks);
             let expected = match &work.expected {
                 Some(expected) => expected.first().unwrap_or(blocks),
                 None => 0,
             };
-            (work.missing.runs(), missing.min(expected))
+            (work.missing.clone(), missing.min(expected))
         };
-        for run in runs {
+        for run in lost.runs() {
             self.put_hole(DiskSlot(disk.index), run.first, run.blocks)?;
         }
         let covered_bytes = (covered << disk.geometry.block_shift()).min(disk.spec.capacity_bytes);
@@ -265,25 +264,7 @@ impl Session {
         state: DiskState,
         coverage: Coverage,
     ) -> Result<NewDisk, Error> {
-        let leaves = std::mem::take(&mut disk.work().leaves);
-        for (leaf, builder) in &leaves {
-            self.finish_leaf(disk, *leaf, builder)?;
-        }
-        let (finished, change) = {
-            let mut work = disk.work();
-            (
-                std::mem::take(&mut work.finished),
-                std::mem::take(&mut work.change),
-            )
-        };
-        let finished: Vec<_> = finished.into_iter().collect();
-        let mut nodes = DiskNodes {
-            session: self,
-            disk,
-            change,
-        };
-        let root = rewrite(&mut nodes, disk.geometry, disk.base(), &finished)?;
-        let change = nodes.change;
+        let (root, change) = self.finish_nodes(disk)?;
         let level = disk.geometry.level();
         let tree = root.map(|reference| TreeRecord { reference, level });
         Ok(NewDisk {
@@ -318,54 +299,43 @@ impl Session {
     fn store_usage(
         &self,
         disks: &[Arc<DiskWork>],
-        new_disks: &[NewDisk],
+        new_disks: &mut [NewDisk],
         files: &UsageChange,
     ) -> Result<UsageRecord, Error> {
-        let mut lengths = self.uploads.stored();
-        let parents = disks.iter().filter_map(|disk| disk.parent.as_ref());
-        for (pack, need) in parents.flat_map(|parent| &parent.needs) {
-            lengths.insert(*pack, need.pack_bytes);
-        }
+        let length = |pack| {
+            let of_parents = disks.iter().filter_map(|disk| disk.parent.as_ref());
+            let needed = of_parents.filter_map(|parent| parent.needs.get(pack));
+            let needed = needed.map(|need| need.pack_bytes).next();
+            needed.or_else(|| self.uploads.stored_bytes(pack))
+        };
         let mut usage = Usage::default();
         for (disk, new) in disks.iter().zip(new_disks) {
-            let needs = self.disk_needs(disk, new, &lengths)?;
-            usage.rows.extend(
-                needs
-                    .into_iter()
-                    .map(|(pack, need)| ((disk.index, pack), need)),
-            );
+            let needs = self.disk_needs(disk, new, length)?;
+            usage.set(disk.index, needs);
         }
-        let needs = files
-            .apply(HashMap::new(), &lengths)
-            .map_err(|pack| self.bad_usage(pack))?;
-        usage.rows.extend(
-            needs
-                .into_iter()
-                .map(|(pack, need)| ((NO_DISK, pack), need)),
-        );
+        let needs = files.apply(Needs::default(), length);
+        usage.set(NO_DISK, needs.map_err(|pack| self.bad_usage(pack))?);
         self.write_usage(&usage)
     }
 
     fn disk_needs(
         &self,
         disk: &DiskWork,
-        new: &NewDisk,
-        lengths: &HashMap<PackId, u64>,
-    ) -> Result<HashMap<PackId, Need>, Error> {
-        let parent = || {
-            disk.parent
-                .as_ref()
-                .map(|parent| parent.needs.clone())
-                .unwrap_or_default()
-        };
-        let changed = match &new.needs {
-            DiskNeeds::None => return Ok(HashMap::new()),
-            DiskNeeds::Older(needs) => return Ok(needs.clone()),
-            DiskNeeds::Changed(change) => change.apply(parent(), lengths),
+        new: &mut NewDisk,
+        length: impl Fn(PackId) -> Option<u64>,
+    ) -> Result<Needs, Error> {
+        // The tables of a large disk are large: none is kept longer than it must.
+        let changed = match std::mem::take(&mut new.needs) {
+            DiskNeeds::None => return Ok(Needs::default()),
+            DiskNeeds::Older(needs) => return Ok(needs),
+            DiskNeeds::Changed(change) => {
+                let parent = disk.parent.as_ref().map(|parent| parent.needs.clone());
+                change.apply(parent.unwrap_or_default(), length)
+            }
             DiskNeeds::Recount => {
                 let tree = new.record.tree.map(TreeRecord::base);
                 let counted = self.handle.block_on(self.count(disk, tree))?;
-                counted.apply(HashMap::new(), lengths)
+                counted.apply(Needs::default(), length)
             }
         };
         changed.map_err(|pack| self.bad_usage(pack))
@@ -401,8 +371,8 @@ fn carried(
     parent: &Parent,
     avoided: &Condemned,
 ) -> NewDisk {
-    let packs = parent.needs.keys();
-    let packs = packs.filter(|pack| avoided.contains(**pack)).count();
+    let packs = parent.needs.packs();
+    let packs = packs.filter(|pack| avoided.contains(*pack)).count();
     if packs > 0 {
         let reason = format!(
             "{reason}; the data of point {from} is not carried: {packs} of the packs it needs are \
@@ -451,7 +421,7 @@ fn new_record(
         state,
         tree,
         unreadable: if has_data {
-            disk.work().unreadable.runs()
+            disk.work().unreadable.runs().collect()
         } else {
             Vec::new()
         },
@@ -461,33 +431,5 @@ fn new_record(
         } else {
             PutStats::default()
         },
-    }
-}
-
-/// The nodes of a disk, as the path copy sees them.
-struct DiskNodes<'a> {
-    session: &'a Session,
-    disk: &'a DiskWork,
-    change: UsageChange,
-}
-
-impl NodeStore for DiskNodes<'_> {
-    fn load(&mut self, reference: &Ref, level: u8) -> Result<Option<Arc<Node>>, Error> {
-        let Self { session, disk, .. } = self;
-        session
-            .handle
-            .block_on(session.base_node(disk, reference, level))
-    }
-
-    fn save(&mut self, node: &Node, first_block: u64) -> Result<Ref, Error> {
-        self.session.store_node(self.disk, node, first_block)
-    }
-
-    fn dropped(&mut self, node: &Ref) {
-        self.change.remove(PackKind::Node, node);
-    }
-
-    fn added(&mut self, node: &Ref) {
-        self.change.add(PackKind::Node, node);
     }
 }

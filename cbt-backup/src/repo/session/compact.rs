@@ -106,7 +106,7 @@ impl Repository {
         };
         match work.rewrite(point) {
             Ok(Ok((root, name))) => {
-                moved.packs.extend(session.uploads.stored());
+                moved.packs.extend(session.uploads.stored().iter());
                 session.publish(&root, &name)?;
                 Ok(None)
             }
@@ -147,7 +147,7 @@ impl Work<'_> {
         let Some(usage) = usage else {
             return Ok(Err(Left::Because("it has changed meanwhile".to_owned())));
         };
-        let needs: HashSet<PackId> = usage.rows.keys().map(|(_, pack)| *pack).collect();
+        let needs: HashSet<PackId> = usage.packs().collect();
         if needs.is_disjoint(self.packs) {
             return Ok(Err(Left::Untouched));
         }
@@ -194,7 +194,10 @@ impl Work<'_> {
         }
         let condemned = &self.session.condemned;
         let mut packs = self.moved.packs.iter();
-        if packs.any(|(pack, bytes)| there.get(pack) != Some(bytes) || condemned.contains(*pack)) {
+        let lost =
+            packs.any(|(pack, bytes)| there.get(&pack) != Some(&bytes) || condemned.contains(pack));
+        drop(packs);
+        if lost {
             self.moved.forget();
         }
         Ok(())
@@ -327,20 +330,20 @@ impl Work<'_> {
     }
 
     fn new_usage(&self, old: &Usage, changes: &HashMap<u8, UsageChange>) -> Result<Usage, Error> {
-        let mut lengths = self.moved.packs.clone();
-        lengths.extend(self.session.uploads.stored());
-        let mut disks: Vec<u8> = old.rows.keys().map(|(disk, _)| *disk).collect();
-        disks.dedup();
+        let uploads = &self.session.uploads;
+        let length = |pack| {
+            let moved = self.moved.packs.get(pack);
+            moved.or_else(|| uploads.stored_bytes(pack))
+        };
         let mut new = Usage::default();
-        for disk in disks {
+        for disk in old.disks() {
             let mut needs = old.of_disk(disk);
             if let Some(change) = changes.get(&disk) {
                 needs = change
-                    .apply(needs, &lengths)
+                    .apply(needs, length)
                     .map_err(|pack| self.session.bad_usage(pack))?;
             }
-            new.rows
-                .extend(needs.into_iter().map(|(pack, need)| ((disk, pack), need)));
+            new.set(disk, needs);
         }
         Ok(new)
     }

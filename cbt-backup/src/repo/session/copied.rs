@@ -59,17 +59,27 @@ impl Session {
         Ok(())
     }
 
-    /// Says that blocks which were expected are as they are in the parent, and will not be put.
-    pub(crate) fn keep(&self, slot: DiskSlot, range: BlockRange) {
+    /// Says that blocks are as they are in the parent, and will not be put. Those that the parent cannot
+    /// supply are left open.
+    pub(crate) fn keep(&self, slot: DiskSlot, range: BlockRange) -> Result<(), Error> {
         let disk = self.disk(slot);
-        if let Some(expected) = &mut disk.work().expected {
-            expected.remove(range.first, range.blocks);
+        {
+            let mut work = disk.work();
+            let missing: Vec<BlockRange> = work.missing.runs_within(range).collect();
+            if let Some(expected) = &mut work.expected {
+                expected.remove(range.first, range.blocks);
+            }
+            work.open.remove(range.first, range.blocks);
+            for run in missing {
+                work.open.insert(run.first, run.blocks);
+            }
         }
+        self.fold(&disk, range.first, range.blocks)
     }
 
     /// Number of runs of blocks that are known to be lost.
     pub(crate) fn unreadable_runs(&self, slot: DiskSlot) -> usize {
-        self.disk(slot).work().unreadable.number_of_runs()
+        self.disk(slot).work().unreadable.runs().count()
     }
 
     /// Ends an unfinished copy. What was put becomes a partial point from which a later copy of the same

@@ -1,20 +1,21 @@
 //! A disk of a session: its parent's tree, and what was put so far.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::begin::Session;
 use super::leaf::LeafBuilder;
 use super::spec::{DiskOutcome, DiskSlot, DiskSpec};
+use crate::repo::block_set::BlockSet;
 use crate::repo::condemned::Condemned;
 use crate::repo::error::Error;
-use crate::repo::id::{PackId, PackKind};
+use crate::repo::id::PackKind;
 use crate::repo::node::Node;
-use crate::repo::ranges::{BlockRange, BlockSet};
+use crate::repo::ranges::BlockRange;
 use crate::repo::reference::Ref;
 use crate::repo::root::{DiskRecord, PutStats};
-use crate::repo::tree::{BaseTree, Geometry, TreeCursor, TreeItem};
-use crate::repo::usage::{Need, UsageChange};
+use crate::repo::tree::{BaseTree, Geometry, NodePlace, TreeCursor, TreeItem};
+use crate::repo::usage::{Needs, UsageChange};
 
 /// Most disks a point may have; 255 means "none" in packs and tables.
 const MAX_DISKS: usize = 250;
@@ -22,7 +23,7 @@ const MAX_DISKS: usize = 250;
 /// The disk that is built upon.
 pub(super) struct Parent {
     pub(super) record: DiskRecord,
-    pub(super) needs: HashMap<PackId, Need>,
+    pub(super) needs: Needs,
 }
 
 pub(super) struct DiskWork {
@@ -43,9 +44,15 @@ pub(super) struct DiskWork {
 pub(super) struct Work {
     /// Leaves some of whose blocks were put.
     pub(super) leaves: BTreeMap<u64, LeafBuilder>,
-    /// Leaves that are written; `None` for a hole.
-    pub(super) finished: BTreeMap<u64, Option<Ref>>,
-    /// References to blocks gained and lost.
+    /// Leaves that are written and wait for the node above them; `None` for a hole.
+    pub(super) written: BTreeMap<u64, Option<Ref>>,
+    /// Leaves that are being written now: how many, by the node of level 2 above them.
+    pub(super) writing: BTreeMap<u64, usize>,
+    /// Nodes of level 2 that are written; `None` for a hole.
+    pub(super) early: BTreeMap<u64, Option<Ref>>,
+    /// Blocks that may still come.
+    pub(super) open: BlockSet,
+    /// References to blocks and nodes gained and lost.
     pub(super) change: UsageChange,
     /// Blocks the parent cannot supply and nobody has put yet.
     pub(super) missing: BlockSet,
@@ -55,6 +62,17 @@ pub(super) struct Work {
     pub(super) unreadable: BlockSet,
     pub(super) outcome: Option<DiskOutcome>,
     pub(super) stats: PutStats,
+}
+
+impl Work {
+    /// Of these blocks nothing will come any more.
+    pub(super) fn decided(&mut self, first: u64, blocks: u64) {
+        self.open.remove(first, blocks);
+        self.missing.remove(first, blocks);
+        if let Some(expected) = &mut self.expected {
+            expected.remove(first, blocks);
+        }
+    }
 }
 
 impl DiskWork {
@@ -111,6 +129,7 @@ impl Session {
             recount: false,
             work: Mutex::default(),
         };
+        disk.work().open.insert(0, geometry.blocks());
         self.handle.block_on(self.find_missing(&mut disk))?;
         let mut disks = self.disks.write().unwrap_or_else(PoisonError::into_inner);
         if disks.len() >= MAX_DISKS {
@@ -128,7 +147,7 @@ impl Session {
     /// Blocks the parent cannot supply, in order. They must be put before the commit, whatever
     /// CBT says of them.
     pub fn unreadable_blocks(&self, slot: DiskSlot) -> Vec<BlockRange> {
-        self.disk(slot).work().missing.runs()
+        self.disk(slot).work().missing.runs().collect()
     }
 
     /// Says which blocks will be put; all others are zeros, or as they are in the parent. Without it
@@ -139,6 +158,20 @@ impl Session {
         let expected = work.expected.get_or_insert_default();
         for run in runs {
             expected.insert(run.first, run.blocks);
+        }
+    }
+
+    /// Says that no block will be put but those that are expected, and those the parent cannot supply. It
+    /// need not be said, but then much of a large disk's tree waits in memory for the commit.
+    pub fn expect_no_others(&self, slot: DiskSlot) {
+        let disk = self.disk(slot);
+        let mut work = disk.work();
+        let work = &mut *work;
+        if let Some(expected) = &work.expected {
+            work.open = expected.clone();
+            for run in work.missing.runs() {
+                work.open.insert(run.first, run.blocks);
+            }
         }
     }
 
@@ -206,7 +239,7 @@ impl Session {
         };
         let old = parent.record.geometry()?;
         let mut missing = BlockSet::default();
-        let recount = parent.needs.keys().any(|pack| disk.avoided.contains(*pack));
+        let recount = parent.needs.packs().any(|pack| disk.avoided.contains(pack));
         if recount {
             let tree = parent.record.tree.map(super::super::root::TreeRecord::base);
             let mut cursor = TreeCursor::new(&self.repo, old, tree).avoiding(&disk.avoided);
@@ -252,28 +285,45 @@ impl Session {
         disk: &DiskWork,
         leaf: u64,
     ) -> Result<Option<(Ref, Arc<Node>)>, Error> {
-        let Some(base) = disk.base() else {
+        let place = NodePlace {
+            level: 1,
+            index: leaf,
+        };
+        let Some(base) = self.base_at(disk, place).await? else {
             return Ok(None);
         };
-        let (mut reference, mut level) = (base.root, base.level);
-        let geometry = disk.geometry;
-        if leaf >= geometry.slot_blocks(level) {
+        let node = self.base_node(disk, &base.root, 1).await?;
+        Ok(node.map(|node| (base.root, node)))
+    }
+
+    /// What the parent has at a place: a node of that level, or its whole tree where that is lower; `None`
+    /// for a hole, and below what counts as unreadable.
+    pub(super) async fn base_at(
+        &self,
+        disk: &DiskWork,
+        place: NodePlace,
+    ) -> Result<Option<BaseTree>, Error> {
+        let Some(mut base) = disk.base() else {
+            return Ok(None);
+        };
+        let bits = u32::from(disk.geometry.fan_out_bits());
+        // The node of `level` that the place is below.
+        let above =
+            |level: u8| place.index >> (bits * u32::from(level.saturating_sub(place.level)));
+        if above(base.level) > 0 {
             return Ok(None);
         }
-        loop {
-            let Some(node) = self.base_node(disk, &reference, level).await? else {
-                return Ok(None);
-            };
-            if level == 1 {
-                return Ok(Some((reference, node)));
-            }
-            level -= 1;
-            let slot = leaf / geometry.slot_blocks(level) % geometry.fan_out() as u64;
+        while base.level > place.level {
+            let node = self.base_node(disk, &base.root, base.level).await?;
+            let Some(node) = node else { return Ok(None) };
+            let level = base.level - 1;
+            let slot = above(level) & (disk.geometry.fan_out() as u64 - 1);
             match node.slots[slot as usize] {
-                Some(below) => reference = below,
+                Some(root) => base = BaseTree { root, level },
                 None => return Ok(None),
             }
         }
+        Ok(Some(base))
     }
 
     /// A node of the parent's tree; `None` for one that counts as unreadable.

@@ -9,6 +9,7 @@ use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind, SessionId};
 use crate::repo::name::PACK_LIMIT_BYTES;
 use crate::repo::pack::{PlainLength, open_payload};
+use crate::repo::pack_map::PackMap;
 use crate::repo::reference::Ref;
 use crate::repo::repository::Repository;
 use crate::repo::usage::UsageChange;
@@ -26,7 +27,7 @@ pub(super) struct Moved {
     /// `None`: nothing below it moves.
     pub(super) nodes: HashMap<(PackId, u32), Option<Arc<MovedNode>>>,
     /// Lengths in bytes of the packs that were written.
-    pub(super) packs: HashMap<PackId, u64>,
+    pub(super) packs: PackMap<u64>,
     pub(super) copied_blobs: u64,
     pub(super) copied_bytes: u64,
     /// The packs read last, of each kind.
@@ -36,14 +37,14 @@ pub(super) struct Moved {
 impl Moved {
     /// The sessions whose packs later sessions build upon.
     pub(super) fn sessions(&self) -> HashSet<SessionId> {
-        self.packs.keys().map(|pack| pack.session).collect()
+        self.packs.sessions().collect()
     }
 
     /// Forgets where things went: they are copied again where they are needed.
     pub(super) fn forget(&mut self) {
         self.blobs.clear();
         self.nodes.clear();
-        self.packs.clear();
+        self.packs = PackMap::default();
     }
 
     /// The stored form of a blob, checked. Whole packs are read, because neighbours follow.

@@ -1,6 +1,6 @@
 //! Are the packs a disk would build upon still there, at their full length?
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -11,7 +11,8 @@ use crate::repo::condemned::Condemned;
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, SessionId};
 use crate::repo::name::ObjectName;
-use crate::repo::usage::Need;
+use crate::repo::pack_map::PackMap;
+use crate::repo::usage::Needs;
 
 const LISTS_AT_ONCE: usize = 8;
 
@@ -19,7 +20,7 @@ const LISTS_AT_ONCE: usize = 8;
 #[derive(Default)]
 pub(super) struct StoredPacks {
     listed: HashSet<SessionId>,
-    lengths_bytes: HashMap<PackId, u64>,
+    lengths_bytes: PackMap<u64>,
 }
 
 impl Session {
@@ -28,16 +29,16 @@ impl Session {
     pub(super) async fn avoided(
         &self,
         label: &str,
-        needs: &HashMap<PackId, Need>,
+        needs: &Needs,
     ) -> Result<Arc<Condemned>, Error> {
         self.list_packs(needs).await?;
         let lost: Vec<PackId> = {
             let stored = lock(&self.stored_packs);
             let wrong = needs.iter().filter(|(pack, need)| {
-                stored.lengths_bytes.get(pack) != Some(&need.pack_bytes)
-                    && !self.condemned.contains(**pack)
+                stored.lengths_bytes.get(*pack) != Some(need.pack_bytes)
+                    && !self.condemned.contains(*pack)
             });
-            wrong.map(|(pack, _)| *pack).collect()
+            wrong.map(|(pack, _)| pack).collect()
         };
         let Some(first) = lost.iter().min() else {
             return Ok(Arc::clone(&self.condemned));
@@ -52,8 +53,8 @@ impl Session {
     }
 
     /// Lists the packs of the sessions `needs` names, as far as they are not listed yet.
-    async fn list_packs(&self, needs: &HashMap<PackId, Need>) -> Result<(), Error> {
-        let mut sessions: HashSet<SessionId> = needs.keys().map(|pack| pack.session).collect();
+    async fn list_packs(&self, needs: &Needs) -> Result<(), Error> {
+        let mut sessions: HashSet<SessionId> = needs.sessions().collect();
         {
             let stored = lock(&self.stored_packs);
             sessions.retain(|session| !stored.listed.contains(session));

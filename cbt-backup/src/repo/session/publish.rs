@@ -27,7 +27,7 @@ impl Session {
         lock(&self.nodes).flush(&self.uploads)?;
         self.uploads.wait()?;
         let pack = reference.pack(PackKind::Node);
-        let pack_bytes = self.uploads.stored().get(&pack).copied();
+        let pack_bytes = self.uploads.stored_bytes(pack);
         let pack_bytes = pack_bytes.ok_or_else(|| Error::Missing {
             object: pack.to_string(),
         })?;
@@ -59,7 +59,7 @@ impl Session {
                 session: self.id,
                 stats: root.stats,
                 packs: stored.len() as u64,
-                pack_bytes: stored.values().sum(),
+                pack_bytes: stored.iter().map(|(_, bytes)| bytes).sum(),
             };
             forget(self.announcement).await;
             Ok(committed)

@@ -27,7 +27,7 @@ impl Session {
     /// Each block is put once. Blocks while too many packs are on their way to the store.
     ///
     /// # Errors
-    /// `BadBlock`, `BlockTwice`; `NotWritable` and `Store` for any upload of the session so far;
+    /// `BadBlock`, `BlockNotOpen`; `NotWritable` and `Store` for any upload of the session so far;
     /// `Missing` and `Damaged` for the parent's nodes.
     pub fn put(&self, slot: DiskSlot, block: u64, data: &[u8]) -> Result<PutOutcome, Error> {
         self.put_in_form(slot, block, data, None)
@@ -91,6 +91,13 @@ impl Session {
                 length_bytes: 0,
             });
         };
+        let covers = disk.work().open.covers(first, blocks);
+        if !covers {
+            return Err(Error::BlockNotOpen {
+                label: disk.label(),
+                block: first,
+            });
+        }
         let mut block = first;
         while block < end {
             let (leaf, slot_in_leaf) = geometry.leaf_of(block);
@@ -99,17 +106,17 @@ impl Session {
                 self.place_hole_leaf(&disk, leaf)?;
                 block += leaf_blocks;
             } else {
-                self.place(&disk, block, None)?;
+                let mut work = disk.work();
+                work.leaves.entry(leaf).or_default().put(slot_in_leaf, None);
                 block += 1;
             }
         }
-        let mut work = disk.work();
-        work.missing.remove(first, blocks);
-        if let Some(expected) = &mut work.expected {
-            expected.remove(first, blocks);
+        {
+            let mut work = disk.work();
+            work.decided(first, blocks);
+            work.stats.hole_blocks += blocks;
         }
-        work.stats.hole_blocks += blocks;
-        Ok(())
+        self.fold(&disk, first, blocks)
     }
 
     fn find_or_store(
@@ -208,52 +215,36 @@ impl Session {
         let (leaf, slot) = disk.geometry.leaf_of(block);
         let complete = {
             let mut work = disk.work();
-            work.missing.remove(block, 1);
-            if let Some(expected) = &mut work.expected {
-                expected.remove(block, 1);
-            }
-            let taken = work.finished.contains_key(&leaf);
-            let builder = work.leaves.entry(leaf).or_default();
-            if taken || !builder.put(slot, reference) {
-                return Err(Error::BlockTwice {
+            if !work.open.covers(block, 1) {
+                return Err(Error::BlockNotOpen {
                     label: disk.label(),
                     block,
                 });
             }
-            if builder.puts.len() as u64 == disk.geometry.leaf_blocks(leaf) {
-                // Until it is written the leaf is marked as taken.
-                work.finished.insert(leaf, None);
-                work.leaves.remove(&leaf)
-            } else {
-                None
-            }
+            work.decided(block, 1);
+            work.leaves.entry(leaf).or_default().put(slot, reference);
+            work.take_leaf(disk.geometry, leaf, leaf)
         };
         match complete {
-            Some(builder) => self.finish_leaf(disk, leaf, &builder),
+            Some((leaf, builder)) => self.fold_leaf(disk, leaf, &builder),
             None => Ok(()),
         }
     }
 
+    /// All blocks of a leaf become zeros.
     fn place_hole_leaf(&self, disk: &DiskWork, leaf: u64) -> Result<(), Error> {
         let base = self.handle.block_on(self.base_leaf(disk, leaf))?;
         let mut work = disk.work();
-        if work.finished.contains_key(&leaf) || work.leaves.contains_key(&leaf) {
-            let block = leaf << disk.geometry.fan_out_bits();
-            return Err(Error::BlockTwice {
-                label: disk.label(),
-                block,
-            });
-        }
         let unreadable = base.is_none() && disk.recount;
-        for old in base
-            .iter()
-            .flat_map(|(_, node)| node.slots.iter().flatten())
-        {
-            work.change.remove(PackKind::Data, old);
+        if let Some((reference, node)) = &base {
+            work.change.remove(PackKind::Node, reference);
+            for old in node.slots.iter().flatten() {
+                work.change.remove(PackKind::Data, old);
+            }
         }
         // A leaf that cannot be read is still in the parent's tree and must leave it.
         if base.is_some() || unreadable {
-            work.finished.insert(leaf, None);
+            work.written.insert(leaf, None);
         }
         Ok(())
     }
@@ -271,9 +262,7 @@ impl Session {
         let mut slots = old
             .cloned()
             .unwrap_or_else(|| vec![None; geometry.fan_out()].into());
-        for (slot, block) in &builder.puts {
-            slots[usize::from(*slot)] = *block;
-        }
+        builder.change(&mut slots);
         let new = match &base {
             Some((reference, node)) if node.slots == slots => Some(*reference),
             _ if slots.iter().all(Option::is_none) => None,
@@ -290,16 +279,11 @@ impl Session {
         let mut work = disk.work();
         for (slot, block) in slots.iter().enumerate() {
             let before = old.and_then(|old| old[slot]);
-            if before != *block {
-                if let Some(old) = &before {
-                    work.change.remove(PackKind::Data, old);
-                }
-                if let Some(new) = block {
-                    work.change.add(PackKind::Data, new);
-                }
-            }
+            work.change.replace(PackKind::Data, before, *block);
         }
-        work.finished.insert(leaf, new);
+        let before = base.as_ref().map(|(reference, _)| *reference);
+        work.change.replace(PackKind::Node, before, new);
+        work.written(geometry, leaf, new);
         Ok(())
     }
 

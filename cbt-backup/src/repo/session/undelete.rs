@@ -6,13 +6,13 @@ use super::begin::{Session, Writing};
 use super::spec::{Committed, SessionOptions, SessionSpec};
 use crate::repo::announce::SessionKind;
 use crate::repo::error::Error;
-use crate::repo::id::PointId;
+use crate::repo::id::{PackId, PointId};
 use crate::repo::name::RootName;
 use crate::repo::point::Point;
 use crate::repo::repository::Repository;
 use crate::repo::root::{PointEvent, Root};
 use crate::repo::roots::Roots;
-use crate::repo::usage::Usage;
+use crate::repo::usage::{Needs, Usage};
 
 impl Repository {
     /// Makes a new point with the content of one that was dropped. That one stays in the bin. Blocking.
@@ -91,14 +91,12 @@ impl Session {
 
     /// Every pack must be there at its length, and on no list: what is condemned may go at any time.
     async fn refuse_unless_whole(&self, old: &Point, usage: &Usage) -> Result<(), Error> {
-        let rows = usage.rows.iter();
-        let needs = rows.map(|((_, pack), need)| (*pack, *need)).collect();
+        let needs: Needs = usage.rows().map(|((_, pack), need)| (pack, need)).collect();
         let avoided = self.avoided("of the dropped point", &needs).await?;
-        let mut bad: Vec<_> = needs
-            .keys()
-            .filter(|pack| avoided.contains(**pack))
+        let bad: Vec<PackId> = needs
+            .packs()
+            .filter(|pack| avoided.contains(*pack))
             .collect();
-        bad.sort_unstable();
         match bad.first() {
             None => Ok(()),
             Some(first) => Err(Error::NotWhole {

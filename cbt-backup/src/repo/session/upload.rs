@@ -1,6 +1,5 @@
 //! Packs on their way to the store: a bounded number, and their buffers used again.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::repo::error::Error;
 use crate::repo::id::PackId;
 use crate::repo::pack::FinishedPack;
+use crate::repo::pack_map::PackMap;
 use crate::repo::repository::Repository;
 
 /// Stores packs in the background. The first failure ends the session.
@@ -24,7 +24,7 @@ pub(super) struct Uploads {
 #[derive(Default)]
 struct Shared {
     failed: Mutex<Option<Error>>,
-    stored: Mutex<HashMap<PackId, u64>>,
+    stored: Mutex<PackMap<u64>>,
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -76,14 +76,19 @@ impl Uploads {
     }
 
     /// The packs that are stored, and their lengths in bytes.
-    pub(super) fn stored(&self) -> HashMap<PackId, u64> {
+    pub(super) fn stored(&self) -> PackMap<u64> {
         lock(&self.shared.stored).clone()
+    }
+
+    /// Length in bytes of a pack that is stored.
+    pub(super) fn stored_bytes(&self, pack: PackId) -> Option<u64> {
+        lock(&self.shared.stored).get(pack)
     }
 
     /// Says that a pack is stored that nobody has. False when it was said before.
     #[cfg(test)]
     pub(super) fn invent(&self, pack: PackId, bytes: u64) -> bool {
-        lock(&self.shared.stored).insert(pack, bytes).is_none()
+        lock(&self.shared.stored).insert(pack, bytes)
     }
 
     /// A buffer for the next pack: a used one if there is any.

@@ -9,6 +9,7 @@ use crate::repo::condemned::{Condemned, PackList};
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind, PointId};
 use crate::repo::name::{ObjectName, RootName};
+use crate::repo::pack_map::PackSet;
 use crate::repo::repository::Repository;
 use crate::repo::roots::Roots;
 
@@ -101,7 +102,7 @@ impl Sweep<'_> {
 
     /// Lists of sweeps that died, and quarantines, whose packs are all gone and needed by nobody. Names
     /// of packs are never used again, so such a list says nothing more.
-    pub(super) async fn clean_lists(&mut self, kept: &HashSet<PackId>) -> Result<(), Error> {
+    pub(super) async fn clean_lists(&mut self, kept: &PackSet) -> Result<(), Error> {
         let mut lists = Vec::new();
         for (name, _) in self.repo.store().list("sweep").await? {
             if let Some(list) = PackList::read(self.repo, &name).await? {
@@ -115,7 +116,8 @@ impl Sweep<'_> {
         }
         let there: HashSet<PackId> = self.repo.stored_packs().await?.into_keys().collect();
         for (name, list) in lists {
-            if !there.iter().chain(kept).any(|pack| list.contains(*pack)) {
+            let mut packs = there.iter().copied().chain(kept.packs());
+            if !packs.any(|pack| list.contains(pack)) {
                 self.report.leftovers_removed += u64::from(self.remove(&name).await?);
             }
         }
@@ -143,11 +145,10 @@ pub(super) async fn is_committed_and_whole(
         let record = &point.root.usage;
         let table = repo.usage(record).await?;
         let mut needs = table
-            .rows
-            .iter()
+            .rows()
             .map(|((_, pack), need)| (pack, need.pack_bytes));
         let own = record.reference.pack(PackKind::Node);
-        Ok(needs.all(|(pack, bytes)| packs.get(pack) == Some(&bytes))
+        Ok(needs.all(|(pack, bytes)| packs.get(&pack) == Some(&bytes))
             && packs.get(&own) == Some(&record.pack_bytes))
     };
     match whole.await {

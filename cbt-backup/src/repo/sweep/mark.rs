@@ -7,8 +7,9 @@ use super::clean::is_committed_and_whole;
 use super::pins::Pins;
 use super::recount::Recount;
 use crate::repo::error::Error;
-use crate::repo::id::{PackId, PackKind, PointId};
+use crate::repo::id::{PackKind, PointId};
 use crate::repo::name::RootName;
+use crate::repo::pack_map::PackSet;
 use crate::repo::repository::Repository;
 use crate::repo::roots::Roots;
 
@@ -19,7 +20,7 @@ const TRIES: usize = 10;
 #[derive(Default, Debug)]
 pub(super) struct Mark {
     pub(super) roots: Roots,
-    pub(super) kept: HashSet<PackId>,
+    pub(super) kept: PackSet,
 }
 
 impl Mark {
@@ -38,7 +39,7 @@ pub(super) struct Marker<'a> {
     /// Dropped points that are in the bin count; those that were dropped before this do not.
     bin_since_ms: i64,
     recount: Option<Recount>,
-    needs: HashMap<RootName, Arc<Vec<PackId>>>,
+    needs: HashMap<RootName, Arc<PackSet>>,
     in_bin: HashMap<PointId, bool>,
 }
 
@@ -75,14 +76,14 @@ impl<'a> Marker<'a> {
         } else {
             Pins::default()
         };
-        let mut kept = HashSet::new();
+        let mut kept = PackSet::default();
         for root in &roots.unfenced {
             let dead = roots.is_dead(root);
             if dead && !pins.has(root.point) && !self.is_in_bin(root.point).await? {
                 continue;
             }
             match self.needs_of(root).await {
-                Ok(packs) => kept.extend(packs.iter().copied()),
+                Ok(packs) => kept.extend(packs.iter()),
                 // What is dead may be unreadable: nobody can bring it back.
                 Err(error @ Error::Missing { .. }) if root_went(&error, root) => return Err(error),
                 Err(error) if dead && error.is_damage() => {
@@ -102,16 +103,16 @@ impl<'a> Marker<'a> {
             }
         }
         if let Some(recount) = &self.recount {
-            kept.extend(&recount.packs);
+            kept.extend(recount.packs.iter().map(|pack| (*pack, ())));
         }
         Ok(Mark { roots, kept })
     }
 
     /// How many packs the trees need that no table has named.
     pub(super) fn untold(&self) -> u64 {
-        let told: HashSet<&PackId> = self.needs.values().flat_map(|packs| packs.iter()).collect();
+        let told = |pack| self.needs.values().any(|packs| packs.contains(pack));
         let recounted = self.recount.iter().flat_map(|recount| &recount.packs);
-        recounted.filter(|pack| !told.contains(pack)).count() as u64
+        recounted.filter(|pack| !told(**pack)).count() as u64
     }
 
     /// Whether a dropped point lies in the bin. One whose tombstone cannot be read does, unless
@@ -127,17 +128,15 @@ impl<'a> Marker<'a> {
         Ok(in_bin)
     }
 
-    async fn needs_of(&mut self, name: &RootName) -> Result<Arc<Vec<PackId>>, Error> {
+    async fn needs_of(&mut self, name: &RootName) -> Result<Arc<PackSet>, Error> {
         if let Some(packs) = self.needs.get(name) {
             return Ok(Arc::clone(packs));
         }
         let point = self.repo.read_root(name).await?;
         let record = &point.root.usage;
         let table = self.repo.usage(record).await?;
-        let mut packs: Vec<PackId> = table.rows.keys().map(|(_, pack)| *pack).collect();
-        packs.push(record.reference.pack(PackKind::Node));
-        packs.sort_unstable();
-        packs.dedup();
+        let own = record.reference.pack(PackKind::Node);
+        let packs: PackSet = table.packs().chain([own]).collect();
         if let Some(recount) = &mut self.recount {
             recount.add(self.repo, &point).await?;
         }

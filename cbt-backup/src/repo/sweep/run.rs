@@ -66,7 +66,7 @@ impl Sweep<'_> {
         let mut marker = Marker::new(self.repo, bin_since_ms, self.options.recount);
         let first = marker.mark(self.options.dry_run).await?;
         let mut garbage = packs.clone();
-        garbage.retain(|pack, _| !first.kept.contains(pack) && !open.contains(&pack.session));
+        garbage.retain(|pack, _| !first.kept.contains(*pack) && !open.contains(&pack.session));
         self.report.packs = packs.len() as u64;
         self.report.pack_bytes = packs.values().sum();
         self.report.packs_untold = marker.untold();
@@ -93,7 +93,7 @@ impl Sweep<'_> {
             return self.clean_fenced().await;
         }
         let second = marker.mark(true).await?;
-        garbage.retain(|pack, _| !second.kept.contains(pack));
+        garbage.retain(|pack, _| !second.kept.contains(*pack));
         self.report.packs_untold = marker.untold();
         self.delete(garbage).await?;
         self.retract(list.as_deref()).await?;

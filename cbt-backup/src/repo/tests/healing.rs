@@ -22,7 +22,8 @@ fn two_points() -> (Site, Vec<u8>, PointId, Vec<String>) {
     let table = site.point(increment).root.usage;
     let table = site.runtime.block_on(site.repo.usage(&table)).unwrap();
     let session = site.point(full).root.session;
-    let needed = table.of_disk(0).into_keys();
+    let needs = table.of_disk(0);
+    let needed = needs.packs();
     let mut packs: Vec<String> = needed
         .filter(|pack| pack.session == session)
         .map(|pack| pack.to_string())

@@ -419,7 +419,7 @@ fn truth(site: &Site, id: PointId, image: Vec<u8>) -> Truth {
     let table = site.repo.usage(&point.root.usage);
     let table = site.runtime.block_on(table).unwrap();
     let own = point.root.usage.reference.pack(PackKind::Node);
-    let packs = table.rows.keys().map(|(_, pack)| *pack).chain([own]);
+    let packs = table.packs().chain([own]);
     Truth {
         id,
         name: point.name,

@@ -158,11 +158,11 @@ fn misuse_is_refused_and_makes_no_point() {
     session.put(slot, 0, &block).unwrap();
     assert!(matches!(
         session.put(slot, 0, &block),
-        Err(Error::BlockTwice { block: 0, .. })
+        Err(Error::BlockNotOpen { block: 0, .. })
     ));
     assert!(matches!(
         session.put_hole(slot, 0, 4),
-        Err(Error::BlockTwice { .. })
+        Err(Error::BlockNotOpen { .. })
     ));
     let unknown = session.add_disk(Site::disk(Some(PointId::generate()), 512));
     assert!(matches!(unknown, Err(Error::BadParent { .. })));

@@ -298,8 +298,10 @@ fn trees_are_counted_when_a_table_is_wrong() {
         .runtime
         .block_on(site.repo.usage(&point.root.usage))
         .unwrap();
-    let first = *usage.rows.keys().next().unwrap();
-    usage.rows.remove(&first);
+    let ((disk, first), _) = usage.rows().next().unwrap();
+    let mut needs = usage.of_disk(disk);
+    needs.remove(first);
+    usage.set(disk, needs);
     let session = site.begin().unwrap();
     let forged = session.forge_root(&point, &usage).unwrap();
     drop_point(&site, full);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::geometry::Geometry;
 use super::rewrite::BaseTree;
+use crate::repo::block_set::BlockSet;
 use crate::repo::error::Error;
 use crate::repo::node::Node;
-use crate::repo::ranges::{BlockRange, BlockSet};
+use crate::repo::ranges::BlockRange;
 use crate::repo::reference::Ref;
 use crate::repo::repository::Repository;
 

@@ -26,45 +26,68 @@ pub(crate) trait NodeStore {
     fn added(&mut self, node: &Ref);
 }
 
-/// Replaces leaves (nodes of level 1) of `base` and returns the new root node.
+/// The node to write: those of a level are numbered in disk order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodePlace {
+    pub(crate) level: u8,
+    pub(crate) index: u64,
+}
+
+/// Nodes that are written already and take the place of others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewNodes<'a> {
+    pub(crate) level: u8,
+    /// Number and node, sorted by number; `None` makes a hole. Whoever wrote them has counted them, and
+    /// those whose place they take.
+    pub(crate) nodes: &'a [(u64, Option<Ref>)],
+}
+
+/// Writes the node at `place` and all that is between it and the new nodes, and returns it.
 ///
-/// `leaves` is sorted by leaf number; `None` makes a leaf a hole. The base may be lower than the
-/// geometry demands: then the disk has grown.
+/// `base` is what stood there before. It may be lower than the place: then the disk has grown.
 pub(crate) fn rewrite(
     nodes: &mut dyn NodeStore,
     geometry: Geometry,
+    place: NodePlace,
     base: Option<BaseTree>,
-    leaves: &[(u64, Option<Ref>)],
+    new: NewNodes<'_>,
 ) -> Result<Option<Ref>, Error> {
-    Rewrite { nodes, geometry }.node(geometry.level(), 0, base, leaves)
+    let floor = new.level;
+    let mut rewrite = Rewrite {
+        nodes,
+        geometry,
+        floor,
+    };
+    rewrite.node(place.level, place.index, base, new.nodes)
 }
 
 struct Rewrite<'a> {
     nodes: &'a mut dyn NodeStore,
     geometry: Geometry,
+    /// Level of the nodes that are written already.
+    floor: u8,
 }
 
 impl Rewrite<'_> {
-    /// `index` numbers the node among those of its level; `leaves` are the changes below it.
+    /// `index` numbers the node among those of its level; `new` are the changes below it.
     fn node(
         &mut self,
         level: u8,
         index: u64,
         base: Option<BaseTree>,
-        leaves: &[(u64, Option<Ref>)],
+        new: &[(u64, Option<Ref>)],
     ) -> Result<Option<Ref>, Error> {
         let here = base
             .filter(|base| base.level == level)
             .map(|base| base.root);
-        if leaves.is_empty() && (here.is_some() || base.is_none()) {
+        if new.is_empty() && (here.is_some() || base.is_none()) {
             return Ok(here);
         }
-        if level == 1 {
-            let [(_, new)] = leaves else { return Ok(here) };
-            self.replaced(here, *new);
+        if let (true, [(_, new)]) = (level == self.floor, new) {
             return Ok(*new);
         }
-        let geometry = self.geometry;
+        let (geometry, floor) = (self.geometry, self.floor);
+        let slot_of = |number: u64| slot_of(geometry, level - 1 - floor, number);
         let old = self.old_slots(level, here)?;
         let mut slots = old
             .clone()
@@ -77,11 +100,7 @@ impl Rewrite<'_> {
                 level: level - 1,
             }),
         };
-        if here.is_none()
-            && base.is_some()
-            && leaves
-                .first()
-                .is_none_or(|l| slot_of(geometry, level, l.0) != 0)
+        if here.is_none() && base.is_some() && new.first().is_none_or(|first| slot_of(first.0) != 0)
         {
             let below = child(&slots, 0);
             slots[0] = self.node(
@@ -91,10 +110,8 @@ impl Rewrite<'_> {
                 &[],
             )?;
         }
-        for group in
-            leaves.chunk_by(|a, b| slot_of(geometry, level, a.0) == slot_of(geometry, level, b.0))
-        {
-            let slot = slot_of(geometry, level, group[0].0);
+        for group in new.chunk_by(|a, b| slot_of(a.0) == slot_of(b.0)) {
+            let slot = slot_of(group[0].0);
             let below = child(&slots, slot);
             let number = index * self.geometry.fan_out() as u64 + slot as u64;
             slots[slot] = self.node(level - 1, number, below, group)?;
@@ -151,8 +168,8 @@ impl Rewrite<'_> {
     }
 }
 
-/// The slot of a node of `level` under which leaf `leaf` lies.
-fn slot_of(geometry: Geometry, level: u8, leaf: u64) -> usize {
+/// The slot under which lies the node of this number, so many levels below the slot.
+fn slot_of(geometry: Geometry, levels: u8, number: u64) -> usize {
     let bits = u32::from(geometry.fan_out_bits());
-    (leaf >> (bits * u32::from(level - 2))) as usize & (geometry.fan_out() - 1)
+    (number >> (bits * u32::from(levels))) as usize & (geometry.fan_out() - 1)
 }

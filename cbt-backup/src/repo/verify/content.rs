@@ -27,10 +27,7 @@ impl Verify<'_> {
         tables: &[Option<Usage>],
         points: &[Point],
     ) -> Result<(), Error> {
-        let rows = tables
-            .iter()
-            .flatten()
-            .flat_map(|table| table.rows.keys().map(|(_, pack)| *pack));
+        let rows = tables.iter().flatten().flat_map(Usage::packs);
         let tables = points
             .iter()
             .map(|point| point.root.usage.reference.pack(PackKind::Node));

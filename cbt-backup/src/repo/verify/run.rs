@@ -184,9 +184,9 @@ impl Verify<'_> {
             self.check_pack_length(usage_pack, record.pack_bytes);
             match self.handle.block_on(self.repo.usage(record)) {
                 Ok(table) => {
-                    for ((_, pack), need) in &table.rows {
-                        needed.insert(*pack);
-                        self.check_pack_length(*pack, need.pack_bytes);
+                    for ((_, pack), need) in table.rows() {
+                        needed.insert(pack);
+                        self.check_pack_length(pack, need.pack_bytes);
                     }
                     tables.push(Some(table));
                 }

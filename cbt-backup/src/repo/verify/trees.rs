@@ -1,6 +1,5 @@
 //! The trees of a point: their nodes, their recount, and what of the disks is hit by damage.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use super::finding::{Finding, Severity};
@@ -9,6 +8,7 @@ use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind};
 use crate::repo::image::{Image, Piece, PieceOrDamage, WalkOptions};
 use crate::repo::pack::NO_DISK;
+use crate::repo::pack_map::PackMap;
 use crate::repo::point::Point;
 use crate::repo::reference::Ref;
 use crate::repo::root::{DiskRecord, TreeRecord};
@@ -148,27 +148,25 @@ impl Verify<'_> {
         table: &Usage,
         number: u8,
     ) {
-        let counted: HashMap<PackId, _> = counted
+        let counted: PackMap<(i64, i64)> = counted
             .counts()
             .map(|(pack, references, bytes)| (pack, (references, bytes)))
             .collect();
-        let rows: HashMap<PackId, _> = table
-            .of_disk(number)
-            .into_iter()
+        let needs = table.of_disk(number);
+        let rows: PackMap<(i64, i64)> = needs
+            .iter()
             .map(|(pack, need)| {
-                (
-                    pack,
-                    (need.references.cast_signed(), need.bytes.cast_signed()),
-                )
+                let (references, bytes) = (need.references, need.bytes);
+                (pack, (references.cast_signed(), bytes.cast_signed()))
             })
             .collect();
         if counted == rows {
             return;
         }
         let wrong = rows
-            .keys()
-            .chain(counted.keys())
-            .find(|pack| rows.get(pack) != counted.get(pack));
+            .packs()
+            .chain(counted.packs())
+            .find(|pack| rows.get(*pack) != counted.get(*pack));
         let what = wrong.map_or_else(String::new, |pack| {
             let (table, tree) = (rows.get(pack), counted.get(pack));
             format!("the usage table does not fit the tree at {pack}: {table:?} against {tree:?}")
