@@ -14,6 +14,8 @@ pub mod rate;
 pub mod reexec;
 pub mod secret_input;
 pub mod selection;
+mod state_folder;
+pub mod state_options;
 pub mod target_options;
 
 use crate::commands;
@@ -88,6 +90,8 @@ pub enum Command {
     Prune(commands::prune::Prune),
     /// Show, add, replace and remove the keys of a repository
     Key(Box<commands::key::Key>),
+    /// Find and undo what dead runs left in vSphere
+    Janitor(Box<commands::janitor::Janitor>),
     /// List the virtual machines of a server
     Vms(commands::vms::Vms),
     /// Show and switch changed block tracking
@@ -107,6 +111,7 @@ impl Command {
         matches!(
             self,
             Self::Backup(_)
+                | Self::Janitor(_)
                 | Self::Restore(_)
                 | Self::Copy(_)
                 | Self::Verify(_)
@@ -121,6 +126,7 @@ impl Command {
     pub fn vddk(&self) -> Option<&options::VddkOptions> {
         match self {
             Self::Backup(backup) => Some(&backup.vddk),
+            Self::Janitor(janitor) => Some(&janitor.vddk),
             Self::Info(info) => Some(&info.vddk),
             _ => None,
         }

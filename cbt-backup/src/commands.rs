@@ -6,6 +6,7 @@ pub mod copy;
 pub mod forget;
 pub mod info;
 pub mod init;
+pub mod janitor;
 pub mod key;
 pub mod list;
 pub mod man;
@@ -19,5 +20,6 @@ pub mod verify;
 pub mod vms;
 
 mod context;
+mod site;
 
 pub use context::Context;

@@ -5,6 +5,7 @@
 //! - [`storage`]: what decides on the way to the disks.
 //! - [`source`], [`pipeline`], [`target`]: how the bytes move.
 //! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back.
+//! - [`description`], [`janitor`]: how what dead runs left is known, and undone.
 //! - `access`: keeping the VM in place meanwhile.
 //! - [`mod@freeze`]: the snapshot that is read; [`saved`]: what is kept of the VM beside its disks.
 //! - [`mod@backup`], [`disk_run`], [`mod@restore`]: the runs.
@@ -16,11 +17,13 @@ mod base;
 pub mod block_set;
 mod changed_map;
 pub mod coverage;
+pub mod description;
 pub mod disk_run;
 pub mod error;
 pub mod freeze;
 mod growth;
 pub mod host;
+pub mod janitor;
 pub mod ledger;
 pub mod monitor;
 pub mod pipeline;
@@ -42,6 +45,7 @@ pub use backup::{BackupOptions, BackupReport, OnBadMap, backup};
 pub use disk_run::DiskReport;
 pub use error::Error;
 pub use freeze::QuiescePolicy;
+pub use janitor::{JanitorMode, JanitorOptions, JanitorReport, tidy};
 pub use monitor::{Event, Monitor, Severity};
 pub use restore::{RestoreOptions, RestoreReport, RestoredDisk, restore};
 pub use reverts::RevertPolicy;

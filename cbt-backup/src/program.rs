@@ -101,6 +101,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Undelete(command) => command.run(context),
         Command::Prune(command) => command.run(context),
         Command::Key(command) => command.run(context),
+        Command::Janitor(command) => command.run(context),
         Command::Vms(command) => command.run(context),
         Command::Cbt(command) => command.run(context),
         Command::Privileges(command) => command.run(context),

@@ -8,6 +8,7 @@
 //! Methods of [`Repository`] are async. [`Session`], [`Image`] and [`Repository::verify`] block
 //! and take a tokio handle; they are for OS threads, and the runtime must have threads of its own.
 
+mod alive;
 mod announce;
 mod block_set;
 mod cipher;
@@ -49,6 +50,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use alive::Look;
 pub use announce::{OpenSession, Pin, SessionKind};
 pub use compaction::{CompactOptions, CompactReport};
 pub use config::{Config, FORMAT};

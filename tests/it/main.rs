@@ -11,6 +11,7 @@ mod cycle;
 mod disk_faults;
 mod grown;
 mod interrupted;
+mod janitor;
 mod keys;
 mod lies;
 mod output;

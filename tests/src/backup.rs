@@ -87,11 +87,28 @@ impl Bench {
     ///
     /// When the program hangs.
     pub fn finish(&mut self, backup: Backup) -> Result<Outcome> {
+        let pid = backup.run.pid();
         let outcome = backup.run.wait()?;
+        if outcome.signal.is_some() {
+            self.killed.push(pid);
+        }
         if let Some(point) = outcome.point_if_any() {
             self.points.insert(point, backup.frozen);
         }
         Ok(outcome)
+    }
+
+    /// Cleans up after dead runs at the VM. It watches the repository for a second only.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be run.
+    pub fn janitor(&self, options: &[&str]) -> Result<Outcome> {
+        let mut all = options.to_vec();
+        if !options.contains(&"--look-seconds") {
+            all.extend(["--look-seconds", "1"]);
+        }
+        self.run(self.vm_arguments("janitor", VM, &all))
     }
 
     /// Kills a backup on the spot.
@@ -106,12 +123,17 @@ impl Bench {
 
     /// The arguments of `backup`.
     pub fn backup_arguments(&self, vm: &str, options: &[&str]) -> Vec<OsString> {
+        self.vm_arguments("backup", vm, options)
+    }
+
+    /// The arguments of a command that needs repository, state folder, VDDK and server.
+    pub fn vm_arguments(&self, command: &str, vm: &str, options: &[&str]) -> Vec<OsString> {
         let state = self.path("state");
         let own = [
             ("--vddk", self.kit.as_os_str()),
             ("--state-dir", state.as_os_str()),
         ];
-        let mut arguments = self.repository_arguments("backup", options);
+        let mut arguments = self.repository_arguments(command, options);
         arguments.insert(1, vm.into());
         add_missing(&mut arguments, &own);
         self.add_server(&mut arguments);

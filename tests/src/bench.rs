@@ -39,6 +39,8 @@ pub struct BenchOptions {
     pub datastore: DatastoreKind,
     /// Is the server a bare ESXi host and no vCenter?
     pub bare_host: bool,
+    /// How long a task of the server takes, in milliseconds.
+    pub task_duration_ms: u64,
 }
 
 impl Default for BenchOptions {
@@ -50,6 +52,7 @@ impl Default for BenchOptions {
             change_tracking_supported: true,
             datastore: DatastoreKind::Vmfs,
             bare_host: false,
+            task_duration_ms: 5,
         }
     }
 }
@@ -130,7 +133,7 @@ impl Bench {
             ..VmSpec::default()
         })?;
         let mut server = Options::default();
-        server.task_duration_ms = 5;
+        server.task_duration_ms = options.task_duration_ms;
         let vcenter = VCenter::start(lab.clone(), server)?;
         Ok(Self {
             lab,
@@ -317,6 +320,11 @@ impl Bench {
             assert_eq!(fs::read_dir(ledgers)?.count(), 0, "a ledger is left");
         }
         Ok(())
+    }
+
+    /// The processes of the program that were killed.
+    pub fn killed(&self) -> &[u32] {
+        &self.killed
     }
 
     /// Runs the program with exactly these arguments.

@@ -2,30 +2,27 @@
 
 mod policy;
 mod report;
-mod state_folder;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
-use vddk::{Library, OpenOptions, TransportModes};
+use vddk::{OpenOptions, TransportModes};
 
 pub use self::policy::{Access, Cbt, OnBadMap, Policy, Quiesce, StandingSnapshot};
-use self::{
-    report::{code, tell, worst},
-    state_folder::default_state_dir,
-};
-use super::Context;
+use self::report::{code, tell, worst};
+use super::{Context, site::with_site};
 use crate::{
     cli::{
         exit_code::{ExitCode, Failure},
         options::{RepositoryOptions, ServerOptions, VddkOptions},
         output::{note, printable},
         selection::{NamedVms, SELECTORS},
+        state_options::StateOptions,
     },
     engine::{self, AccessOptions, BackupOptions, Site, pipeline::Pace},
     repo::{Repository, RowInterval},
-    vsphere::{Client, VmSelection, VmSummary},
+    vsphere::{VmSelection, VmSummary},
 };
 
 const EXAMPLES: &str = "\
@@ -85,12 +82,11 @@ pub struct Backup {
     /// What to do when a snapshot of somebody else stands, or stood at the last point
     #[arg(long, value_enum, default_value_t = StandingSnapshot::Full, value_name = "POLICY")]
     standing_snapshot: StandingSnapshot,
-    /// Where locks and the list of things to undo are kept [default: /var/lib/cbt-backup as root, else ~/.local/state/cbt-backup]
-    #[arg(long, env = "CBT_BACKUP_STATE_DIR", value_name = "DIR")]
-    state_dir: Option<PathBuf>,
-    /// Minutes that a vSphere task, such as removing the snapshot, may take
-    #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u64).range(1..=10_080), value_name = "MINUTES")]
-    task_minutes: u64,
+    #[command(flatten)]
+    state: StateOptions,
+    /// Seconds between two signs of life in the repository, by which janitors and prunes on other machines know that this run is not dead
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=60), value_name = "SECONDS")]
+    beat_seconds: u64,
     /// Seconds after which a long run keeps what it has read as a partial point, on which the next run builds should this one die
     #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400), value_name = "SECONDS")]
     checkpoint_seconds: u64,
@@ -98,9 +94,6 @@ pub struct Backup {
     #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400), value_name = "SECONDS")]
     read_seconds: u64,
 }
-
-/// Sessions of vSphere end after about 30 idle minutes.
-const KEEP_ALIVE_EVERY: Duration = Duration::from_mins(10);
 
 impl Backup {
     /// Runs the command.
@@ -114,26 +107,10 @@ impl Backup {
         let repository = context
             .runtime
             .block_on(self.repository.open(&context.config))?;
-        // Before anything is touched in vSphere: is there a library at all?
-        let library = Library::load(self.vddk.library(&context.config))?;
-        let login = context
-            .runtime
-            .block_on(self.server.connect(&context.config))?;
-        let site = Site {
-            client: login.client,
-            library,
-            runtime: context.runtime.clone(),
-            user: login.user,
-            password: login.password,
-            task_time_out: Duration::from_secs(self.task_minutes * 60),
-        };
-        let alive = context.runtime.spawn(keep_alive(site.client.clone()));
-        let done = self.all(context, &site, &repository, &selection, &options);
-        alive.abort();
-        if let Err(error) = context.runtime.block_on(site.client.logout()) {
-            tracing::warn!(%error, "logging out failed");
-        }
-        done
+        let limit = self.state.task_time_out();
+        with_site(context, &self.server, &self.vddk, limit, |site| {
+            self.all(context, site, &repository, &selection, &options)
+        })
     }
 
     /// Backs up what is selected. After a failure the next VM has its turn; the code is that of
@@ -199,15 +176,8 @@ impl Backup {
             .unwrap_or("nbdssl")
             .parse()
             .map_err(usage)?;
-        let state_dir = self
-            .state_dir
-            .clone()
-            .or_else(|| context.config.state_dir.clone());
         Ok(BackupOptions {
-            state_dir: state_dir.or_else(default_state_dir).ok_or_else(|| {
-                Failure::new(ExitCode::Usage, anyhow!("no state folder is named"))
-                    .with_hint("use --state-dir")
-            })?,
+            state_dir: self.state.folder(&context.config)?,
             transports,
             transport_policy: self.policy(context)?.into(),
             tracking: self.cbt.into(),
@@ -224,6 +194,8 @@ impl Backup {
                 ..OpenOptions::default()
             },
             pace: Pace::default(),
+            heartbeat: Duration::from_secs(self.beat_seconds),
+            look_interval: self.state.look_interval(),
             checkpoint: RowInterval {
                 time: Duration::from_secs(self.checkpoint_seconds),
                 ..RowInterval::default()
@@ -248,22 +220,12 @@ impl Backup {
 }
 
 /// Where there are several, the VM that failed is named.
-fn of_vm(failure: Failure, vm: &VmSummary, count: usize) -> Failure {
+pub(super) fn of_vm(failure: Failure, vm: &VmSummary, count: usize) -> Failure {
     if count < 2 {
         return failure;
     }
     Failure {
         error: failure.error.context(vm.path.clone()),
         ..failure
-    }
-}
-
-/// Keeps the session from running out while disks are read: traffic of the data path does not.
-async fn keep_alive(client: Client) {
-    loop {
-        tokio::time::sleep(KEEP_ALIVE_EVERY).await;
-        if let Err(error) = client.current_time().await {
-            tracing::warn!(%error, "the session could not be kept alive");
-        }
     }
 }

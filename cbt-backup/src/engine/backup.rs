@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::Duration,
 };
 
 use vddk::{
@@ -13,10 +14,12 @@ use vddk::{
 
 use super::{
     access::{self, AccessOptions, AccessRequest},
+    description::Description,
     disk_run::{DiskReport, DiskRun},
-    error::{Error, chain},
+    error::Error,
     freeze::{self, Frozen, QuiescePolicy},
     host::host_name,
+    janitor::{JanitorMode, JanitorOptions, Outcome, Visit},
     ledger::{Effect, Ledger, Subject},
     monitor::{Event, Monitor},
     pipeline::Pace,
@@ -27,13 +30,13 @@ use super::{
     site::Site,
     storage,
     tracking::{self, TrackingPolicy},
-    undo::{self, SNAPSHOT_NAME},
+    undo,
     vm_lock::VmLock,
 };
 use crate::{
     repo::{
-        NewFile, PointEvent, PointId, PointKind, Repository, RootInfo, RowInterval, Session,
-        SessionOptions, SessionRow, SessionSpec, VmIdentity,
+        NewFile, ObjectId, PointEvent, PointId, PointKind, Repository, RootInfo, RowInterval,
+        Session, SessionOptions, SessionRow, SessionSpec, VmIdentity,
     },
     vsphere::{Disk, Moref, Vm},
 };
@@ -73,6 +76,10 @@ pub struct BackupOptions {
     pub open: OpenOptions,
     /// How disks are moved.
     pub pace: Pace,
+    /// The time between two signs of life in the repository.
+    pub heartbeat: Duration,
+    /// As [`JanitorOptions::look_interval`].
+    pub look_interval: Duration,
     /// When a long run keeps what it has for the next one, should it die.
     pub checkpoint: RowInterval,
 }
@@ -124,45 +131,28 @@ pub fn backup(
         return Err(Error::Busy { vm: vm.name });
     };
 
-    let ledgers = options.state_dir.join("ledger");
-    let mut clean_before = true;
-    let left = Ledger::left_behind(&ledgers, &subject).map_err(state)?;
-    for path in left.unreadable {
-        recorder.event(&Event::warning(
-            "ledger",
-            format!(
-                "{} cannot be read; if a run of another VM died, look for its snapshot",
-                path.display()
-            ),
-        ));
-    }
-    for dead in left.ledgers {
-        recorder.event(&Event::warning(
-            "dead-run",
-            format!("run {} died and is cleaned up now", dead.session()),
-        ));
-        clean_before &= undo::unwind(site, &vm.moref(), dead, None, true, &recorder);
-    }
-    let vm = fit(without_left_cycles(
+    let janitor = JanitorOptions {
+        state_dir: options.state_dir.clone(),
+        look_interval: options.look_interval,
+        mode: JanitorMode::Clean,
+    };
+    let visit = Visit {
         site,
-        site.ask(site.client.vm(moref))?,
-        &recorder,
-    )?)?;
-
-    for left in vm
-        .snapshots
+        repository,
+        moref,
+        subject: &subject,
+        options: &janitor,
+        monitor: &recorder,
+        cancel,
+    };
+    let tidied = visit.tidy()?;
+    let left_before = tidied
+        .findings
         .iter()
-        .filter(|node| node.name == SNAPSHOT_NAME)
-    {
-        recorder.event(&Event::warning(
-            "other-snapshot",
-            format!(
-                "a snapshot {:?} that no ledger here names is there; it is left alone ({})",
-                left.name, left.description
-            ),
-        ));
-    }
-    let session = begin_session(site, repository, &vm)?;
+        .any(|finding| finding.outcome == Outcome::Left);
+    let vm = fit(tidied.vm)?;
+    let session = begin_session(site, repository, &vm, options.heartbeat)?;
+    let ledgers = options.state_dir.join("ledger");
     let ledger = match Ledger::begin(&ledgers, &session.id().to_string(), subject) {
         Ok(ledger) => ledger,
         Err(source) => {
@@ -179,41 +169,15 @@ pub fn backup(
         ledger,
         access: None,
     };
-    let report = run.go(session)?;
+    let report = run.go(session, repository.config().id)?;
     Ok(BackupReport {
-        left_behind: report.left_behind || !clean_before,
+        left_behind: report.left_behind || left_before,
         ..report
     })
 }
 
-/// The VM, once the snapshots of stun cycles that died are gone: beside them tracking would not be
-/// switched on.
-fn without_left_cycles(site: &Site, vm: Vm, recorder: &Recorder<'_>) -> Result<Vm, Error> {
-    let removing = site.client.remove_left_cycles(&vm, site.task_time_out);
-    match site.runtime.block_on(removing) {
-        Ok(0) => Ok(vm),
-        Ok(count) => {
-            recorder.event(&Event::warning(
-                "left-cycle",
-                format!("{count} snapshots of stun cycles that were cut short are removed"),
-            ));
-            site.ask(site.client.vm(&vm.moref()))
-        }
-        Err(error) => {
-            recorder.event(&Event::warning(
-                "left-behind",
-                format!(
-                    "the snapshot of a stun cycle is left: {}; the next run tries again",
-                    chain(&error)
-                ),
-            ));
-            Ok(vm)
-        }
-    }
-}
-
 /// Refuses what cannot be backed up at all.
-fn fit(vm: Vm) -> Result<Vm, Error> {
+pub(super) fn fit(vm: Vm) -> Result<Vm, Error> {
     let reason = match () {
         () if vm.is_template => {
             "it is a template; convert it to a virtual machine first".to_owned()
@@ -228,12 +192,17 @@ fn fit(vm: Vm) -> Result<Vm, Error> {
 }
 
 /// What identifies a VM for as long as it lives.
-fn vm_uuid(vm: &Vm) -> String {
+pub(super) fn vm_uuid(vm: &Vm) -> String {
     let uuid = vm.instance_uuid.clone().or_else(|| vm.bios_uuid.clone());
     uuid.unwrap_or_else(|| vm.id.clone())
 }
 
-fn begin_session(site: &Site, repository: &Repository, vm: &Vm) -> Result<Session, Error> {
+fn begin_session(
+    site: &Site,
+    repository: &Repository,
+    vm: &Vm,
+    heartbeat: Duration,
+) -> Result<Session, Error> {
     let uuid = vm_uuid(vm);
     let spec = SessionSpec {
         vm: VmIdentity {
@@ -246,9 +215,12 @@ fn begin_session(site: &Site, repository: &Repository, vm: &Vm) -> Result<Sessio
         },
         host: host_name(),
     };
-    Ok(site
-        .runtime
-        .block_on(repository.begin(spec, &site.runtime, SessionOptions::default()))?)
+    let options = SessionOptions {
+        heartbeat,
+        ..SessionOptions::default()
+    };
+    let begun = repository.begin(spec, &site.runtime, options);
+    Ok(site.runtime.block_on(begun)?)
 }
 
 /// A run from the first outside effect on.
@@ -272,11 +244,14 @@ struct ReadOut {
 impl Run<'_> {
     /// Reads, then ends both sides: the point is committed, and vSphere is put back as it was.
     /// Neither end waits for the other or keeps the other from happening.
-    fn go(mut self, session: Session) -> Result<BackupReport, Error> {
-        let identity = format!("cbt-backup {}", session.id());
+    fn go(mut self, session: Session, repository: ObjectId) -> Result<BackupReport, Error> {
+        let name = Description {
+            session: session.id(),
+            repository: Some(repository),
+        };
         // A fault of ours must not keep vSphere from being put back as it was.
         let row = SessionRow::new(session, self.options.checkpoint);
-        let read = catch_unwind(AssertUnwindSafe(|| self.read(&row, &identity)))
+        let read = catch_unwind(AssertUnwindSafe(|| self.read(&row, name)))
             .unwrap_or_else(|payload| Err(Error::panicked(payload.as_ref())));
         // None if changing sessions failed on the way: then there is an error, too.
         let session = row.into_session();
@@ -322,12 +297,12 @@ impl Run<'_> {
         })
     }
 
-    fn read(&mut self, row: &SessionRow, identity: &str) -> Result<ReadOut, Error> {
+    fn read(&mut self, row: &SessionRow, name: Description) -> Result<ReadOut, Error> {
         self.check_cancel()?;
         let facts = storage::facts(self.site, &self.vm, &self.options.transports, self.recorder);
         // What cannot work is refused before anything is changed.
         self.connect_options(facts).plan()?;
-        self.begin_access(identity)?;
+        self.begin_access(&name.identity())?;
         let host = self.site.ask(self.site.client.host_of(&self.vm))?;
         let tracking = tracking::prepare(
             self.site,
@@ -344,7 +319,7 @@ impl Run<'_> {
             ));
         }
         self.check_cancel()?;
-        let frozen = self.freeze(identity)?;
+        let frozen = self.freeze(&name.to_string())?;
         let snapshot = &frozen.snapshot;
         self.check_cancel()?;
         let config = self.site.ask(self.site.client.snapshot_config(snapshot))?;

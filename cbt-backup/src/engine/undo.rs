@@ -79,7 +79,7 @@ fn left_behind(effect: &Effect, vm: &Moref, error: &str) -> String {
     }
 }
 
-fn clean_up_library(site: &Site, vm: &Moref, monitor: &dyn Monitor) {
+pub(super) fn clean_up_library(site: &Site, vm: &Moref, monitor: &dyn Monitor) {
     let cleaned = site
         .connect_params(vm)
         .and_then(|params| site.library.cleanup(&params));
@@ -100,7 +100,7 @@ fn clean_up_warning(cleaned: Result<vddk::Cleanup, vddk::Error>) -> Option<Event
 }
 
 /// Removes every snapshot with this description. None is fine: the run died before it was made.
-fn remove_snapshots(
+pub(super) fn remove_snapshots(
     site: &Site,
     vm: &Moref,
     description: &str,
@@ -116,7 +116,7 @@ fn remove_snapshots(
 }
 
 /// Allows the VM to be moved again. Where ending fails, the VM itself tells whether anything is left.
-fn end_access(
+pub(super) fn end_access(
     site: &Site,
     vm: &Moref,
     access: Option<Access>,

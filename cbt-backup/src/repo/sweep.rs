@@ -13,3 +13,4 @@ mod recount;
 mod run;
 
 pub use options::{SweepMonitor, SweepOptions, SweepReport};
+pub(super) use pins::Announced;

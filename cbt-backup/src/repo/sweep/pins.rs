@@ -13,11 +13,11 @@ use crate::repo::sealed;
 
 /// An announcement at one look.
 #[derive(Clone, Debug)]
-pub(super) struct Announced {
+pub(in crate::repo) struct Announced {
     /// The bytes of the object: a live session changes them.
-    pub(super) bytes: Bytes,
+    pub(in crate::repo) bytes: Bytes,
     /// What it says; `None` when nobody can read it.
-    pub(super) says: Option<OpenSession>,
+    pub(in crate::repo) says: Option<OpenSession>,
 }
 
 impl Announced {
@@ -67,7 +67,9 @@ impl Repository {
     }
 
     /// What the announced sessions say now.
-    pub(super) async fn announcements(&self) -> Result<BTreeMap<SessionId, Announced>, Error> {
+    pub(in crate::repo) async fn announcements(
+        &self,
+    ) -> Result<BTreeMap<SessionId, Announced>, Error> {
         let mut announced = BTreeMap::new();
         for session in self.announced_sessions().await? {
             if let Some(open) = self.announcement(session).await? {

@@ -65,7 +65,8 @@ impl Client {
             tracing::warn!(%error, vm = %vm, "making a snapshot failed, looking for its effect");
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
-            self.wait_for_creations(vm, limit).await?;
+            let tasks = self.vm(vm).await?.recent_tasks;
+            self.wait_for_creations(&tasks, limit).await?;
             let tree = self.vm(vm).await?.snapshots;
             if let Some(made) = tree.described(&spec.name, &spec.description).pop() {
                 return Ok(made);
@@ -108,7 +109,8 @@ impl Client {
         description: &str,
         limit: Duration,
     ) -> Result<usize, Error> {
-        let waited = self.wait_for_creations(vm, limit).await;
+        let tasks = self.vm(vm).await?.recent_tasks;
+        let waited = self.wait_for_creations(&tasks, limit).await;
         let own = self.vm(vm).await?.snapshots.described(name, description);
         for snapshot in &own {
             self.remove_surely(snapshot, limit).await?;
@@ -148,25 +150,51 @@ impl Client {
         }
     }
 
-    /// Waits for the VM's snapshots that are being made. How they end does not matter here.
-    async fn wait_for_creations(&self, vm: &Moref, limit: Duration) -> Result<(), Error> {
-        for task in self.vm(vm).await?.recent_tasks {
-            let info = match self.task(&task).await {
+    /// Waits for the snapshots that are being made. How they end does not matter here.
+    async fn wait_for_creations(&self, tasks: &[TaskRef], limit: Duration) -> Result<(), Error> {
+        for task in self.unfinished_creations(tasks).await? {
+            self.wait_for_creation(&task, limit, &|| false).await?;
+        }
+        Ok(())
+    }
+
+    /// Those of a VM's recent tasks that make a snapshot and have not ended.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the calls.
+    pub async fn unfinished_creations(&self, tasks: &[TaskRef]) -> Result<Vec<TaskRef>, Error> {
+        let mut unfinished = Vec::new();
+        for task in tasks {
+            let info = match self.task(task).await {
                 Ok(info) => info,
                 // It ended a while ago, and the server has forgotten it.
                 Err(error) if error.fault_type() == Some("ManagedObjectNotFound") => continue,
                 Err(error) => return Err(error),
             };
             let has_ended = matches!(info.state, TaskState::Success | TaskState::Error);
-            if has_ended || !info.name.starts_with("CreateSnapshot") {
-                continue;
-            }
-            match self.finish(&task, limit).await {
-                Ok(_) | Err(Error::TaskFailed { .. } | Error::TaskVanished { .. }) => {}
-                Err(error) => return Err(error),
+            if !has_ended && info.name.starts_with("CreateSnapshot") {
+                unfinished.push(task.clone());
             }
         }
-        Ok(())
+        Ok(unfinished)
+    }
+
+    /// Waits for a snapshot that is being made. How it ends does not matter here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TaskTimedOut`], [`Error::Cancelled`], any failure of the calls that lasts.
+    pub async fn wait_for_creation(
+        &self,
+        task: &TaskRef,
+        limit: Duration,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<(), Error> {
+        match self.wait_task(task, limit, &mut |_| {}, cancelled).await {
+            Ok(_) | Err(Error::TaskFailed { .. } | Error::TaskVanished { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits for a task without looking at a signal: what it makes must be known.

@@ -7,7 +7,7 @@ use super::TrackingError;
 use crate::vsphere::client::Client;
 use crate::vsphere::error::Error;
 use crate::vsphere::moref::Moref;
-use crate::vsphere::snapshot::{Quiesce, SnapshotSpec};
+use crate::vsphere::snapshot::{Quiesce, SnapshotNode, SnapshotSpec};
 use crate::vsphere::vm::Vm;
 
 /// The name of the short snapshots; the description is what makes each ours.
@@ -68,8 +68,7 @@ impl Client {
     /// Any failure of the calls that lasts; then something may be left.
     pub async fn remove_left_cycles(&self, vm: &Vm, limit: Duration) -> Result<usize, Error> {
         let mut count = 0;
-        let left = vm.snapshots.iter().filter(|node| node.name == NAME);
-        for node in left.filter(|node| is_of_a_cycle(&node.description)) {
+        for node in vm.left_cycles() {
             count += self
                 .remove_own_snapshots(&vm.moref(), NAME, &node.description, limit)
                 .await?;
@@ -87,6 +86,15 @@ impl Client {
         Ok(disks
             .filter_map(|disk| Some((disk.device_key, disk.backing.change_id?)))
             .collect())
+    }
+}
+
+impl Vm {
+    /// The snapshots of stun cycles.
+    pub fn left_cycles(&self) -> Vec<&SnapshotNode> {
+        let ours = self.snapshots.iter().filter(|node| node.name == NAME);
+        ours.filter(|node| is_of_a_cycle(&node.description))
+            .collect()
     }
 }
 

@@ -1,0 +1,142 @@
+//! `janitor`: what dead runs left in vSphere is found and undone.
+
+mod tell;
+
+use clap::Args;
+
+use self::tell::{Tally, tell};
+use super::{Context, backup::of_vm, site::with_site};
+use crate::{
+    cli::{
+        exit_code::{ExitCode, Failure},
+        options::{RepositoryOptions, ServerOptions, VddkOptions},
+        output::{note, printable},
+        selection::{NamedVms, SELECTORS},
+        state_options::StateOptions,
+    },
+    engine::{self, JanitorMode, JanitorOptions, Site},
+    repo::Repository,
+    vsphere::VmSummary,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  cbt-backup janitor app01 --repo /backup/vms --server vcenter.example --user backup@vsphere.local
+  cbt-backup janitor --all --report
+  cbt-backup janitor folder:Prod --json
+  cbt-backup janitor app01 --adopt";
+
+/// Find and undo what dead runs left in vSphere.
+///
+/// Snapshots are removed, VMs may be moved again, and disks are consolidated where our snapshot was the cause.
+/// Every backup does the same for its VM before it begins. Only what is proven to be a dead run's is
+/// touched: by the ledger in the state folder, or by a snapshot's description that names this repository
+/// while no backup of the VM shows life there. So it works from any machine that has the repository.
+///
+/// Exit code 0 when nothing is left, 5 when something is: with --report also what would be undone.
+#[derive(Debug, Args)]
+#[command(after_help = format!("{SELECTORS}\n\n{EXAMPLES}"))]
+#[command(mut_arg("vms", |vms| vms.required(false).required_unless_present("all")))]
+pub struct Janitor {
+    #[command(flatten)]
+    wanted: NamedVms,
+    /// All VMs that this account can see
+    #[arg(long, conflicts_with = "vms")]
+    all: bool,
+    /// Look only, and change nothing
+    #[arg(long)]
+    report: bool,
+    /// Also remove snapshots that have our name and no proof; never one of another repository or of a run that lives. Only when no backup of the VM runs anywhere
+    #[arg(long, conflicts_with = "report")]
+    adopt: bool,
+    #[command(flatten)]
+    state: StateOptions,
+    #[command(flatten)]
+    repository: RepositoryOptions,
+    #[command(flatten)]
+    server: ServerOptions,
+    /// Where VDDK is.
+    #[command(flatten)]
+    pub vddk: VddkOptions,
+}
+
+impl Janitor {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Those of the repository, of VDDK, of the login, and of VMs that could not be looked at.
+    pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
+        self.server.needs_password()?;
+        let options = JanitorOptions {
+            state_dir: self.state.folder(&context.config)?,
+            look_interval: self.state.look_interval(),
+            mode: match () {
+                () if self.report => JanitorMode::Report,
+                () if self.adopt => JanitorMode::Adopt,
+                () => JanitorMode::Clean,
+            },
+        };
+        let selection = self.wanted.selection()?;
+        let repository = context
+            .runtime
+            .block_on(self.repository.open(&context.config))?;
+        let limit = self.state.task_time_out();
+        with_site(context, &self.server, &self.vddk, limit, |site| {
+            let selecting = site.client.select_vms(&selection);
+            let mut vms = context
+                .runtime
+                .block_on(context.unless_stopped(selecting))?;
+            if !self.all {
+                vms = self.wanted.without_templates(vms)?;
+            }
+            // A template has no snapshot, and a VM that is not connected shows none.
+            vms.retain(|vm| !self.all || (!vm.is_template && vm.connection_state == "connected"));
+            visit_all(context, site, &repository, &vms, &options)
+        })
+    }
+}
+
+/// Visits each VM. After a failure the next one has its turn; the code is that of the first failure.
+fn visit_all(
+    context: &Context,
+    site: &Site,
+    repository: &Repository,
+    vms: &[VmSummary],
+    options: &JanitorOptions,
+) -> Result<ExitCode, Failure> {
+    let mut tally = Tally::default();
+    let mut failed: Option<Failure> = None;
+    for vm in vms {
+        let progress = context.progress();
+        let cancel = &context.cancel;
+        match engine::tidy(site, repository, &vm.moref, options, &progress, cancel) {
+            Ok(report) => {
+                tell(context.output, vm, &report);
+                tally.add(&report);
+            }
+            Err(error) => {
+                let failure = Failure::from(error);
+                let stops = failure.code == ExitCode::Interrupted;
+                // The first one is told at the end, as that of the whole run.
+                if failed.is_some() {
+                    let text = failure.to_string();
+                    note(&format!(
+                        "error: {}: {}",
+                        printable(&vm.path),
+                        printable(&text)
+                    ));
+                }
+                failed = failed.or_else(|| Some(of_vm(failure, vm, vms.len())));
+                if stops {
+                    break;
+                }
+            }
+        }
+    }
+    tally.tell(context.output);
+    match failed {
+        Some(failure) => Err(failure),
+        None if tally.left > 0 => Ok(ExitCode::LeftBehind),
+        None => Ok(ExitCode::Done),
+    }
+}
