@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::repo::condemned::{Condemned, PackList};
 use crate::repo::tests::site::{BLOCK_BYTES, Site, passphrase, spec};
 use crate::repo::tests::sweep::at_once;
 use crate::repo::{
-    Image, Point, PointId, PointKind, Repository, SessionSpec, Severity, Store, VerifyLevel,
-    VerifyReport,
+    Point, PointKind, Repository, SessionSpec, Severity, Store, VerifyLevel, VerifyReport,
 };
 
 /// Time between two heart-beats.
@@ -127,20 +127,28 @@ impl Ground {
             let swept = self.site.repo.sweep(at_once(), &());
             self.site.runtime.block_on(swept).unwrap();
         }
-        for folder in ["open", "sweep"] {
-            assert_eq!(self.site.names(folder), Vec::<String>::new());
+        assert_eq!(self.site.names("open"), Vec::<String>::new());
+        self.lists_are_of_use();
+    }
+
+    /// The list of a sweep that died stays as long as one of its packs: a session that was there before
+    /// the list may have built on it.
+    fn lists_are_of_use(&self) {
+        let (repo, runtime) = (&self.site.repo, &self.site.runtime);
+        let stored = runtime.block_on(repo.stored_packs()).unwrap();
+        for name in self.site.names("sweep") {
+            let list = runtime.block_on(PackList::read(repo, &name)).unwrap();
+            let mut condemned = Condemned::default();
+            condemned.add(list.expect("nobody else is there"));
+            let of_use = stored.keys().any(|pack| condemned.contains(*pack));
+            assert!(of_use, "{name} names nothing that is there");
         }
     }
 
     /// Reads a point that nobody prunes.
     pub(super) fn read(&self, repo: &Repository, point: &Point) -> Vec<u8> {
-        let id: PointId = point.id();
-        let image = Image::open(repo, self.site.runtime.handle(), point, 0);
-        let image = image.unwrap_or_else(|error| panic!("{id}: {error}"));
-        let mut bytes = vec![0; image.capacity_bytes() as usize];
-        let read = image.read_at(0, &mut bytes);
-        read.unwrap_or_else(|error| panic!("{id}: {error}"));
-        bytes
+        let read = self.site.restore(repo, point.id());
+        read.unwrap_or_else(|error| panic!("{}: {error}", point.id()))
     }
 
     pub(super) fn verify(&self) -> VerifyReport {

@@ -16,8 +16,12 @@ use crate::repo::tests::killed::Dice;
 
 const SIGKILL: i32 = 9;
 const WRITERS: u64 = 4;
-/// Longest time between two blows, in milliseconds.
-const BLOW_MS: u64 = 600;
+/// A blow comes after fewer words than this, so that a slow store or machine gets as much done between two,
+const BLOW_WORDS: u64 = 12;
+/// or when nobody has said so much for so long.
+const BLOW_AFTER: Duration = Duration::from_secs(5);
+/// A reader is spared so often out of a number of blows: it is to meet many sweeps.
+const READER_SPARED: (u64, u64) = (3, 4);
 /// Longest time that a process stands still: longer than a sweep looks at it.
 const PAUSE_MS: u64 = 3_000;
 
@@ -85,20 +89,25 @@ impl Herd {
             self.processes.push(process);
         }
         let end = Instant::now() + lasts;
-        let mut blow = Instant::now() + after(dice);
+        let mut blow = Instant::now() + BLOW_AFTER;
+        let mut words = dice.throw(BLOW_WORDS);
         while Instant::now() < end {
             let resumes = self.processes.iter().filter_map(|process| process.resumes);
             let next = resumes.chain([blow, end]).min().unwrap_or(end);
             let left = next.saturating_duration_since(Instant::now());
             match self.heard.recv_timeout(left) {
-                Ok(heard) => self.hear(heard, told),
+                Ok(heard) => {
+                    self.hear(heard, told);
+                    words = words.saturating_sub(1);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => unreachable!("the herd has a sender"),
             }
             self.resume_who_must();
-            if Instant::now() >= blow {
+            if words == 0 || Instant::now() >= blow {
                 self.strike(dice);
-                blow = Instant::now() + after(dice);
+                blow = Instant::now() + BLOW_AFTER;
+                words = dice.throw(BLOW_WORDS);
             }
         }
         let killed = self.kill_all();
@@ -150,6 +159,9 @@ impl Herd {
 
     fn strike(&mut self, dice: &mut Dice) {
         let place = dice.throw(self.processes.len() as u64) as usize;
+        if self.roles[place].reads() && dice.throw(READER_SPARED.1) < READER_SPARED.0 {
+            return;
+        }
         let process = &mut self.processes[place];
         if dice.throw(3) == 0 && self.roles[place].may_pause() {
             signal(&process.child, "STOP");
@@ -205,8 +217,4 @@ fn signal(child: &Child, name: &str) {
     let order = format!("kill -{name} {}", child.id());
     let status = Command::new("sh").args(["-c", &order]).status().unwrap();
     assert!(status.success(), "{order}");
-}
-
-fn after(dice: &mut Dice) -> Duration {
-    Duration::from_millis(dice.throw(BLOW_MS))
 }

@@ -6,6 +6,9 @@ use crate::repo::tests::killed::tell;
 use crate::repo::tests::site::BLOCK_BYTES;
 use crate::repo::{Error, Piece, Point, WalkOptions};
 
+/// Longest time between the look at a point and the reading of it.
+const DAWDLE_MS: u64 = 6_000;
+
 impl Worker {
     /// As a restore does it: from the announcement on nothing of the point may go.
     pub(super) fn read_pinned(&mut self) {
@@ -18,6 +21,8 @@ impl Worker {
             Err(Error::PointNotFound { .. }) => return tell("count points gone before a read"),
             Err(error) => accuse("a reader could not announce itself", &error),
         };
+        // Long enough for retention and a sweep to come by.
+        self.dawdle(DAWDLE_MS);
         match self.walk(&point) {
             Ok(()) => tell("count reads with a pin"),
             Err(error) => accuse("a pinned point was not read", &error),
@@ -29,6 +34,8 @@ impl Worker {
     /// Nothing holds the point; it is lost to the reader only when somebody dropped it.
     pub(super) fn read_unpinned(&mut self) {
         let Some(point) = self.choose() else { return };
+        // Long enough for retention and a sweep to come by.
+        self.dawdle(DAWDLE_MS);
         match self.walk(&point) {
             Ok(()) => tell("count reads without a pin"),
             Err(error) if error.is_damage() && !self.lives(point.id()) => {
@@ -38,14 +45,14 @@ impl Worker {
         }
     }
 
-    /// One of the points that will go first.
+    /// One of the points that will go first. They are in the order of their steps.
     fn choose(&mut self) -> Option<Point> {
         self.dawdle(100);
         let mut points = self.ground.points();
         if points.is_empty() {
             return None;
         }
-        let chosen = self.dice.throw(points.len().div_ceil(2) as u64) as usize;
+        let chosen = self.dice.throw(points.len().div_ceil(3) as u64) as usize;
         Some(points.swap_remove(chosen))
     }
 
@@ -58,7 +65,7 @@ impl Worker {
         let repo = self.ground.afresh();
         let mut read = Vec::new();
         let handle = self.ground.site.runtime.handle().clone();
-        let slow_ms = 1 + self.dice.throw(150);
+        let slow_ms = 1 + self.dice.throw(100);
         let walked = repo.walk_disk(&handle, point, 0, options, |piece| {
             match piece {
                 Piece::Data { data, .. } => read.extend_from_slice(data),

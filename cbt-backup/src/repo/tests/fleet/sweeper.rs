@@ -13,7 +13,7 @@ use crate::repo::{CompactOptions, Error, SweepOptions};
 /// Far more than a heart-beat, so that nobody who lives is taken for dead by a busy machine.
 const LOOK: Duration = Duration::from_millis(1_200);
 /// How long a dropped point can be taken back.
-const BIN_MS: i64 = 1_000;
+const BIN_MS: i64 = 500;
 /// A sweep that waits for the living gives up so late, now and then.
 const IMPATIENT: u32 = 3;
 

@@ -35,6 +35,10 @@ impl Role {
         }
     }
 
+    pub(super) fn reads(self) -> bool {
+        matches!(self, Self::Pinned | Self::Unpinned)
+    }
+
     /// Whether a process of it may be stopped for a while. A pin does not outlast that: to a sweep the
     /// reader is dead.
     pub(super) fn may_pause(self) -> bool {
