@@ -11,11 +11,18 @@ use protocol::{Outcome, Scene, Variant, explore};
 #[command(after_help = "Examples:
   cargo run --release -p protocol
   cargo run --release -p protocol -- --thorough
+  cargo run --release -p protocol -- --huge --only '3 sweeps'
   cargo run --release -p protocol -- --wrong")]
 struct Arguments {
     /// Also the sets that take minutes and a gigabyte
     #[arg(long)]
     thorough: bool,
+    /// Also the sets that take an hour, or more memory than most machines have
+    #[arg(long)]
+    huge: bool,
+    /// Only the sets whose name has this in it
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// The protocols with a mistake in them, with the trace to the damage
     #[arg(long)]
     wrong: bool,
@@ -29,6 +36,12 @@ fn main() -> ExitCode {
     let mut scenes = Scene::quick();
     if arguments.thorough {
         scenes.extend(Scene::thorough());
+    }
+    if arguments.huge {
+        scenes.extend(Scene::huge());
+    }
+    if let Some(only) = &arguments.only {
+        scenes.retain(|scene| scene.name.contains(only));
     }
     let mut good = true;
     if arguments.wrong {

@@ -193,6 +193,49 @@ impl Scene {
         }
     }
 
+    /// Three sweeps, a reader, and nobody who writes.
+    pub fn three_sweeps() -> Self {
+        Self::new("3 sweeps, reader", Vec::new(), 3).with_reader()
+    }
+
+    /// A backup, three sweeps.
+    pub fn writer_and_three_sweeps() -> Self {
+        Self::new("writer, 3 sweeps", vec![backup(&[0])], 3)
+    }
+
+    /// Somebody takes a dead point out of the bin while three sweeps clean it.
+    pub fn undelete_and_three_sweeps() -> Self {
+        Self::new("undelete, 3 sweeps", vec![Writing::Undelete], 3)
+    }
+
+    /// A compaction, three sweeps.
+    pub fn compaction_and_three_sweeps() -> Self {
+        Self::new("compactor, 3 sweeps", vec![Writing::Compaction], 3)
+    }
+
+    /// Two backups, of which the second may build on the first, and two sweeps.
+    pub fn two_writers_and_two_sweeps() -> Self {
+        let writers = vec![backup(&[0]), backup(&[1, 0])];
+        Self::new("2 writers, 2 sweeps", writers, 2)
+    }
+
+    /// A backup, a compaction, two sweeps.
+    pub fn writer_compaction_and_two_sweeps() -> Self {
+        let writers = vec![Writing::Compaction, backup(&[0])];
+        Self::new("writer, compactor, 2 sweeps", writers, 2)
+    }
+
+    /// Sets that take an hour, or more memory than most machines have.
+    pub fn huge() -> Vec<Self> {
+        vec![
+            Self::undelete_and_three_sweeps(),
+            Self::compaction_and_three_sweeps(),
+            Self::writer_and_three_sweeps(),
+            Self::two_writers_and_two_sweeps(),
+            Self::writer_compaction_and_two_sweeps(),
+        ]
+    }
+
     /// Sets that are explored in seconds.
     pub fn quick() -> Vec<Self> {
         vec![
@@ -214,6 +257,7 @@ impl Scene {
             Self::quarantine(),
             Self::row(),
             Self::resumed(),
+            Self::three_sweeps(),
         ]
     }
 }

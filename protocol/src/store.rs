@@ -9,7 +9,7 @@ use crate::set::Set;
 /// Sessions there can be.
 pub const SESSIONS: usize = 4;
 /// Sweeps there can be.
-pub const SWEEPS: usize = 2;
+pub const SWEEPS: usize = 3;
 
 /// The objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -8,7 +8,7 @@
 use crate::scene::Scene;
 use crate::set::Set;
 use crate::state::{Moves, State};
-use crate::store::{SWEEPS, Store};
+use crate::store::Store;
 use crate::variant::Variant;
 
 /// Where a sweep is in its work. Numbers are sessions, or points where tombstones are meant.
@@ -69,8 +69,8 @@ pub enum At {
     CleanOld,
     /// Cleaning: deletes the tombstone of a point.
     CleanTombstone(u8),
-    /// Cleaning: deletes another sweep's list whose packs are all gone.
-    CleanList,
+    /// Cleaning: deletes the list of that other sweep when its packs are all gone.
+    CleanList(u8),
     /// Is done.
     Done,
 }
@@ -348,22 +348,21 @@ pub(crate) fn steps(scene: &Scene, state: &State, sweep: u8, moves: &mut Moves<'
                 }
                 me.at = match next_point(scene, point) {
                     Some(point) => At::CleanTombstone(point),
-                    None if scene.sweeps > 1 => At::CleanList,
-                    None => At::Done,
+                    None => after_tombstones(scene, sweep, 0),
                 };
                 if !matches!(me.at, At::CleanTombstone(_)) {
                     me.rootless = Set::EMPTY;
                 }
             });
         }
-        At::CleanList => go("looks at another sweep's list", &|store, me| {
+        At::CleanList(number) => go("looks at another sweep's list", &|store, me| {
             // Neither a list nor the packs it names can come back, so nothing comes in between.
-            let other = (index + 1) % SWEEPS;
+            let other = usize::from(number);
             let gone = |list: Set| (list & store.packs).is_empty();
             if store.lists[other].is_some_and(|list| gone(list) || wrong == Variant::ListOfOthers) {
                 store.lists[other] = None;
             }
-            me.at = At::Done;
+            me.at = after_tombstones(scene, sweep, number + 1);
         }),
         At::Done => {}
     }
@@ -414,4 +413,10 @@ fn after_root(scene: &Scene, session: u8) -> At {
         None if scene.compactor().is_some() => At::CleanHigher,
         None => At::CleanTombstone(0),
     }
+}
+
+/// What is cleaned after the tombstones: the lists of the other sweeps from number `from` on.
+fn after_tombstones(scene: &Scene, sweep: u8, from: u8) -> At {
+    let other = (from..scene.sweeps).find(|other| *other != sweep);
+    other.map_or(At::Done, At::CleanList)
 }

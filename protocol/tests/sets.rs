@@ -29,6 +29,7 @@ fn the_protocol_keeps_its_promises_in_the_large_sets_too() {
         ("2 writers, rot, sweep", 2_814_554),
         ("3 roots of one run, sweep", 715_265),
         ("2 roots of one run, one that resumes, sweep", 5_337_373),
+        ("3 sweeps, reader", 1_564_668),
     ];
     assert_safe(&Scene::thorough(), &known);
 }
