@@ -7,6 +7,7 @@ mod bare_host;
 mod c_clients;
 mod cbt;
 mod copy;
+mod crash_points;
 mod cycle;
 mod disk_faults;
 mod grown;

@@ -69,7 +69,9 @@ impl Call {
 
     /// Delay, hanging, the end of the process.
     fn strike(&mut self) {
-        if let Some(crash) = self.ordered.crash_name() {
+        if let Some(crash) = self.ordered.crash_name()
+            && !self.ordered.crashes_after()
+        {
             let args = Value::from(self.args.clone());
             journal::record(self.name, args, json!({ "crash": crash }));
         }
@@ -190,6 +192,9 @@ fn run(name: &'static str, body: impl FnOnce(&mut Call) -> Result<u32, Failure>)
     {
         let args = Value::from(call.args);
         journal::record_in(&lab, call.name, args, json!({ "code": code }));
+    }
+    if call.ordered.crashes_after() {
+        call.ordered.crash();
     }
     VixError::from(code)
 }

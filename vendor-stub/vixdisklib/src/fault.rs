@@ -70,7 +70,14 @@ impl Ordered {
         while self.hangs() && stands(fault) {
             thread::sleep(LOOK);
         }
-        self.crash();
+        if !self.crashes_after() {
+            self.crash();
+        }
+    }
+
+    /// Does the end of the process come after the work?
+    pub(crate) fn crashes_after(&self) -> bool {
+        self.get(|fault| fault.after).unwrap_or(false)
     }
 
     /// How long to wait.

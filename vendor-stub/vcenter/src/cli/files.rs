@@ -6,7 +6,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 type Word = (&'static str, &'static str);
 
 /// The words of a table `[[fault]]` in `faults.toml`.
-const FAULT: [Word; 23] = [
+const FAULT: [Word; 24] = [
     (
         "call",
         "SOAP method or VixDiskLib function. With .callback after an asynchronous function, the completion of the request is meant and not the call. Always needed.",
@@ -43,6 +43,10 @@ const FAULT: [Word; 23] = [
     (
         "crash",
         "End the process of the caller (VixDiskLib): segv, abort or kill.",
+    ),
+    (
+        "after",
+        "true: a crash comes once the work is done and stands in the journal (VixDiskLib).",
     ),
     (
         "lose_link",

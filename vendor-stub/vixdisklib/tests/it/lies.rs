@@ -197,10 +197,16 @@ fn a_crash_ends_the_process_and_stands_in_the_journal() {
         };
         panic!("{code}, {}", root.display());
     }
-    for (crash, signal) in [(Crash::Segv, 11), (Crash::Abort, 6), (Crash::Kill, 9)] {
+    for (crash, signal, after) in [
+        (Crash::Segv, 11, false),
+        (Crash::Abort, 6, false),
+        (Crash::Kill, 9, false),
+        (Crash::Kill, 9, true),
+    ] {
         let site = Site::new();
         let crashing = Fault {
             crash: Some(crash),
+            after: Some(after),
             ..fault("InitEx")
         };
         site.lab.set_faults(&[crashing]).unwrap();
@@ -216,6 +222,7 @@ fn a_crash_ends_the_process_and_stands_in_the_journal() {
             .status;
         assert_eq!(status.signal(), Some(signal), "{crash:?}");
         let line = &site.journal("VixDiskLib_InitEx")[0];
-        assert!(line.result["crash"].is_string(), "{line:?}");
+        assert_eq!(line.result["crash"].is_string(), !after, "{line:?}");
+        assert_eq!(line.result["code"].is_number(), after, "{line:?}");
     }
 }
