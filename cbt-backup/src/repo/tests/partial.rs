@@ -1,12 +1,15 @@
 //! Partial roots: a long run commits what it has, and the next one goes on from there.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use super::site::{BLOCK_BYTES, Site, complete, content, info};
 use super::sweep::at_once;
 use crate::repo::{
     BlockRange, DiskOutcome, DiskSlot, DiskState, Error, Image, PointId, PointKind, PutOutcome,
-    RetentionPolicy, RowInterval, Session, SessionRow, VerifyLevel, plan,
+    RetentionPolicy, RowInterval, Session, SessionId, SessionRow, SweepMonitor, VerifyLevel, plan,
 };
 
 const BLOCKS: u64 = 40;
@@ -349,4 +352,84 @@ fn a_run_whose_partial_point_is_dropped_at_once_ends() {
     assert_eq!(site.names("pack"), Vec::<String>::new());
     let point = site.backup(&image, None, 2).unwrap();
     assert_whole(&site, point, &image);
+}
+
+/// A sweep that tells when it has condemned and waits for a session, and goes on when it is told to.
+struct Held {
+    waits: Mutex<Sender<()>>,
+    goes_on: Mutex<Receiver<()>>,
+}
+
+impl SweepMonitor for Held {
+    fn waiting(&self, _: &[SessionId]) {
+        self.waits.lock().unwrap().send(()).unwrap();
+        self.goes_on.lock().unwrap().recv().unwrap();
+    }
+}
+
+/// The run builds on a point that is dropped; the sweep condemns its packs, and then the run changes
+/// sessions. What the first one took over is in the partial root, so the sweep keeps it; but the second one
+/// has read the list and must not rely on it.
+#[test]
+fn a_checkpoint_while_a_sweep_takes_packs_asks_for_them_again() {
+    for puts_again in [true, false] {
+        let site = Site::new(2);
+        let (old, mut new) = (image(1), image(1));
+        let full = site.backup(&old, None, 0).unwrap();
+        new[..5 * BLOCK_BYTES].copy_from_slice(&image(101)[..5 * BLOCK_BYTES]);
+        let session = site.begin().unwrap();
+        let disk = Site::disk(Some(full), old.len() as u64);
+        let slot = session.add_disk(disk).unwrap();
+        session.expect_blocks(
+            slot,
+            [BlockRange {
+                first: 0,
+                blocks: 5,
+            }],
+        );
+        put_all(&session, slot, &new, 0..3);
+        let dropped = site.repo.drop_point(full, "", "", 0);
+        site.runtime.block_on(dropped).unwrap();
+
+        let ((waits, waiting), (go_on, goes_on)) = (channel(), channel());
+        let held = Held {
+            waits: Mutex::new(waits),
+            goes_on: Mutex::new(goes_on),
+        };
+        let (next, partial, asked) = std::thread::scope(|scope| {
+            let sweep = scope.spawn(|| site.runtime.block_on(site.repo.sweep(at_once(), &held)));
+            waiting.recv().unwrap();
+            let (next, partial) = session.checkpoint(info(PointKind::Incremental, 1)).unwrap();
+            let asked = next.unreadable_blocks(slot);
+            go_on.send(()).unwrap();
+            let report = sweep.join().unwrap().unwrap();
+            assert!(
+                report.fenced.is_empty() && report.packs_deleted > 0,
+                "{report:?}"
+            );
+            (next, partial.point, asked)
+        });
+        assert!(!asked.is_empty());
+        let again = asked.iter().filter(|_| puts_again);
+        let again = again.flat_map(|run| run.first..run.first + run.blocks);
+        for number in again.chain(3..5).collect::<BTreeSet<u64>>() {
+            next.put(slot, number, block(&new, number)).unwrap();
+        }
+        next.set_disk_state(slot, complete());
+        let committed = next.commit(info(PointKind::Incremental, 1));
+        let point = if puts_again {
+            committed.unwrap().point
+        } else {
+            assert!(
+                matches!(committed, Err(Error::BlocksMissing { .. })),
+                "{committed:?}"
+            );
+            // The sweep is over, and the partial point whole as far as it goes.
+            resume(&site, &new, partial, &[3, 4]).0
+        };
+        assert_whole(&site, point, &new);
+        sweep(&site);
+        sweep(&site);
+        assert_whole(&site, point, &new);
+    }
 }

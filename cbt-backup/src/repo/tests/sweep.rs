@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::site::{BLOCK_BYTES, Site, content, info, options, spec};
+use crate::repo::name::RootName;
 use crate::repo::{
     Error, PointId, PointKind, SessionOptions, SweepOptions, SweepReport, VerifyLevel,
 };
@@ -318,4 +319,51 @@ fn trees_are_counted_when_a_table_is_wrong() {
     let report = sweep(&site);
     assert_eq!(report.packs_untold, 1);
     assert!(site.restore(&site.reopen().unwrap(), forged).unwrap() == image(1));
+}
+
+/// Somebody who cannot seal a root can still put an object under the name of a later generation. It hides the
+/// point until it is removed; nothing that the point needs goes meanwhile, whatever it says.
+#[test]
+fn a_root_under_a_made_up_higher_generation_costs_no_data() {
+    let site = Site::new(2);
+    let (first, other) = (image(1), image(51));
+    let full = site.backup(&first, None, 1).unwrap();
+    let next = site.backup(&other, None, 2).unwrap();
+    let real = site.point(full).name;
+    let bytes = site.read(&real.to_string());
+    let sessions = [
+        real.session,
+        site.point(next).name.session,
+        crate::repo::SessionId::generate(),
+    ];
+    for content in [bytes, b"?".to_vec(), Vec::new()] {
+        for session in sessions {
+            let made_up = RootName {
+                generation: 9,
+                session,
+                ..real.clone()
+            };
+            let made_up = made_up.to_string();
+            site.write(&made_up, content.clone());
+            let before = site.names("");
+            for _ in 0..2 {
+                let swept = site.runtime.block_on(site.repo.sweep(at_once(), &()));
+                assert!(
+                    matches!(swept, Err(Error::Unsweepable { point, .. }) if point == full),
+                    "{swept:?}"
+                );
+            }
+            assert_eq!(site.names(""), before);
+            let repo = site.reopen().unwrap();
+            let list = site.runtime.block_on(repo.points(None)).unwrap();
+            let named = list.findings.iter().map(|finding| &finding.object);
+            assert_eq!(named.collect::<Vec<_>>(), [&made_up]);
+            assert!(site.restore(&repo, full).unwrap_err().is_damage());
+            assert!(site.restore(&repo, next).unwrap() == other);
+            site.delete(&made_up);
+            assert!(site.restore(&repo, full).unwrap() == first);
+            sweep(&site);
+            assert_clean(&site);
+        }
+    }
 }
