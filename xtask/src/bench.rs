@@ -63,6 +63,13 @@ impl Bench {
         }
     }
 
+    /// The benchmark of the repository, as small as it gets: it shows that all steps work.
+    pub(crate) fn tiny_repo() -> Self {
+        Self {
+            what: What::Repo(repo::Repo::tiny()),
+        }
+    }
+
     /// Runs the command.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ const TESTS: [(&str, &[&str], (&str, &str)); 2] = [
     (
         "memory for the tree of a large disk",
         &["memory_grows_slowly_with_the_disk", "--ignored"],
-        ("CBT_SCALE_TIB", "1"),
+        ("CBT_SCALE_TIB", "62"),
     ),
 ];
 
@@ -31,7 +31,7 @@ const TESTS: [(&str, &[&str], (&str, &str)); 2] = [
 #[command(after_help = "What is quick: cargo test --workspace, and --check of bindings and man.")]
 pub(crate) struct Check {
     /// Run them all: the demo, its repository read in Python, programs of other
-    /// people, long tests of the repository, and the benchmark of reads
+    /// people, long tests of the repository, and the benchmarks
     #[arg(long, required = true)]
     long: bool,
 }
@@ -54,6 +54,8 @@ impl Check {
             line(&format!("== {name}"));
             test(arguments, variable)?;
         }
+        line("== bench repo");
+        Bench::tiny_repo().run()?;
         line("== bench vddk");
         Bench::vddk().run()
     }

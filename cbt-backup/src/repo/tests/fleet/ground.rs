@@ -8,7 +8,8 @@ use crate::repo::condemned::{Condemned, PackList};
 use crate::repo::tests::site::{BLOCK_BYTES, Site, passphrase, spec};
 use crate::repo::tests::sweep::at_once;
 use crate::repo::{
-    Point, PointKind, Repository, SessionSpec, Severity, Store, VerifyLevel, VerifyReport,
+    Error, Piece, Point, PointKind, Repository, SessionSpec, Severity, Store, VerifyLevel,
+    VerifyReport, WalkOptions,
 };
 
 /// Time between two heart-beats.
@@ -145,10 +146,30 @@ impl Ground {
         }
     }
 
-    /// Reads a point that nobody prunes.
-    pub(super) fn read(&self, repo: &Repository, point: &Point) -> Vec<u8> {
-        let read = self.site.restore(repo, point.id());
-        read.unwrap_or_else(|error| panic!("{}: {error}", point.id()))
+    /// Reads a point, and calls `step` with each piece.
+    pub(super) fn read(
+        &self,
+        repo: &Repository,
+        point: &Point,
+        mut step: impl FnMut(),
+    ) -> Result<Vec<u8>, Error> {
+        let options = WalkOptions {
+            memory_bytes: 5 * 3 * BLOCK_BYTES as u64,
+            threads: 2,
+        };
+        let mut read = Vec::new();
+        let handle = self.site.runtime.handle();
+        repo.walk_disk(handle, point, 0, options, |piece| {
+            match piece {
+                Piece::Data { data, .. } => read.extend_from_slice(data),
+                Piece::Hole { length_bytes, .. } => {
+                    read.resize(read.len() + length_bytes as usize, 0);
+                }
+            }
+            step();
+            Ok::<_, Error>(())
+        })?;
+        Ok(read)
     }
 
     pub(super) fn verify(&self) -> VerifyReport {

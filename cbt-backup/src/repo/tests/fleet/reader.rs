@@ -1,10 +1,11 @@
 //! Restores beside prunes.
 
+use std::time::Duration;
+
 use super::ground::{Content, HEARTBEAT};
 use super::worker::{Worker, accuse};
 use crate::repo::tests::killed::tell;
-use crate::repo::tests::site::BLOCK_BYTES;
-use crate::repo::{Error, Piece, Point, WalkOptions};
+use crate::repo::{Error, Point};
 
 /// Longest time between the look at a point and the reading of it.
 const DAWDLE_MS: u64 = 6_000;
@@ -58,25 +59,11 @@ impl Worker {
 
     /// Reads all of a disk, slowly, and compares it.
     fn walk(&mut self, point: &Point) -> Result<(), Error> {
-        let options = WalkOptions {
-            memory_bytes: 5 * 3 * BLOCK_BYTES as u64,
-            threads: 2,
-        };
         let repo = self.ground.afresh();
-        let mut read = Vec::new();
-        let handle = self.ground.site.runtime.handle().clone();
         let slow_ms = 1 + self.dice.throw(100);
-        let walked = repo.walk_disk(&handle, point, 0, options, |piece| {
-            match piece {
-                Piece::Data { data, .. } => read.extend_from_slice(data),
-                Piece::Hole { length_bytes, .. } => {
-                    read.resize(read.len() + length_bytes as usize, 0);
-                }
-            }
-            self.dawdle(slow_ms);
-            Ok::<_, Error>(())
-        });
-        walked?;
+        let dice = &mut self.dice;
+        let slowly = || std::thread::sleep(Duration::from_millis(dice.throw(slow_ms)));
+        let read = self.ground.read(&repo, point, slowly)?;
         let wanted = Content::of(point);
         assert!(read == wanted.image(), "{} is not {wanted:?}", point.id());
         Ok(())

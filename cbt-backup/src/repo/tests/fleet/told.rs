@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use super::ground::{Content, Counts, Ground};
-use crate::repo::PointId;
+use crate::repo::{PointId, VerifyReport};
 
 #[derive(Default, Debug)]
 pub(super) struct Told {
@@ -59,7 +59,7 @@ impl Told {
     }
 
     /// What was told is there, and everything that is there is right.
-    pub(super) fn judge(&mut self, ground: &Ground) {
+    pub(super) fn judge(&mut self, ground: &Ground) -> VerifyReport {
         let living = ground.points();
         for (point, content) in &self.points {
             match living.iter().find(|living| living.id() == *point) {
@@ -70,17 +70,17 @@ impl Told {
         let repo = ground.afresh();
         for point in &living {
             let (id, content) = (point.id(), Content::of(point));
-            let bytes = ground.read(&repo, point);
+            let bytes = ground.read(&repo, point, || {});
+            let bytes = bytes.unwrap_or_else(|error| panic!("{id}: {error}: {self}"));
             assert!(bytes == content.image(), "{id} is not {content:?}: {self}");
             self.checked += 1;
         }
-        ground.verify();
+        ground.verify()
     }
 
     /// As [`Told::judge`], and nothing is there that nobody needs.
     pub(super) fn judge_clean(&mut self, ground: &Ground) {
-        self.judge(ground);
-        let report = ground.verify();
+        let report = self.judge(ground);
         assert!(report.findings.is_empty(), "{:?}", report.findings);
         assert_eq!(report.counts.garbage_packs, 0, "{self}");
     }
