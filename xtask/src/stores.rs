@@ -22,7 +22,7 @@ const SECRET: &str = "no secret: for one run on loopback";
 
 /// Back up, restore, verify and prune on Ceph's radosgw, with several writers, dying ones, and Object Lock.
 ///
-/// A fleet of processes is killed at random there for a minute; CBT_FLEET_SECONDS says how long else.
+/// A fleet of processes is killed at random there for half a minute; CBT_FLEET_SECONDS says how long else.
 ///
 /// It wants Debian's packages radosgw, ceph-mon, ceph-osd and ceph-common, and python3.
 #[derive(Debug, Default, Args)]

@@ -66,11 +66,16 @@ fn let_loose(address: &str, round: Duration, usual: Duration) {
         let before = told.points();
         herd.run(round, &mut dice, &mut told);
         let ground = Ground::open(address);
+        let checks = Instant::now();
         drop(told.judge(&ground));
+        let judged = checks.elapsed();
         ground.clean_up();
+        let cleaned = checks.elapsed();
         told.judge_clean(&ground);
         assert!(told.points() > before, "nobody made a point: {told}");
         println!("fleet: after {:?}: {herd}; {told}", begun.elapsed());
+        let all = checks.elapsed();
+        println!("fleet: judged by {judged:?}, cleaned up by {cleaned:?}, judged again by {all:?}");
     }
 }
 
@@ -87,5 +92,5 @@ fn a_fleet_under_kills_loses_nothing_it_has_told() {
 fn a_fleet_on_a_store_of_its_own_loses_nothing_it_has_told() {
     let address = place("CBT_BACKUP_TEST_STORE");
     create(&address);
-    let_loose(&address, SLOW_ROUND, Duration::from_mins(1));
+    let_loose(&address, SLOW_ROUND, Duration::from_secs(30));
 }
