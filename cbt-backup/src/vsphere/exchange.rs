@@ -108,15 +108,21 @@ impl Client {
         let operation = Operation::new("RetrieveServiceContent", &Moref::service_instance());
         let method = operation.method();
         let mut patience = Patience::new(retry);
-        let answer = loop {
+        loop {
             let envelope = operation.envelope(operation_id)?;
-            match http.post(method, envelope, soap_action, None).await {
-                Err(error) if error.is_busy() => patience.wait_after(error).await?,
-                answered => break answered?,
+            let answer = match http.post(method, envelope, soap_action, None).await {
+                Err(error) if error.is_busy() => {
+                    patience.wait_after(error).await?;
+                    continue;
+                }
+                answered => answered?,
+            };
+            match read_answer(method, &answer.body, read_content) {
+                // It was cut off on its way.
+                Err(error) if error.is_transient() => patience.wait_after(error).await?,
+                read => return Ok((read?, answer.thumbprints)),
             }
-        };
-        let content = read_answer(method, &answer.body, read_content)?;
-        Ok((content, answer.thumbprints))
+        }
     }
 
     /// Logs in and keeps the session.
@@ -130,7 +136,10 @@ impl Client {
         let answered = loop {
             match self.exchange(&operation, read_login).await {
                 // At worst a session that nobody knows stays until it has been idle for long.
-                Err(error) if error.is_transient() => patience.wait_after(error).await?,
+                Err(error) if error.is_transient() => {
+                    self.end_unclear_login().await;
+                    patience.wait_after(error).await?;
+                }
                 answered => break answered,
             }
         };
@@ -146,6 +155,22 @@ impl Client {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// After an answer that was cut off: where it brought a cookie, the login may have worked, and a second
+    /// one in the same session would be refused.
+    async fn end_unclear_login(&self) {
+        let session = &self.inner.session;
+        if session.cookie().0.is_none() {
+            return;
+        }
+        if let Ok(manager) = self.session_manager() {
+            let operation = Operation::new("Logout", manager);
+            if let Err(error) = self.exchange(&operation, nothing).await {
+                info!(server = %self.inner.server, error = describe(&error), "ending an unclear login failed");
+            }
+        }
+        session.forget();
     }
 
     fn invalid_login(&self) -> Error {
