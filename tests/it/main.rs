@@ -10,6 +10,7 @@ mod copy;
 mod crash_points;
 mod cycle;
 mod disk_faults;
+mod fault_matrix;
 mod grown;
 mod interrupted;
 mod janitor;
