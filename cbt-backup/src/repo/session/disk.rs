@@ -44,6 +44,8 @@ pub(super) struct DiskWork {
 pub(super) struct Work {
     /// Leaves some of whose blocks were put.
     pub(super) leaves: BTreeMap<u64, LeafBuilder>,
+    /// Holes in leaves that are not written yet. They come first and are many.
+    pub(super) holes: BlockSet,
     /// Leaves that are written and wait for the node above them; `None` for a hole.
     pub(super) written: BTreeMap<u64, Option<Ref>>,
     /// Leaves that are being written now: how many, by the node of level 2 above them.

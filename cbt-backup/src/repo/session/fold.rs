@@ -11,6 +11,7 @@ use super::leaf::LeafBuilder;
 use crate::repo::error::Error;
 use crate::repo::id::PackKind;
 use crate::repo::node::Node;
+use crate::repo::ranges::BlockRange;
 use crate::repo::reference::Ref;
 use crate::repo::tree::{BaseTree, Geometry, NewNodes, NodePlace, NodeStore, rewrite};
 use crate::repo::usage::UsageChange;
@@ -66,14 +67,40 @@ impl Work {
         from: u64,
         last: u64,
     ) -> Option<(u64, LeafBuilder)> {
-        let mut leaves = self.leaves.range(from..=last);
-        let leaf = leaves.find_map(|(leaf, _)| {
-            let first = leaf << geometry.fan_out_bits();
-            let over = !self.open.meets(first, geometry.leaf_blocks(*leaf));
-            over.then_some(*leaf)
-        })?;
+        let leaves = self.leaves.range(from..=last).map(|(leaf, _)| *leaf);
+        let bits = geometry.fan_out_bits();
+        // Leaves with holes alone have no entry; those in the middle of a range are written at the end.
+        let edges = [from, last].into_iter();
+        let holes = edges.filter(|leaf| self.holes.meets(leaf << bits, 1 << bits));
+        let over = |leaf: &u64| !self.open.meets(leaf << bits, 1 << bits);
+        let leaf = leaves.chain(holes).find(over)?;
         *self.writing.entry(early_of(geometry, leaf)).or_default() += 1;
-        Some((leaf, self.leaves.remove(&leaf)?))
+        Some((leaf, self.take_builder(geometry, leaf)))
+    }
+
+    /// All that was put into a leaf.
+    fn take_builder(&mut self, geometry: Geometry, leaf: u64) -> LeafBuilder {
+        let mut builder = self.leaves.remove(&leaf).unwrap_or_default();
+        let first = leaf << geometry.fan_out_bits();
+        let range = BlockRange {
+            first,
+            blocks: geometry.leaf_blocks(leaf),
+        };
+        for run in self.holes.runs_within(range) {
+            for block in run.first..run.first + run.blocks {
+                builder.put((block - first) as usize, None);
+            }
+        }
+        self.holes.remove(range.first, range.blocks);
+        builder
+    }
+
+    /// The first leaf that waits for blocks which will not come.
+    fn next_unfinished(&self, geometry: Geometry) -> Option<u64> {
+        let leaf = self.leaves.keys().next().copied();
+        let hole = self.holes.first();
+        let hole = hole.map(|block| geometry.leaf_of(block).0);
+        leaf.into_iter().chain(hole).min()
     }
 
     /// Says that a leaf is written.
@@ -96,7 +123,8 @@ impl Work {
         let (first, blocks) = (below.start << bits, (below.end - below.start) << bits);
         let waits = self.writing.contains_key(&early)
             || self.leaves.range(below.clone()).next().is_some()
-            || self.open.meets(first, blocks);
+            || self.open.meets(first, blocks)
+            || self.holes.meets(first, blocks);
         (!waits).then(|| self.take_written(below))
     }
 
@@ -201,9 +229,13 @@ impl Session {
         disk: &DiskWork,
     ) -> Result<(Option<Ref>, UsageChange), Error> {
         let geometry = disk.geometry;
-        let leaves = std::mem::take(&mut disk.work().leaves);
-        for (leaf, builder) in &leaves {
-            self.finish_leaf(disk, *leaf, builder)?;
+        let next = || {
+            let mut work = disk.work();
+            let leaf = work.next_unfinished(geometry)?;
+            Some((leaf, work.take_builder(geometry, leaf)))
+        };
+        while let Some((leaf, builder)) = next() {
+            self.finish_leaf(disk, leaf, &builder)?;
         }
         let written = std::mem::take(&mut disk.work().written);
         let mut written: Vec<_> = written.into_iter().collect();

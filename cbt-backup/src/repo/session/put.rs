@@ -106,9 +106,9 @@ impl Session {
                 self.place_hole_leaf(&disk, leaf)?;
                 block += leaf_blocks;
             } else {
-                let mut work = disk.work();
-                work.leaves.entry(leaf).or_default().put(slot_in_leaf, None);
-                block += 1;
+                let part = (leaf_blocks - slot_in_leaf as u64).min(end - block);
+                disk.work().holes.insert(block, part);
+                block += part;
             }
         }
         {
