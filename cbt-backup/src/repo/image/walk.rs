@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::fetch::{Part, next_window};
@@ -111,23 +112,33 @@ impl Image {
         options: WalkOptions,
         mut emit: impl FnMut(PieceOrDamage<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        // Two windows of sealed blocks and one of plain ones are in memory at once.
-        let window_bytes = (options.memory_bytes / 3).max(1);
+        // One window is fetched, one is decoded, one is emitted: two of sealed blocks and two of plain
+        // ones are in memory at once.
+        let window_bytes = (options.memory_bytes / 4).max(1);
         let cursor = TreeCursor::new(&self.repo, self.geometry, self.tree);
         let buffers = Buffers::default();
         let mut ahead = self.fetch_ahead(cursor, window_bytes);
+        let mut ready = Vec::new();
         loop {
             let joined = self.handle.block_on(ahead);
-            let (cursor, window) =
+            let (cursor, parts) =
                 joined.map_err(|error| Error::machine("reading ahead", &error))?;
-            if window.is_empty() {
-                return Ok(());
+            if parts.is_empty() {
+                return self.emit_window(ready, &buffers, &mut emit);
             }
             ahead = self.fetch_ahead(cursor, window_bytes);
-            if let Err(error) = self.emit_window(&window, options.threads, &buffers, &mut emit) {
+            let window = Window::new(parts);
+            let emitted = thread::scope(|scope| {
+                for _ in 0..options.threads.clamp(1, 64) {
+                    scope.spawn(|| window.decode(self, &buffers));
+                }
+                self.emit_window(std::mem::take(&mut ready), &buffers, &mut emit)
+            });
+            if let Err(error) = emitted {
                 ahead.abort();
                 return Err(error);
             }
+            ready = window.into_parts();
         }
     }
 
@@ -146,28 +157,26 @@ impl Image {
 
     fn emit_window<E>(
         &self,
-        parts: &[Part],
-        threads: usize,
+        parts: Vec<DecodedPart>,
         buffers: &Buffers,
         emit: &mut impl FnMut(PieceOrDamage<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let decoded = self.decode(parts, threads, buffers);
-        for (part, decoded) in parts.iter().zip(decoded) {
+        for (part, decoded) in parts {
             match part {
-                Part::Hole(range) => self.emit_hole(*range, emit)?,
+                Part::Hole(range) => self.emit_hole(range, emit)?,
                 Part::Damaged(range, pack, error) => {
-                    emit(PieceOrDamage::Damage(*range, Some(*pack), error.clone()))?;
+                    emit(PieceOrDamage::Damage(range, Some(pack), error))?;
                 }
                 Part::Block {
                     number, reference, ..
                 } => {
                     let pack = Some(reference.pack(PackKind::Data));
                     let range = BlockRange {
-                        first: *number,
+                        first: number,
                         blocks: 1,
                     };
                     let offset_bytes = self.geometry.bytes_of(range).start;
-                    match decoded.into_inner() {
+                    match decoded {
                         Some(Ok(data)) => {
                             emit(PieceOrDamage::Piece(Piece::Data {
                                 offset_bytes,
@@ -221,45 +230,62 @@ impl Image {
         }
         Ok(())
     }
+}
 
-    fn decode(
-        &self,
-        parts: &[Part],
-        threads: usize,
-        buffers: &Buffers,
-    ) -> Vec<OnceLock<Result<Vec<u8>, Error>>> {
-        let decoded: Vec<OnceLock<_>> = parts.iter().map(|_| OnceLock::new()).collect();
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut scratch = Vec::new();
-            while let Some(index) =
-                Some(next.fetch_add(1, Ordering::Relaxed)).filter(|i| *i < parts.len())
-            {
-                if let Part::Block {
-                    number,
-                    reference,
-                    sealed,
-                } = &parts[index]
-                {
-                    let length = PlainLength::Exactly(self.geometry.block_bytes(*number));
-                    let plain = sealed.as_ref().map_err(Error::clone).and_then(|sealed| {
-                        scratch.clear();
-                        scratch.extend_from_slice(sealed);
-                        let (keys, buffer) = (self.repo.keys(), buffers.take());
-                        let kind = PackKind::Data;
-                        open_blob_into(keys, kind, reference, &mut scratch, length, buffer)
-                    });
-                    // Each index is taken once, so the cell is empty.
-                    let _ = decoded[index].set(plain);
-                }
+type Plain = Result<Vec<u8>, Error>;
+
+/// A part, and the plain block where it is one.
+type DecodedPart = (Part, Option<Plain>);
+
+/// A window while several threads decode it.
+struct Window {
+    parts: Vec<(Part, OnceLock<Plain>)>,
+    next: AtomicUsize,
+}
+
+impl Window {
+    fn new(parts: Vec<Part>) -> Self {
+        let parts = parts.into_iter().map(|part| (part, OnceLock::new()));
+        Self {
+            parts: parts.collect(),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// Decodes blocks until none is left that nobody has taken.
+    fn decode(&self, image: &Image, buffers: &Buffers) {
+        let mut scratch = Vec::new();
+        while let Some((part, decoded)) = self.parts.get(self.next.fetch_add(1, Ordering::Relaxed))
+        {
+            let Part::Block {
+                number,
+                reference,
+                sealed,
+            } = part
+            else {
+                continue;
+            };
+            let length = PlainLength::Exactly(image.geometry.block_bytes(*number));
+            let plain = sealed.as_ref().map_err(Error::clone).and_then(|sealed| {
+                scratch.clear();
+                scratch.extend_from_slice(sealed);
+                let (keys, buffer) = (image.repo.keys(), buffers.take());
+                let kind = PackKind::Data;
+                open_blob_into(keys, kind, reference, &mut scratch, length, buffer)
+            });
+            // Each index is taken once, so the cell is empty.
+            let _ = decoded.set(plain);
+        }
+    }
+
+    /// The parts, without their sealed blocks.
+    fn into_parts(self) -> Vec<DecodedPart> {
+        let parts = self.parts.into_iter().map(|(mut part, decoded)| {
+            if let Part::Block { sealed, .. } = &mut part {
+                *sealed = Ok(Bytes::new());
             }
-        };
-        thread::scope(|scope| {
-            for _ in 1..threads.clamp(1, 64) {
-                scope.spawn(work);
-            }
-            work();
+            (part, decoded.into_inner())
         });
-        decoded
+        parts.collect()
     }
 }
