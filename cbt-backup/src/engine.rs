@@ -39,6 +39,7 @@ pub mod target;
 pub mod tracking;
 pub mod undo;
 pub mod vm_lock;
+pub mod wanted;
 
 pub use access::{AccessOptions, AccessPolicy};
 pub use backup::{BackupOptions, BackupReport, OnBadMap, backup};

@@ -11,6 +11,7 @@ mod crash_points;
 mod cycle;
 mod disk_faults;
 mod fault_matrix;
+mod filled;
 mod grown;
 mod interrupted;
 mod janitor;

@@ -168,6 +168,8 @@ pub fn backup(
         cancel,
         ledger,
         access: None,
+        // Elsewhere a block costs a request, which takes as long as reading it whole from the disk.
+        fills_blocks: repository.is_folder(),
     };
     let report = run.go(session, repository.config().id)?;
     Ok(BackupReport {
@@ -232,6 +234,7 @@ struct Run<'a> {
     cancel: &'a AtomicBool,
     ledger: Ledger,
     access: Option<Access>,
+    fills_blocks: bool,
 }
 
 /// What was read, and what the root has to say of it.
@@ -338,6 +341,7 @@ impl Run<'_> {
             before_snapshot: frozen.before,
             host: &host,
             row,
+            fills_blocks: self.fills_blocks,
             partial: &partial,
             options: self.options,
             monitor: self.recorder,

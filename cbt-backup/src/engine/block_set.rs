@@ -35,6 +35,11 @@ impl BlockSet {
         self.capacity_bytes
     }
 
+    /// Size of a block, as a power of two.
+    pub fn block_shift(&self) -> u8 {
+        self.block_shift
+    }
+
     /// Blocks on the disk, in the set or not.
     pub fn disk_blocks(&self) -> u64 {
         self.capacity_bytes.div_ceil(1 << self.block_shift)

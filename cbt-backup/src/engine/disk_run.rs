@@ -16,6 +16,7 @@ use super::{
     monitor::{Event, Monitor},
     plan::{self, DiskPlan, Tracking},
     site::Site,
+    wanted::Wanted,
 };
 use crate::{
     repo::{Coverage, DiskIdentity, DiskSlot, DiskSpec, ParentDisk, PointId, RootInfo, SessionRow},
@@ -76,6 +77,8 @@ pub struct DiskRun<'a> {
     pub host: &'a Host,
     /// The sessions that store.
     pub row: &'a SessionRow,
+    /// What is unchanged in a partly changed block comes from the repository.
+    pub fills_blocks: bool,
     /// What a point says that is committed on the way.
     pub partial: &'a (dyn Fn() -> RootInfo + Sync),
     /// How.
@@ -93,8 +96,8 @@ pub struct DiskTask {
     plan: DiskPlan,
     slot: DiskSlot,
     block_shift: u8,
-    /// Blocks to read; none: all that are allocated.
-    wanted: Option<BlockSet>,
+    /// What to read; none: all that is allocated.
+    wanted: Option<Wanted>,
     coverage: Coverage,
     parent: Option<ParentDisk>,
     origin: Option<PointId>,
@@ -188,7 +191,10 @@ impl DiskRun<'_> {
             .row
             .with(|session| session.geometry(slot).block_shift())?;
         let (wanted, coverage) = match answer {
-            Some(answer) => (Some(rebuilt(&answer.changed, block_shift)), proof(&answer)),
+            Some(answer) => {
+                let proof = proof(&answer);
+                (Some(self.to_read(answer, block_shift)), proof)
+            }
             None => (
                 None,
                 Coverage {
@@ -207,6 +213,14 @@ impl DiskRun<'_> {
             parent,
             origin,
         }))
+    }
+
+    /// The blocks that have changed grains. Where the older block is near at hand, no more than those
+    /// grains are read of it.
+    fn to_read(&self, answer: coverage::Coverage, block_shift: u8) -> Wanted {
+        let blocks = rebuilt(&answer.changed, block_shift);
+        let grains = self.fills_blocks.then_some(answer.changed);
+        Wanted { blocks, grains }
     }
 
     /// What the disk builds on, and what is read for that.

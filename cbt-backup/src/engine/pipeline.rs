@@ -5,7 +5,6 @@
 //! buffer is free and reading waits.
 
 use std::{
-    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, PoisonError,
@@ -22,6 +21,7 @@ use super::{
     error::Error,
     monitor::Monitor,
     source::{DiskSource, ReadDone, ReadRequest},
+    wanted::Wanted,
 };
 use crate::repo::{DiskSlot, SessionRow};
 
@@ -73,20 +73,45 @@ impl std::fmt::Debug for Sink<'_> {
     }
 }
 
-/// Reads the wanted blocks of a disk and hands them to the session. Returns the bytes read.
+/// Reads what is wanted of a disk and hands it to the session. Returns the bytes read.
+///
+/// Blocks that were read in part, and whose rest the repository could not supply, are read once more,
+/// whole.
 ///
 /// # Errors
 /// [`Error::Vddk`] when a read failed, [`Error::Repository`] when a block could not be stored,
 /// [`Error::Interrupted`].
 pub fn copy(
     source: &mut dyn DiskSource,
-    wanted: &BlockSet,
-    block_shift: u8,
+    wanted: &Wanted,
     sink: Sink<'_>,
     pace: Pace,
     monitor: &dyn Monitor,
     cancel: &AtomicBool,
 ) -> Result<u64, Error> {
+    let (mut read_bytes, unfilled) = pass(source, wanted, sink, pace, monitor, cancel)?;
+    if !unfilled.is_empty() {
+        let (capacity_bytes, shift) = (source.capacity_bytes(), wanted.blocks.block_shift());
+        let mut blocks = BlockSet::empty(capacity_bytes, shift);
+        for block in unfilled {
+            blocks.insert_blocks(block..block + 1);
+        }
+        let again = Wanted::whole(blocks);
+        read_bytes += pass(source, &again, sink, pace, monitor, cancel)?.0;
+    }
+    Ok(read_bytes)
+}
+
+/// Goes over the disk once. Returns the bytes read, and the blocks that are to be read whole.
+fn pass(
+    source: &mut dyn DiskSource,
+    wanted: &Wanted,
+    sink: Sink<'_>,
+    pace: Pace,
+    monitor: &dyn Monitor,
+    cancel: &AtomicBool,
+) -> Result<(u64, Vec<u64>), Error> {
+    let block_shift = wanted.blocks.block_shift();
     // A read is never shorter than a block.
     let pace = Pace {
         read_bytes: pace.read_bytes.max(1 << block_shift),
@@ -95,6 +120,8 @@ pub fn copy(
     let stage = Stage {
         sink,
         block_shift,
+        capacity_bytes: source.capacity_bytes(),
+        unfilled: Mutex::default(),
         failure: Mutex::new(None),
         failed: AtomicBool::new(false),
     };
@@ -117,7 +144,7 @@ pub fn copy(
             after_read: sink.after_read,
             stop: &|| cancel.load(Ordering::Relaxed) || stage.failed.load(Ordering::Relaxed),
         };
-        let read = read_all(source, wanted, block_shift, pace, &queues);
+        let read = read_all(source, wanted, pace, &queues);
         drop(filled);
         read
     });
@@ -131,7 +158,8 @@ pub fn copy(
     if cancel.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
-    read
+    let unfilled = stage.unfilled.into_inner();
+    Ok((read?, unfilled.unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// What the reading thread and the workers hand each other, and what it looks at on its way.
@@ -145,18 +173,13 @@ struct Queues<'a> {
 /// Keeps reads in flight until all is read, something failed, or `stop` says so.
 fn read_all(
     source: &mut dyn DiskSource,
-    wanted: &BlockSet,
-    block_shift: u8,
+    wanted: &Wanted,
     pace: Pace,
     queues: &Queues<'_>,
 ) -> Result<u64, Error> {
     let mut read_bytes = 0;
     let mut in_flight = 0;
-    let capacity_bytes = source.capacity_bytes();
-    for range in wanted
-        .runs()
-        .flat_map(|run| reads(run, block_shift, pace.read_bytes, capacity_bytes))
-    {
+    for range in wanted.reads(pace.read_bytes) {
         if (queues.stop)() {
             return Ok(read_bytes);
         }
@@ -193,26 +216,13 @@ fn pass_on(source: &mut dyn DiskSource, filled: &Sender<ReadDone>) -> Result<(),
     Ok(())
 }
 
-/// Cuts a run of blocks into reads of bounded length; the last one ends with the disk.
-fn reads(
-    blocks: Range<u64>,
-    block_shift: u8,
-    read_bytes: u64,
-    capacity_bytes: u64,
-) -> impl Iterator<Item = Range<u64>> {
-    let end = (blocks.end << block_shift).min(capacity_bytes);
-    let mut at = blocks.start << block_shift;
-    std::iter::from_fn(move || {
-        let start = at;
-        at = (start + read_bytes).min(end);
-        (start < end).then_some(start..at)
-    })
-}
-
 /// What the workers share.
 struct Stage<'a> {
     sink: Sink<'a>,
     block_shift: u8,
+    capacity_bytes: u64,
+    /// Blocks that were read in part, and whose rest could not be had.
+    unfilled: Mutex<Vec<u64>>,
     failure: Mutex<Option<Error>>,
     failed: AtomicBool,
 }
@@ -243,9 +253,26 @@ impl Stage<'_> {
     }
 
     fn store(&self, done: &ReadDone) -> Result<(), Error> {
-        let first = (done.start_sector * SECTOR_BYTES as u64) >> self.block_shift;
-        for (block, data) in (first..).zip(done.buffer.chunks(1 << self.block_shift)) {
-            self.sink.row.put(self.sink.slot, block, data)?;
+        let Sink { row, slot, .. } = self.sink;
+        let mut at = done.start_sector * SECTOR_BYTES as u64;
+        let mut rest: &[u8] = &done.buffer;
+        while !rest.is_empty() {
+            let block = at >> self.block_shift;
+            let start = block << self.block_shift;
+            let end = (start + (1 << self.block_shift)).min(self.capacity_bytes);
+            // A read ends with the disk, or before.
+            let (part, behind) = rest.split_at(rest.len().min((end - at) as usize));
+            if part.len() as u64 == end - start {
+                row.put(slot, block, part)?;
+            } else if row
+                .patch(slot, block, (at - start) as usize, part)?
+                .is_none()
+            {
+                let unfilled = self.unfilled.lock();
+                unfilled.unwrap_or_else(PoisonError::into_inner).push(block);
+            }
+            at += part.len() as u64;
+            rest = behind;
         }
         Ok(())
     }
@@ -263,7 +290,7 @@ impl Stage<'_> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{DiskSource, Pace, ReadDone, ReadRequest, Sink, copy, reads};
+    use super::{DiskSource, Pace, ReadDone, ReadRequest, Sink, Wanted, copy};
     use crate::{
         engine::{Error, Event, Monitor, block_set::BlockSet},
         repo::{
@@ -389,8 +416,7 @@ mod tests {
         };
         let read = copy(
             &mut source,
-            &BlockSet::full(CAPACITY, shift),
-            shift,
+            &Wanted::whole(BlockSet::full(CAPACITY, shift)),
             Sink {
                 row: &row,
                 slot,
@@ -455,19 +481,5 @@ mod tests {
             panicked.to_string().contains("the watcher fell over"),
             "{panicked}"
         );
-    }
-
-    #[test]
-    fn reads_are_cut_at_their_bound_and_end_with_the_disk() {
-        let cut = |blocks| {
-            let ranges = reads(blocks, 18, 1 << 19, (10 << 18) + 512);
-            ranges
-                .map(|range| (range.start, range.end))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(cut(0..3), [(0, 1 << 19), (1 << 19, 3 << 18)]);
-        assert_eq!(cut(9..11), [(9 << 18, (10 << 18) + 512)]);
-        assert_eq!(cut(10..11), [(10 << 18, (10 << 18) + 512)]);
-        assert_eq!(cut(4..4), []);
     }
 }

@@ -143,6 +143,11 @@ impl Repository {
         self.0.keys.vm_key(vcenter_instance_uuid, vm_instance_uuid)
     }
 
+    /// True when it lies in a folder: to read from it costs no request to a distant place.
+    pub fn is_folder(&self) -> bool {
+        self.store().is_folder()
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
     }

@@ -10,6 +10,7 @@ mod disk;
 mod fold;
 mod leaf;
 mod moved;
+mod patch;
 mod presence;
 mod publish;
 mod put;

@@ -121,6 +121,11 @@ impl Store {
         Arc::clone(&self.objects)
     }
 
+    /// True for a folder.
+    pub fn is_folder(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// What messages call this store.
     pub fn location(&self) -> &str {
         &self.location

@@ -23,6 +23,7 @@ mod matrix;
 mod model;
 mod operation_store;
 mod partial;
+mod patch;
 mod probe;
 mod protocol;
 mod real_store;

@@ -13,6 +13,7 @@ use crate::{
         pipeline,
         plan::DiskPlan,
         source::{DiskSource, VddkSource},
+        wanted::Wanted,
     },
     repo::{BlockRange, DiskOutcome},
 };
@@ -143,13 +144,14 @@ impl DiskRun<'_> {
         }
         let mut wanted = match &task.wanted {
             Some(changed) => changed.clone(),
-            None => self.allocated(source.as_mut(), task),
+            None => Wanted::whole(self.allocated(source.as_mut(), task)),
         };
         let is_full = task.wanted.is_none();
         self.row.with(|session| {
             for range in session.unreadable_blocks(task.slot) {
-                wanted.insert_blocks(range.first..range.first + range.blocks);
+                wanted.insert_whole(range.first..range.first + range.blocks);
             }
+            let wanted = &wanted.blocks;
             if is_full {
                 // A full says something of every block: what is not read is zeros.
                 for gap in wanted.gaps() {
@@ -168,7 +170,6 @@ impl DiskRun<'_> {
         let copied = pipeline::copy(
             source.as_mut(),
             &wanted,
-            task.block_shift,
             pipeline::Sink {
                 row: self.row,
                 slot: task.slot,

@@ -76,6 +76,20 @@ impl SessionRow {
         self.with(|session| session.put(slot, block, data))?
     }
 
+    /// As [`Session::patch`].
+    ///
+    /// # Errors
+    /// As there, and of [`SessionRow::with`].
+    pub fn patch(
+        &self,
+        slot: DiskSlot,
+        block: u64,
+        from_bytes: usize,
+        part: &[u8],
+    ) -> Result<Option<PutOutcome>, Error> {
+        self.with(|session| session.patch(slot, block, from_bytes, part))?
+    }
+
     /// As [`Session::put_hole`].
     ///
     /// # Errors
