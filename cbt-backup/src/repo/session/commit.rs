@@ -14,8 +14,8 @@ use crate::repo::name::RootName;
 use crate::repo::pack::{BlobKind, NO_DISK};
 use crate::repo::point::MAX_FILE_BYTES;
 use crate::repo::root::{
-    Coverage, DiskRecord, DiskState, FileRecord, PointKind, PutStats, Root, TreeRecord, UNREADABLE,
-    UsageRecord,
+    Coverage, DiskRecord, DiskState, FileRecord, MAX_UNREADABLE_RUNS, PointKind, PutStats, Root,
+    TreeRecord, UNREADABLE, UsageRecord,
 };
 use crate::repo::tree::{BaseTree, TreeCursor, TreeItem};
 use crate::repo::usage::{Needs, Usage, UsageChange};
@@ -238,7 +238,9 @@ impl Session {
     }
 
     /// A disk that was not read to its end. What its parent cannot supply and nobody has put yet
-    /// becomes a hole, so that the root needs no pack that is lost.
+    /// becomes a hole, so that the root needs no pack that is lost. Whoever goes on from a backup reads
+    /// everything behind the first of them. Whoever goes on from a copy compares, and would take such a hole for
+    /// what the parent has there: there they are named as lost.
     fn finish_partial(&self, disk: &DiskWork) -> Result<NewDisk, Error> {
         let blocks = disk.geometry.blocks();
         let (lost, covered) = {
@@ -252,6 +254,13 @@ impl Session {
         };
         for run in lost.runs() {
             self.put_hole(DiskSlot(disk.index), run.first, run.blocks)?;
+            if self.origin.is_some() {
+                disk.work().unreadable.insert(run.first, run.blocks);
+            }
+        }
+        if disk.work().unreadable.runs().count() > MAX_UNREADABLE_RUNS {
+            let reason = "more of it is lost in the target than a partial point can name";
+            return Ok(absent(disk, reason.to_owned()));
         }
         let covered_bytes = (covered << disk.geometry.block_shift()).min(disk.spec.capacity_bytes);
         let state = DiskState::Partial { covered_bytes };

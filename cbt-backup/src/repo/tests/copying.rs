@@ -573,3 +573,36 @@ fn backups_and_copies_leave_each_others_partial_points_alone() {
     assert!(!living(partial.point));
     assert!(living(begun));
 }
+
+#[test]
+fn what_the_target_has_lost_is_copied_though_the_copy_was_stopped() {
+    // The first point is copied, the target loses a data pack of it, and the copy of the second is
+    // stopped after each block. What the partial point cannot have is no hole of it.
+    let from = Site::new(2);
+    let points = history(&from);
+    let [(first, _), (second, image)] = &points[..2] else {
+        panic!("the history is longer");
+    };
+    for stop in 1..BLOCKS as u64 {
+        let to = Site::new(2);
+        copy(&from, &to, &[*first]).unwrap();
+        let packs = to.names("pack");
+        for pack in packs.iter().filter(|name| name.contains("/d")) {
+            to.delete(pack);
+        }
+        let monitor = StopAfter(stop * BLOCK_BYTES as u64, AtomicU64::new(0));
+        let stopped = copy_with(&from, &to, &[*second], &copy_options(), &monitor);
+        let made = if let Err(error) = stopped {
+            assert!(matches!(error, Error::Stopped), "{stop}: {error}");
+            copy(&from, &to, &[*second]).unwrap()
+        } else {
+            stopped.unwrap()
+        };
+        let repo = to.reopen().unwrap();
+        let copied = made.copied[0].to.unwrap();
+        assert!(
+            to.restore(&repo, copied).unwrap() == *image,
+            "stopped after {stop} blocks"
+        );
+    }
+}
