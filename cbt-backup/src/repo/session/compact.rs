@@ -111,8 +111,8 @@ impl Repository {
                 Ok(None)
             }
             Ok(Err(left)) => {
-                // What it has moved so far is no point's.
-                moved.forget();
+                // What it has moved so far is no point's. What earlier sessions have moved is.
+                moved.forget_of(session.id);
                 session.abandon();
                 Ok(Some(left))
             }

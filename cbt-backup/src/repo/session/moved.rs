@@ -40,6 +40,15 @@ impl Moved {
         self.packs.sessions().collect()
     }
 
+    /// Forgets what one session has moved.
+    pub(super) fn forget_of(&mut self, session: SessionId) {
+        self.blobs.retain(|_, new| new.session != session);
+        self.nodes.retain(|_, new| {
+            let new = new.as_ref();
+            new.is_none_or(|new| new.reference.session != session)
+        });
+    }
+
     /// Forgets where things went: they are copied again where they are needed.
     pub(super) fn forget(&mut self) {
         self.blobs.clear();

@@ -1,6 +1,6 @@
 //! Compaction: packs that are mostly garbage are emptied, and every point stays what it was.
 
-use super::site::{BLOCK_BYTES, Site, content, options};
+use super::site::{BLOCK_BYTES, Site, content, info, options, spec};
 use super::sweep::at_once;
 use crate::repo::{
     CompactOptions, CompactReport, Error, Image, Piece, PointId, VerifyLevel, WalkOptions,
@@ -214,4 +214,21 @@ fn a_reader_of_the_old_generation_reads_on() {
     disk.read_at(0, &mut bytes).unwrap();
     assert!(bytes == second);
     site.runtime.block_on(pin.close()).unwrap();
+}
+
+#[test]
+fn points_between_that_need_nothing_of_it_do_not_make_blobs_move_twice() {
+    let (site, [(next, second), (last, third)]) = mostly_garbage();
+    // A point of another VM lies between the two in time, and shares nothing.
+    let mut spec = spec();
+    spec.vm.instance_uuid = "another".to_owned();
+    let begin = site.repo.begin(spec, site.runtime.handle(), options());
+    let session = site.runtime.block_on(begin).unwrap();
+    let other = content(77, BLOCK_BYTES * 40);
+    let kind = Site::fill(&session, &other, None).unwrap();
+    let between = session.commit(info(kind, 2)).unwrap().point;
+    let report = compact(&site);
+    assert_eq!(report.rewritten.len(), 2, "{report:?}");
+    assert!(report.copied_blobs < 40, "{report:?}");
+    assert_whole(&site, &[(next, &second), (last, &third), (between, &other)]);
 }
