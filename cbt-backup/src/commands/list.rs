@@ -151,10 +151,10 @@ fn row(point: &PointSummary) -> Vec<String> {
         bytes(point.capacity_bytes),
         bytes(point.put_bytes),
         bytes(point.stored_bytes),
-        if point.complete {
-            String::new()
-        } else {
-            "incomplete".to_owned()
+        match (point.complete, point.damaged) {
+            (true, _) => String::new(),
+            (false, false) => "incomplete".to_owned(),
+            (false, true) => "damaged".to_owned(),
         },
     ]
 }
@@ -171,6 +171,7 @@ fn row_json(point: &PointSummary) -> serde_json::Value {
         "read_bytes": point.put_bytes,
         "stored_bytes": point.stored_bytes,
         "complete": point.complete,
+        "damaged": point.damaged,
         "origin": point.origin.map(|origin| json!({
             "repository": origin.repository.to_string(), "point": origin.point.to_string(),
         })),

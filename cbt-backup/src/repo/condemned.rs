@@ -11,6 +11,7 @@ use super::error::Error;
 use super::id::{ObjectId, PackId, PackKind, SessionId};
 use super::name::{LIST_LIMIT_BYTES, ObjectName};
 use super::repository::Repository;
+use super::verify::{Finding, Severity};
 
 /// A list as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,6 +86,32 @@ impl Condemned {
         let mut more = self.clone();
         more.add(PackList::new(packs));
         more
+    }
+
+    /// The packs that are known to be lost or damaged. A list that cannot be read is told.
+    pub(crate) async fn quarantined(
+        repo: &Repository,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Self, Error> {
+        let mut known = Self::default();
+        for (name, _) in repo.store().list("sweep").await? {
+            let Some(ObjectName::Quarantine(_)) = ObjectName::parse(&name) else {
+                continue;
+            };
+            match PackList::read(repo, &name).await {
+                Ok(list) => list.into_iter().for_each(|list| known.add(list)),
+                Err(error) if error.is_damage() => {
+                    findings.push(Finding::new(Severity::Error, &name, error.to_string()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(known)
+    }
+
+    /// True when there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.packs.is_empty()
     }
 
     /// Reads all lists. A list that cannot be read fails: what it condemns is not known.

@@ -1,5 +1,6 @@
 //! Points: which there are, and their roots.
 
+use super::condemned::Condemned;
 use super::error::Error;
 use super::id::PackKind;
 use super::id::{PointId, VmKey};
@@ -58,6 +59,8 @@ pub struct PointSummary {
     pub stored_bytes: u64,
     /// True when every disk is as it was at the snapshot.
     pub complete: bool,
+    /// Packs it needs are known to be lost or damaged: it is not complete then.
+    pub damaged: bool,
     /// The point it is a copy of, if it is one.
     pub origin: Option<Origin>,
 }
@@ -78,6 +81,7 @@ impl From<&Point> for PointSummary {
             put_bytes: root.stats.put_bytes,
             stored_bytes: root.stats.stored_bytes,
             complete: root.disks.iter().all(DiskRecord::is_whole),
+            damaged: false,
             origin: root.origin,
         }
     }
@@ -98,12 +102,36 @@ impl Repository {
     /// # Errors
     /// `Store`. A root that cannot be read becomes a finding.
     pub async fn points(&self, vm: Option<&VmKey>) -> Result<PointList<PointSummary>, Error> {
-        let list = self.full_points(vm).await?;
-        let points = list.points.iter().map(PointSummary::from).collect();
-        Ok(PointList {
+        let PointList {
             points,
-            findings: list.findings,
+            mut findings,
+        } = self.full_points(vm).await?;
+        let known = Condemned::quarantined(self, &mut findings).await?;
+        let mut summaries = Vec::with_capacity(points.len());
+        for point in &points {
+            let mut summary = PointSummary::from(point);
+            if !known.is_empty() && self.needs_any(point, &known).await? {
+                (summary.complete, summary.damaged) = (false, true);
+            }
+            summaries.push(summary);
+        }
+        Ok(PointList {
+            points: summaries,
+            findings,
         })
+    }
+
+    /// Whether a point needs packs that are known to be lost or damaged.
+    async fn needs_any(&self, point: &Point, known: &Condemned) -> Result<bool, Error> {
+        let record = &point.root.usage;
+        if known.contains(record.reference.pack(PackKind::Node)) {
+            return Ok(true);
+        }
+        match self.usage(record).await {
+            Ok(usage) => Ok(usage.packs().any(|pack| known.contains(pack))),
+            Err(error) if error.is_damage() => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// As [`Repository::points`], with the whole roots.

@@ -208,6 +208,7 @@ mod tests {
             put_bytes: 0,
             stored_bytes: 0,
             complete,
+            damaged: false,
             origin: None,
         }
     }

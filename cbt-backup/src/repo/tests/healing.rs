@@ -1,7 +1,7 @@
 //! What is lost or damaged is read from the source again, with and without a verification before.
 
 use super::site::{BLOCK_BYTES, Site, complete, content, info};
-use crate::repo::{DiskOutcome, DiskState, PointId, PointKind, VerifyLevel};
+use crate::repo::{DiskOutcome, DiskState, PointId, PointKind, RetentionPolicy, VerifyLevel, plan};
 
 const BLOCKS: u64 = 40;
 
@@ -155,4 +155,50 @@ fn a_disk_is_not_carried_on_packs_that_cannot_be_relied_on() {
     let level = VerifyLevel::Point(committed.point);
     let report = site.repo.verify(site.runtime.handle(), level, &()).unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
+}
+
+#[test]
+fn a_point_whose_packs_are_in_quarantine_is_not_complete_and_retention_keeps_a_sound_one() {
+    let site = Site::new(2);
+    let mut image = image();
+    let full = site.backup(&image, None, 1).unwrap();
+    image[..BLOCK_BYTES].copy_from_slice(&content(201, BLOCK_BYTES));
+    let increment = site.backup(&image, Some((full, vec![0])), 2).unwrap();
+    // A pack that only the increment needs.
+    let session = site.point(increment).root.session;
+    let pack = site
+        .names("pack")
+        .into_iter()
+        .find(|name| name.contains(&session.to_string()) && name.contains("/d"))
+        .unwrap();
+    site.delete(&pack);
+    let state = || {
+        let listed = site.runtime.block_on(site.repo.points(None)).unwrap();
+        assert!(listed.findings.is_empty());
+        let points = listed.points.iter();
+        let state: Vec<_> = points
+            .map(|point| (point.complete, point.damaged))
+            .collect();
+        (listed, state)
+    };
+    assert_eq!(
+        state().1,
+        [(true, false), (true, false)],
+        "nobody knows yet"
+    );
+    site.repo
+        .verify(site.runtime.handle(), VerifyLevel::Structure, &())
+        .unwrap();
+    let (listed, told) = state();
+    assert_eq!(told, [(true, false), (false, true)]);
+    let policy = RetentionPolicy {
+        last: 1,
+        ..RetentionPolicy::default()
+    };
+    let zone = jiff::tz::TimeZone::UTC;
+    let verdicts = plan(&listed.points, &policy, &zone, jiff::Timestamp::now()).unwrap();
+    assert!(
+        verdicts.iter().all(crate::repo::Verdict::is_kept),
+        "{verdicts:?}"
+    );
 }
