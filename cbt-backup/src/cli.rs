@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub mod block_size;
 pub mod config;
 pub mod exit_code;
 pub mod key_file;

@@ -111,3 +111,23 @@ fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     Ok(files)
 }
+
+#[test]
+fn blocks_of_every_size_restore_bit_for_bit() -> Result<()> {
+    for (size, block_bytes) in [("64KiB", 1_u64 << 16), ("1MiB", 1 << 20), ("4MiB", 1 << 22)] {
+        let mut bench = Bench::new()?;
+        let arguments = bench.repository_arguments("init", &["--block-size", size]);
+        let _ = bench.run(&arguments)?.expect_code(0);
+        let full = bench.backup(&[])?.expect_code(0);
+        bench.guest_write(DISK, 5 * BLOCK + 512, &[7; 512])?;
+        // A disk keeps the size it began with.
+        let second = bench.backup(&["--block-size", "256KiB"])?.expect_code(0);
+        assert_eq!(read_bytes(&second), GRAIN.min(block_bytes), "{second:#?}");
+        assert_eq!(second.disk(DISK).bytes("new_bytes"), block_bytes);
+        for outcome in [full, second] {
+            bench.assert_restores(&outcome.point())?;
+        }
+        bench.assert_sound()?;
+    }
+    Ok(())
+}

@@ -163,6 +163,47 @@ fn a_flipped_byte_is_found_and_never_restored() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_damaged_node_pack_costs_one_more_try_and_no_night() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let _ = bench.backup(&[])?.expect_code(0);
+    let mut folders = vec![bench.path("repository/pack")];
+    let mut damaged = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            // The first node pack of the session: the leaves. The usage table is in the last one.
+            if path.ends_with("n00000000") {
+                let mut bytes = fs::read(&path)?;
+                bytes[100] ^= 1;
+                bytes[101] ^= 1;
+                fs::write(&path, &bytes)?;
+                damaged += 1;
+            }
+        }
+    }
+    assert_eq!(damaged, 1);
+    bench.guest_write(2000, 3 << 18, &[9; 4096])?;
+    let next = bench.backup(&[])?.expect_code(0);
+    assert!(
+        next.events().contains(&"pack-damaged".to_owned()),
+        "{next:#?}"
+    );
+    bench.assert_put_back()?;
+    bench.assert_restores(&next.point())?;
+    // The one after it builds on a sound point.
+    bench.guest_write(2000, 5 << 18, &[7; 4096])?;
+    let last = bench.backup(&[])?.expect_code(0);
+    assert_eq!(last.result()["kind"], "incremental", "{last:#?}");
+    assert!(!last.events().contains(&"pack-damaged".to_owned()));
+    bench.assert_restores(&last.point())
+}
+
 fn largest_file(folder: PathBuf) -> Result<PathBuf> {
     let mut folders = vec![folder];
     let mut largest = (0, PathBuf::new());

@@ -14,6 +14,7 @@ use self::report::{code, tell, worst};
 use super::{Context, site::with_site};
 use crate::{
     cli::{
+        block_size::BlockSize,
         exit_code::{ExitCode, Failure},
         options::{RepositoryOptions, ServerOptions, VddkOptions},
         output::{note, printable},
@@ -90,6 +91,9 @@ pub struct Backup {
     /// Seconds after which a long run keeps what it has read as a partial point, on which the next run builds should this one die
     #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400), value_name = "SECONDS")]
     checkpoint_seconds: u64,
+    /// Size of the blocks that disks are cut into which no point has yet [default: that of the repository]
+    #[arg(long, value_enum, value_name = "SIZE")]
+    block_size: Option<BlockSize>,
     /// Seconds that a read may take before its disk is given up
     #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400), value_name = "SECONDS")]
     read_seconds: u64,
@@ -194,6 +198,7 @@ impl Backup {
                 ..OpenOptions::default()
             },
             pace: Pace::default(),
+            block_shift: self.block_size.map(BlockSize::shift),
             heartbeat: Duration::from_secs(self.beat_seconds),
             look_interval: self.state.look_interval(),
             checkpoint: RowInterval {

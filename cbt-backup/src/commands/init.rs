@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Context;
 use crate::{
     cli::{
+        block_size::BlockSize,
         exit_code::{ExitCode, Failure},
         options::RepositoryOptions,
     },
@@ -30,6 +31,9 @@ pub struct Init {
     /// Make no recovery passphrase; `cbt-backup key add --recovery` makes one later
     #[arg(long)]
     no_recovery: bool,
+    /// Size of the blocks that disks are cut into. Larger ones make less to keep account of, smaller ones find more that is equal; a disk keeps the size it began with
+    #[arg(long, value_enum, default_value_t, value_name = "SIZE")]
+    block_size: BlockSize,
 }
 
 impl Init {
@@ -41,10 +45,14 @@ impl Init {
         let key = self.repository.new_key(&context.config)?;
         let store = self.repository.new_store(&context.config)?;
         let other = self.repository.store(&context.config)?;
+        let options = InitOptions {
+            block_shift: self.block_size.shift(),
+            ..InitOptions::default()
+        };
         let made = async {
             Repository::refuse_used(&store).await?;
             tell_notes(&store.demand_fit(&other).await?);
-            let repository = Repository::init(store, key, InitOptions::default()).await?;
+            let repository = Repository::init(store, key, options).await?;
             if self.no_recovery {
                 return Ok((repository, None));
             }

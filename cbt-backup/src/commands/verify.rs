@@ -30,15 +30,15 @@ use crate::{
 Examples:
   cbt-backup verify --repo /backup/vms
   cbt-backup verify --level full --repo /backup/vms
-  cbt-backup verify --level point 01JD --repo /backup/vms
+  cbt-backup verify 01JD --repo /backup/vms
   cbt-backup verify --store --repo /backup/vms")]
 pub struct Verify {
-    /// The point, with --level point
+    /// The point, for --level point
     #[arg(required_if_eq("level", "point"))]
     point: Option<String>,
-    /// How deep to look
-    #[arg(long, value_enum, default_value_t = Level::Structure, value_name = "LEVEL")]
-    level: Level,
+    /// How deep to look [default: structure, or point where one is named]
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    level: Option<Level>,
     /// With --level sample: which share, 0 to 29; a different one each day finds all rot in a month
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..SHARES), value_name = "N")]
     share: u64,
@@ -77,14 +77,21 @@ impl Verify {
         let (repository, level) = context.runtime.block_on(async {
             let repository = self.repository.open(&context.config).await?;
             let level = match (self.level, &self.point) {
-                (Level::Structure, _) => VerifyLevel::Structure,
-                (Level::Sample, _) => VerifyLevel::Sample {
+                (None | Some(Level::Point), Some(point)) => {
+                    VerifyLevel::Point(repository.resolve(point).await?)
+                }
+                (Some(_), Some(_)) => {
+                    let error = anyhow!("this level looks at all points");
+                    return Err(Failure::new(ExitCode::Usage, error)
+                        .with_hint("leave the point out, or --level"));
+                }
+                (None | Some(Level::Structure), None) => VerifyLevel::Structure,
+                (Some(Level::Sample), None) => VerifyLevel::Sample {
                     divisor: SHARES,
                     remainder: self.share,
                 },
-                (Level::Full, _) => VerifyLevel::Full,
-                (Level::Point, Some(point)) => VerifyLevel::Point(repository.resolve(point).await?),
-                (Level::Point, None) => {
+                (Some(Level::Full), None) => VerifyLevel::Full,
+                (Some(Level::Point), None) => {
                     return Err(Failure::new(ExitCode::Usage, anyhow!("no point is named")));
                 }
             };

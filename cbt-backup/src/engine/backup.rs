@@ -16,7 +16,7 @@ use super::{
     access::{self, AccessOptions, AccessRequest},
     description::Description,
     disk_run::{DiskReport, DiskRun},
-    error::Error,
+    error::{Error, chain},
     freeze::{self, Frozen, QuiescePolicy},
     host::host_name,
     janitor::{JanitorMode, JanitorOptions, Outcome, Visit},
@@ -80,6 +80,8 @@ pub struct BackupOptions {
     pub heartbeat: Duration,
     /// As [`JanitorOptions::look_interval`].
     pub look_interval: Duration,
+    /// Size of the blocks of disks that no point has yet, as a power of two; else the repository's.
+    pub block_shift: Option<u8>,
     /// When a long run keeps what it has for the next one, should it die.
     pub checkpoint: RowInterval,
 }
@@ -103,7 +105,11 @@ pub struct BackupReport {
     pub incomplete: bool,
 }
 
-/// Backs one VM up.
+/// How often a run begins again because the point it builds on is damaged.
+const TRIES: usize = 4;
+
+/// Backs one VM up. When the point it builds on turns out to be damaged, the pack is put into quarantine, and
+/// the run begins again: it reads from the disks what was in there.
 ///
 /// # Errors
 /// Before the point is committed, anything that keeps it from being made; what the run changed in
@@ -116,7 +122,41 @@ pub fn backup(
     monitor: &dyn Monitor,
     cancel: &AtomicBool,
 ) -> Result<BackupReport, Error> {
-    let recorder = Recorder::new(monitor);
+    let mut found = Vec::new();
+    loop {
+        let recorder = Recorder::new(monitor);
+        for event in &found {
+            recorder.keep(event);
+        }
+        let error = match attempt(site, repository, moref, options, &recorder, cancel) {
+            Err(Error::Repository(error)) if found.len() + 1 < TRIES => error,
+            done => return done,
+        };
+        let Some(pack) = error.damaged_pack() else {
+            return Err(error.into());
+        };
+        site.runtime.block_on(repository.quarantine(vec![pack]))?;
+        let event = Event::warning(
+            "pack-damaged",
+            format!(
+                "{}: it is in quarantine now, and the run begins again; cbt-backup verify tells which points are hit",
+                chain(&error)
+            ),
+        );
+        monitor.event(&event);
+        found.push(event);
+    }
+}
+
+/// One try.
+fn attempt(
+    site: &Site,
+    repository: &Repository,
+    moref: &Moref,
+    options: &BackupOptions,
+    recorder: &Recorder<'_>,
+    cancel: &AtomicBool,
+) -> Result<BackupReport, Error> {
     let vm = fit(site.ask(site.client.vm(moref))?)?;
     let subject = Subject {
         vcenter: site.vcenter_name(),
@@ -142,7 +182,7 @@ pub fn backup(
         moref,
         subject: &subject,
         options: &janitor,
-        monitor: &recorder,
+        monitor: recorder,
         cancel,
     };
     let tidied = visit.tidy()?;
@@ -164,7 +204,7 @@ pub fn backup(
         site,
         vm,
         options,
-        recorder: &recorder,
+        recorder,
         cancel,
         ledger,
         access: None,

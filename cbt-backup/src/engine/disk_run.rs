@@ -273,10 +273,11 @@ impl DiskRun<'_> {
         plan: &mut DiskPlan,
         answer: &mut Option<coverage::Coverage>,
     ) -> Result<(DiskSlot, Option<ParentDisk>), Error> {
-        let spec = |parent| DiskSpec {
+        let spec = |parent: Option<ParentDisk>| DiskSpec {
             identity: identity(disk),
             capacity_bytes: disk.capacity_bytes,
-            block_shift: None,
+            // A disk keeps the size it began with.
+            block_shift: self.options.block_shift.filter(|_| parent.is_none()),
             change_id: landmark.change_id.clone(),
             snapshots_before: landmark.snapshots_before,
             change_id_after_ms: landmark.change_id_after_ms,

@@ -19,6 +19,12 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// Keeps an event that was told before.
+    pub fn keep(&self, event: &Event) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.push(event.clone());
+    }
+
     /// The events so far.
     pub fn events(&self) -> Vec<Event> {
         self.events

@@ -3,8 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use super::id::{ObjectId, PointId, SessionId};
+use super::id::{ObjectId, PackId, PointId, SessionId};
 use super::key::SlotKind;
+use super::name::ObjectName;
 use super::store::{self, StoreSaid};
 
 /// An error of the repository.
@@ -413,6 +414,19 @@ impl Error {
     /// True when the store, or the way to it, was out of order: the same may go well later.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Store { source, .. } if store::is_passing(source.get()))
+    }
+
+    /// The pack that is lost or damaged, where it is a pack.
+    pub fn damaged_pack(&self) -> Option<PackId> {
+        let object = match self {
+            Self::Damaged { object, .. } | Self::Missing { object } => object,
+            Self::Unreadable { source, .. } => return source.damaged_pack(),
+            _ => return None,
+        };
+        match ObjectName::parse(object) {
+            Some(ObjectName::Pack(pack)) => Some(pack),
+            _ => None,
+        }
     }
 
     /// True when something in the repository is lost or not what it was.
