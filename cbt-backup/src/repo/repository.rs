@@ -94,6 +94,14 @@ impl Repository {
         let (keys, slot) = first_slot(keys, config.id, &key.into(), options.kdf).await?;
         let name = ObjectName::Key(slot.id).to_string();
         store.put(&name, slot.bytes.clone()).await?;
+        // Of several that begin at once, each sees the slots of those that were quicker: none goes on but one
+        // that saw nobody, and after its look everybody else sees it.
+        let slots = store.list("key").await?;
+        if let Some((found, _)) = slots.into_iter().find(|(other, _)| *other != name) {
+            store.delete(&name).await?;
+            let location = store.location().to_owned();
+            return Err(Error::NotEmpty { location, found });
+        }
         let json = |error: serde_json::Error| Error::machine("JSON", &error);
         let bytes = serde_json::to_vec_pretty(&config).map_err(json)?;
         store.put(CONFIG, bytes.into()).await?;

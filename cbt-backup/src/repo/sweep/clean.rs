@@ -105,6 +105,14 @@ impl Sweep<'_> {
     pub(super) async fn clean_lists(&mut self, kept: &PackSet) -> Result<(), Error> {
         let mut lists = Vec::new();
         for (name, _) in self.repo.store().list("sweep").await? {
+            let is_list = matches!(
+                ObjectName::parse(&name),
+                Some(ObjectName::Condemned(_) | ObjectName::Quarantine(_))
+            );
+            // A foreign file: verify tells of it.
+            if !is_list {
+                continue;
+            }
             if let Some(list) = PackList::read(self.repo, &name).await? {
                 let mut condemned = Condemned::default();
                 condemned.add(list);
