@@ -28,7 +28,9 @@ impl Image {
         // A file system needs room for itself.
         copy_some(content, &tree, bytes / 10 * 8)?;
         let status = Command::new("mke2fs")
-            .args(["-q", "-F", "-t", "ext4", "-E", "lazy_itable_init=0", "-d"])
+            // As many inodes as the smallest of files could want.
+            .args(["-q", "-F", "-t", "ext4", "-i", "4096"])
+            .args(["-E", "lazy_itable_init=0", "-d"])
             .args([&tree, &path])
             .arg(format!("{}k", bytes >> 10))
             .stdin(Stdio::null())
@@ -117,6 +119,11 @@ fn copy_some(from: &Path, to: &Path, bytes: u64) -> anyhow::Result<()> {
     let mut left = bytes;
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
+        // A folder takes a block, too.
+        let Some(rest) = left.checked_sub(4096) else {
+            break;
+        };
+        left = rest;
         let Ok(entries) = fs::read_dir(from.join(&folder)) else {
             continue;
         };
