@@ -24,6 +24,7 @@ pub mod fuzzing;
 mod id;
 mod image;
 mod key;
+mod lost_root;
 mod name;
 mod node;
 mod node_cache;
@@ -75,7 +76,7 @@ pub use session::{
 };
 pub use space::{SpaceReport, VmSpace};
 pub use store::{ProbeCheck, ProbeOutcome, ProbeReport, Store, StoreLimits, StoreSaid};
-pub use sweep::{SweepMonitor, SweepOptions, SweepReport};
+pub use sweep::{MissedRoot, SweepMonitor, SweepOptions, SweepReport};
 pub use tombstone::{DeletedPoint, Tombstone};
 pub use tree::Geometry;
 pub use verify::{Finding, Severity, VerifyCounts, VerifyLevel, VerifyMonitor, VerifyReport};

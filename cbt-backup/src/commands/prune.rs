@@ -22,8 +22,8 @@ use crate::{
     },
     engine::{Event, Monitor, host::host_name},
     repo::{
-        CompactOptions, CompactReport, Repository, SessionId, SweepMonitor, SweepOptions,
-        SweepReport,
+        CompactOptions, CompactReport, MissedRoot, Repository, SessionId, SweepMonitor,
+        SweepOptions, SweepReport,
     },
 };
 
@@ -115,6 +115,11 @@ impl Prune {
             report = report.and_then(sweep()?);
         }
         watch.progress.disk_ends();
+        for missed in &report.missed_roots {
+            watch
+                .progress
+                .event(&Event::warning("root-lost", lost(missed)));
+        }
         self.tell(context, &report, compacted.as_ref());
         Ok(if report.still_open.is_empty() {
             ExitCode::Done
@@ -154,6 +159,10 @@ impl Prune {
                 "packs_denied": report.packs_denied, "packs_untold": report.packs_untold,
                 "roots_removed": report.roots_removed, "leftovers_removed": report.leftovers_removed,
                 "fenced": names(&report.fenced), "still_open": names(&report.still_open),
+                "lost_roots": report.missed_roots.iter().map(|missed| json!({
+                    "session": missed.session.to_string(), "packs": missed.packs, "bytes": missed.bytes,
+                    "held_until": missed.held_until_ms.and_then(time),
+                })).collect::<Vec<_>>(),
                 "compacted": compacted.map(|compacted| json!({
                     "packs": compacted.candidates, "points": compacted.rewritten.len(),
                     "copied_blobs": compacted.copied_blobs, "copied_bytes": compacted.copied_bytes,
@@ -207,6 +216,34 @@ impl Prune {
             report.leftovers_removed,
         ));
     }
+}
+
+/// What is to be said of a point whose root is lost.
+fn lost(missed: &MissedRoot) -> String {
+    let MissedRoot {
+        session,
+        packs,
+        bytes: held,
+        ..
+    } = missed;
+    let (held, until) = (bytes(*held), missed.held_until_ms.and_then(time));
+    match (missed.held_until_ms, until) {
+        (None, _) => format!(
+            "the root of session {session} is lost and did not come back: its {packs} packs ({held}) go"
+        ),
+        (Some(_), Some(until)) => format!(
+            "the root of session {session} is lost: its {packs} packs ({held}) stay until {until}, so \
+             that it can be brought back from a copy"
+        ),
+        (Some(_), None) => format!(
+            "the root of session {session} is lost: its {packs} packs ({held}) stay while there is a bin"
+        ),
+    }
+}
+
+fn time(milliseconds: i64) -> Option<String> {
+    let time = Timestamp::from_millisecond(milliseconds).ok()?;
+    Some(time.to_string())
 }
 
 /// Hands a sweep's progress to the display.

@@ -54,6 +54,7 @@ pub(crate) enum ObjectName {
     },
     Condemned(ObjectId),
     Quarantine(ObjectId),
+    Lost(SessionId),
 }
 
 impl fmt::Display for ObjectName {
@@ -78,6 +79,7 @@ impl fmt::Display for ObjectName {
             }
             Self::Condemned(sweep) => write!(f, "sweep/{sweep}"),
             Self::Quarantine(id) => write!(f, "sweep/q-{id}"),
+            Self::Lost(session) => write!(f, "lost/{session}"),
         }
     }
 }
@@ -118,9 +120,22 @@ impl ObjectName {
                 Some(id) => Self::Quarantine(id.parse().ok()?),
                 None => Self::Condemned(list.parse().ok()?),
             },
+            ("lost", Some(session), None, None) => Self::Lost(session.parse().ok()?),
             _ => return None,
         };
         parts.next().is_none().then_some(parsed)
+    }
+
+    /// The session that wrote it, or that it is about.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Open(session) | Self::Fence { session, .. } | Self::Lost(session) => {
+                Some(*session)
+            }
+            Self::Pack(pack) => Some(pack.session),
+            Self::Root(root) => Some(root.session),
+            _ => None,
+        }
     }
 }
 
@@ -180,6 +195,7 @@ mod tests {
             },
             ObjectName::Condemned(sweep),
             ObjectName::Quarantine(sweep),
+            ObjectName::Lost(session),
         ];
         for name in names {
             assert_eq!(ObjectName::parse(&name.to_string()), Some(name));

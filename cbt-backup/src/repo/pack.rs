@@ -11,7 +11,7 @@ pub(crate) use footer::{BlobKind, NO_DISK};
 pub(crate) use header::HEADER_BYTES;
 pub(crate) use reader::{
     CheckedBlob, PlainLength, blob_bytes, check_pack, open_blob, open_blob_into, open_both,
-    open_payload,
+    open_payload, table_of,
 };
 pub(crate) use writer::{FinishedPack, NewBlob, PackWriter};
 

@@ -6,11 +6,12 @@
 
 mod clean;
 mod fence;
+mod lost;
 mod mark;
 mod options;
 mod pins;
 mod recount;
 mod run;
 
-pub use options::{SweepMonitor, SweepOptions, SweepReport};
+pub use options::{MissedRoot, SweepMonitor, SweepOptions, SweepReport};
 pub(super) use pins::Announced;

@@ -19,6 +19,7 @@ mod histories;
 mod keys;
 mod killed;
 mod life;
+mod lost_roots;
 mod matrix;
 mod model;
 mod operation_store;

@@ -2,6 +2,7 @@
 
 mod content;
 mod finding;
+mod lost;
 mod names;
 mod run;
 mod trees;

@@ -1,6 +1,6 @@
 //! Opens single blobs, and checks whole packs.
 
-use super::footer::{self, FooterEntry, TRAILER_AAD_BYTES, TRAILER_BYTES, Trailer};
+use super::footer::{self, BlobKind, FooterEntry, TRAILER_AAD_BYTES, TRAILER_BYTES, Trailer};
 use super::header::{HEADER_BYTES, header};
 use crate::repo::cipher::TAG_BYTES;
 use crate::repo::codec;
@@ -137,6 +137,78 @@ pub(crate) async fn blob_bytes(
     blobs.ok_or_else(|| Error::damaged(&pack, "its trailer does not fit its length"))
 }
 
+/// Longest footer of a single blob, and the trailer.
+const SHORT_END_BYTES: u64 = 512;
+
+/// The usage table of a pack that holds nothing else; `None` for every other pack.
+///
+/// # Errors
+/// `Missing`, `Damaged`, `Store`.
+pub(crate) async fn table_of(
+    repo: &Repository,
+    pack: PackId,
+    pack_bytes: u64,
+) -> Result<Option<Ref>, Error> {
+    if pack_bytes < (HEADER_BYTES + TRAILER_BYTES) as u64 {
+        return Err(Error::damaged(&pack, "it is too short"));
+    }
+    let from = pack_bytes.saturating_sub(SHORT_END_BYTES);
+    let end = repo
+        .store()
+        .get_range(&pack.to_string(), from..pack_bytes)
+        .await?;
+    only_table(repo.keys(), pack, pack_bytes, &end).map_err(|what| Error::damaged(&pack, what))
+}
+
+/// As [`table_of`], of the pack's last bytes.
+fn only_table(
+    keys: &Keys,
+    pack: PackId,
+    pack_bytes: u64,
+    end: &[u8],
+) -> Result<Option<Ref>, &'static str> {
+    let header = header(pack);
+    let (body, trailer_bytes) = end
+        .split_last_chunk::<TRAILER_BYTES>()
+        .ok_or("it is too short")?;
+    let trailer = Trailer::decode(&header, trailer_bytes)?;
+    if trailer.pack_bytes != pack_bytes {
+        return Err("its trailer does not fit its length");
+    }
+    if trailer.blobs != 1 {
+        return Ok(None);
+    }
+    let footer = body.len().checked_sub(trailer.footer_bytes as usize);
+    let mut sealed = footer
+        .and_then(|from| body.get(from..))
+        .ok_or("its footer is longer than that of one blob")?
+        .to_vec();
+    let aad = [header.as_slice(), &trailer_bytes[..TRAILER_AAD_BYTES]].concat();
+    let plain = keys
+        .pack_cipher(pack)
+        .open(u64::from(trailer.footer_offset), &aad, &mut sealed)
+        .map_err(|_| "the seal of its footer does not fit")?;
+    let entries = footer::decode(plain, 1)?;
+    let Some(entry) = entries
+        .first()
+        .filter(|entry| entry.kind == BlobKind::Usage)
+    else {
+        return Ok(None);
+    };
+    let reference = Ref {
+        session: pack.session,
+        seq: pack.seq,
+        offset: HEADER_BYTES as u32,
+        length: entry.length,
+        raw: entry.raw,
+        id: entry.id,
+    };
+    match reference.end() {
+        Some(end) if end == trailer.footer_offset => Ok(Some(reference)),
+        _ => Err("its blobs do not fill it"),
+    }
+}
+
 fn expand(
     packed: &[u8],
     raw: bool,
@@ -251,8 +323,8 @@ fn read_footer(keys: &Keys, pack: PackId, bytes: &[u8]) -> Result<Vec<FooterEntr
 
 #[cfg(test)]
 mod tests {
+    use super::super::NO_DISK;
     use super::super::writer::{NewBlob, PackWriter};
-    use super::super::{BlobKind, NO_DISK};
     use super::*;
     use crate::repo::id::SessionId;
     use crate::repo::key::Master;

@@ -1,5 +1,6 @@
 //! The beginning of a session, and its end without a point.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
 use tokio::runtime::Handle;
@@ -45,6 +46,8 @@ pub struct Session {
     pub(super) packers: Mutex<Vec<Packer>>,
     pub(super) disks: RwLock<Vec<Arc<DiskWork>>>,
     pub(super) announcement: Announcement,
+    /// The pack of the usage table is on its way: from now on a root may be missed.
+    pub(super) table_sent: AtomicBool,
     /// The point that is being copied, if one is.
     pub(super) origin: Option<Origin>,
 }
@@ -141,6 +144,7 @@ impl Repository {
             packers: Mutex::default(),
             disks: RwLock::default(),
             announcement,
+            table_sent: AtomicBool::new(false),
             origin: None,
         })
     }
@@ -168,11 +172,16 @@ impl Session {
     }
 
     /// Ends without a point, as well as it can: waits for packs on their way and deletes the
-    /// announcement. The packs are garbage for a later prune. Blocking.
+    /// announcement, but for one whose usage table was written. The packs are garbage for a later prune. Blocking.
     pub fn abandon(self) {
         let _ = self.uploads.wait();
         let handle = self.handle;
-        handle.block_on(forget(self.announcement));
+        if self.table_sent.into_inner() {
+            // Without a trace of its end its root would be taken for lost. A sweep fences it.
+            handle.block_on(self.announcement.leave());
+        } else {
+            handle.block_on(forget(self.announcement));
+        }
     }
 }
 

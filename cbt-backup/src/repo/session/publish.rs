@@ -1,5 +1,7 @@
 //! The commit: usage table, root, and the look for fences.
 
+use std::sync::atomic::Ordering;
+
 use super::begin::{Session, forget};
 use super::put::lock;
 use super::spec::Committed;
@@ -22,6 +24,7 @@ impl Session {
                 value,
             });
         }
+        self.table_sent.store(true, Ordering::Relaxed);
         let id = self.repo.keys().blob_id(&plain);
         let reference = self.store_blob(&self.nodes, BlobKind::Usage, NO_DISK, 0, id, &plain)?;
         lock(&self.nodes).flush(&self.uploads)?;
@@ -117,6 +120,12 @@ impl Session {
 
 #[cfg(test)]
 impl Session {
+    /// Gives up when everything is stored but the root.
+    pub(crate) fn abandon_before_root(self, info: super::spec::RootInfo) {
+        let (session, ..) = self.prepare_or_abandon(info, false).unwrap();
+        session.abandon();
+    }
+
     /// Commits the content of `old` with another usage table, be it wrong.
     pub(crate) fn forge_root(
         self,

@@ -44,15 +44,20 @@ impl Sweep<'_> {
     }
 
     /// Roots of dropped points that are past the bin and that no reader pins, looked for in this order.
-    pub(super) async fn clean_dead(&mut self, marker: &mut Marker<'_>) -> Result<(), Error> {
+    pub(super) async fn clean_dead(
+        &mut self,
+        marker: &mut Marker<'_>,
+        packs: &HashMap<PackId, u64>,
+    ) -> Result<(), Error> {
         let roots = Roots::read(self.repo, None).await?;
         let pins = Pins::of(&self.repo.announcements().await?);
+        let mut going = Vec::new();
         for root in roots.unfenced.iter().filter(|root| roots.is_dead(root)) {
             if !pins.has(root.point) && !marker.is_in_bin(root.point).await? {
-                self.remove_root(root).await?;
+                going.push(root);
             }
         }
-        Ok(())
+        self.remove_roots(&going, packs).await
     }
 
     /// Roots of which a higher generation is committed: its root was seen, then no fence of any
@@ -62,6 +67,7 @@ impl Sweep<'_> {
         packs: &HashMap<PackId, u64>,
     ) -> Result<(), Error> {
         let roots = Roots::read(self.repo, None).await?;
+        let mut going = Vec::new();
         let mut of_point: HashMap<PointId, Vec<&RootName>> = HashMap::new();
         for root in roots.unfenced.iter().filter(|root| !roots.is_dead(root)) {
             of_point.entry(root.point).or_default().push(root);
@@ -77,14 +83,10 @@ impl Sweep<'_> {
             if Pins::of(&self.repo.announcements().await?).has(point) {
                 continue;
             }
-            for root in older
-                .iter()
-                .filter(|root| root.generation < newest.generation)
-            {
-                self.remove_root(root).await?;
-            }
+            let older = older.iter().copied();
+            going.extend(older.filter(|root| root.generation < newest.generation));
         }
-        Ok(())
+        self.remove_roots(&going, packs).await
     }
 
     /// Tombstones that were there at the first mark, when no root of the point was, nor one at the second.
@@ -128,6 +130,19 @@ impl Sweep<'_> {
             if !packs.any(|pack| list.contains(pack)) {
                 self.report.leftovers_removed += u64::from(self.remove(&name).await?);
             }
+        }
+        Ok(())
+    }
+
+    /// Removes roots that no fence speaks of.
+    async fn remove_roots(
+        &mut self,
+        roots: &[&RootName],
+        packs: &HashMap<PackId, u64>,
+    ) -> Result<(), Error> {
+        self.list_tables(roots.iter().copied(), packs).await?;
+        for root in roots {
+            self.remove_root(root).await?;
         }
         Ok(())
     }

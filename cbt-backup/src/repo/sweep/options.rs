@@ -65,6 +65,21 @@ pub struct SweepReport {
     pub leftovers_removed: u64,
     /// Sessions it did not wait for any longer; then nothing was deleted.
     pub still_open: Vec<SessionId>,
+    /// Points whose root is lost.
+    pub missed_roots: Vec<MissedRoot>,
+}
+
+/// A session that has stored all of a point and whose root is not there, though nobody removed it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MissedRoot {
+    /// The session.
+    pub session: SessionId,
+    /// Packs that only this root needed.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Until then, in milliseconds since 1970, its packs stay; `None` when that time is over and they go.
+    pub held_until_ms: Option<i64>,
 }
 
 impl SweepReport {
@@ -79,6 +94,7 @@ impl SweepReport {
         self.roots_removed += next.roots_removed;
         self.leftovers_removed += next.leftovers_removed;
         self.still_open = next.still_open;
+        self.missed_roots = next.missed_roots;
         self
     }
 }

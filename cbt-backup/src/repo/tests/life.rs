@@ -14,6 +14,7 @@ use super::sweep::at_once;
 use crate::repo::announce::{OpenSession, SessionKind};
 use crate::repo::condemned::PackList;
 use crate::repo::id::{ObjectId, PackId, PackKind, PointId, SessionId};
+use crate::repo::lost_root::LostRecord;
 use crate::repo::name::{ObjectName, RootName};
 use crate::repo::{
     Error, Finding, PointKind, Repository, RepositoryKey, Session, SessionSpec, Store, VerifyLevel,
@@ -193,6 +194,13 @@ impl Story {
         }
     }
 
+    /// Two records of roots that are there again.
+    fn lost_roots(&mut self) {
+        for session in [SessionId::generate(), SessionId::generate()] {
+            self.put(&ObjectName::Lost(session), &LostRecord::new(session, 7));
+        }
+    }
+
     /// Two lists of each kind, and one that is gone.
     fn lists(&mut self, session: SessionId) {
         let pack = |seq| PackId {
@@ -214,7 +222,7 @@ impl Story {
 
 impl Life {
     /// The names of the kinds, in order.
-    pub(super) const KINDS: [&'static str; 16] = [
+    pub(super) const KINDS: [&'static str; 17] = [
         "config",
         "data pack",
         "fence, final",
@@ -223,6 +231,7 @@ impl Life {
         "key slot",
         "list, condemned",
         "list, quarantine",
+        "lost root",
         "node pack",
         "open, reader",
         "open, writer",
@@ -275,6 +284,7 @@ impl Life {
         story.dead_reader(next);
         story.dead_reader(other_point);
         story.lists(other_writer);
+        story.lost_roots();
         let points = [(last, third), (next, second), (other_point, other)];
         let points = points.map(|(id, image)| truth(&story.site, id, image));
         let other_site = Site::new(2);
@@ -352,6 +362,7 @@ impl Life {
             Some(ObjectName::Fence { .. }) => "fence, proposed",
             Some(ObjectName::Condemned(_)) => "list, condemned",
             Some(ObjectName::Quarantine(_)) => "list, quarantine",
+            Some(ObjectName::Lost(_)) => "lost root",
         }
     }
 

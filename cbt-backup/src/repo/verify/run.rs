@@ -38,6 +38,8 @@ pub(super) struct Verify<'a> {
     /// Length in bytes of every pack in the store.
     pub(super) packs: HashMap<PackId, u64>,
     pub(super) damage: BTreeMap<PackId, PackDamage>,
+    /// Packs that the points need.
+    pub(super) needed: BTreeSet<PackId>,
     /// Packs that are in quarantine already.
     quarantine: Condemned,
 }
@@ -65,6 +67,7 @@ impl Repository {
             report: VerifyReport::default(),
             packs: HashMap::new(),
             damage: BTreeMap::new(),
+            needed: BTreeSet::new(),
             quarantine: Condemned::default(),
         };
         let (points, pin) = verify.points(level)?;
@@ -91,6 +94,9 @@ impl Verify<'_> {
             self.check_names(&roots)?;
         }
         let tables = self.tables(points)?;
+        if !matches!(level, VerifyLevel::Point(_)) {
+            self.check_lost_roots()?;
+        }
         if let VerifyLevel::Sample { .. } | VerifyLevel::Full = level {
             self.check_content(level, &tables, points)?;
         }
@@ -122,6 +128,7 @@ impl Verify<'_> {
                         self.quarantine.add(list);
                     }
                 }
+                Some(ObjectName::Lost(session)) => self.check_lost_record(session)?,
                 Some(parsed) => names.push(parsed),
                 None if is_probe(&name) => {}
                 None => {
@@ -204,6 +211,7 @@ impl Verify<'_> {
             .filter(|pack| !needed.contains(pack))
             .count();
         self.report.counts.garbage_packs = garbage as u64;
+        self.needed = needed;
         Ok(tables)
     }
 

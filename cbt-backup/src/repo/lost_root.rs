@@ -1,0 +1,200 @@
+//! Roots that are lost: a session has stored all of a point, and no root of it is there.
+//!
+//! A session writes the pack of its usage table when everything else of the point is stored, and its
+//! root next. So a pack with a usage table, whose session is not announced, was not ended by a fence and
+//! has no root, is what a lost root leaves. A sweep that removes a root lists that pack before.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use super::condemned::{Condemned, PackList};
+use super::config::FORMAT;
+use super::error::Error;
+use super::id::{PackId, PackKind, SessionId};
+use super::name::{ObjectName, SMALL_LIMIT_BYTES};
+use super::pack::{PlainLength, table_of};
+use super::pack_map::PackSet;
+use super::repository::Repository;
+use super::usage::{MAX_USAGE_BYTES, Usage};
+
+/// Packs that are looked into at once.
+const LOOKS_AT_ONCE: usize = 16;
+
+/// The object `lost/<session>`: when a sweep first missed the root.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct LostRecord {
+    pub(super) format: u32,
+    pub(super) session: SessionId,
+    /// In milliseconds since 1970, by the clock of whoever swept.
+    pub(super) noticed_ms: i64,
+}
+
+impl LostRecord {
+    pub(super) fn new(session: SessionId, noticed_ms: i64) -> Self {
+        Self {
+            format: FORMAT,
+            session,
+            noticed_ms,
+        }
+    }
+
+    /// The record of a session; `None` when there is none.
+    pub(super) async fn read(repo: &Repository, session: SessionId) -> Result<Option<Self>, Error> {
+        let name = ObjectName::Lost(session).to_string();
+        let read = repo
+            .store()
+            .get_sealed(repo.keys(), &name, SMALL_LIMIT_BYTES);
+        match read.await {
+            Ok(record) => Ok(Some(record)),
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A session whose root is lost.
+#[derive(Debug)]
+pub(super) struct LostRoot {
+    pub(super) session: SessionId,
+    /// What its point needed, as far as that can be read: its own packs, and those its table names.
+    pub(super) needs: PackSet,
+}
+
+/// What was seen in the last node pack of a session.
+enum Seen {
+    Table(Box<Usage>),
+    Unreadable,
+    NoTable,
+}
+
+impl LostRoot {
+    /// The lost roots whose packs are among `packs`, in the order of their sessions. A pack that
+    /// `is_needed` by a root is no table of another one.
+    ///
+    /// `packs` was listed before. The order of looks is what makes it true: a session that is not announced
+    /// now, and has packs, has ended, so its root would be there; a sweep that removes a root has listed or deleted
+    /// the pack of its table before.
+    pub(super) async fn find(
+        repo: &Repository,
+        packs: &HashMap<PackId, u64>,
+        is_needed: impl Fn(PackId) -> bool,
+    ) -> Result<Vec<Self>, Error> {
+        let mut last = last_node_packs(packs);
+        last.retain(|_, (pack, _)| !is_needed(*pack));
+        if last.is_empty() {
+            return Ok(Vec::new());
+        }
+        for folder in ["open", "point", "fence"] {
+            for (name, _) in repo.store().list(folder).await? {
+                if let Some(session) = ObjectName::parse(&name).and_then(|name| name.session()) {
+                    last.remove(&session);
+                }
+            }
+        }
+        if !last.is_empty() {
+            let listed = swept_packs(repo).await?;
+            last.retain(|_, (pack, _)| !listed.contains(*pack));
+        }
+        let mut lost = Vec::new();
+        for (pack, seen) in look_into_all(repo, last).await? {
+            let session = pack.session;
+            let named = match seen {
+                Seen::NoTable => continue,
+                Seen::Unreadable => None,
+                Seen::Table(table) => Some(table),
+            };
+            let own = packs.keys().copied().filter(|pack| pack.session == session);
+            let named = named.iter().flat_map(|table| table.packs());
+            let needs = own.chain(named).collect();
+            lost.push(Self { session, needs });
+        }
+        lost.sort_unstable_by_key(|root| root.session);
+        Ok(lost)
+    }
+
+    /// Number and bytes of the session's own packs among `packs`.
+    pub(super) fn own(&self, packs: &HashMap<PackId, u64>) -> (u64, u64) {
+        let own = packs
+            .iter()
+            .filter(|(pack, _)| pack.session == self.session);
+        own.fold((0, 0), |(count, all), (_, bytes)| (count + 1, all + bytes))
+    }
+}
+
+/// The last node pack of each session, where its usage table is, and its length in bytes.
+fn last_node_packs(packs: &HashMap<PackId, u64>) -> HashMap<SessionId, (PackId, u64)> {
+    let mut last: HashMap<SessionId, (PackId, u64)> = HashMap::new();
+    for (pack, bytes) in packs.iter().filter(|(pack, _)| pack.kind == PackKind::Node) {
+        let best = last.entry(pack.session).or_insert((*pack, *bytes));
+        if pack.seq > best.0.seq {
+            *best = (*pack, *bytes);
+        }
+    }
+    last
+}
+
+/// What sweeps have condemned, as far as that can be read. Quarantines are something else.
+async fn swept_packs(repo: &Repository) -> Result<Condemned, Error> {
+    let mut swept = Condemned::default();
+    for (name, _) in repo.store().list("sweep").await? {
+        let Some(ObjectName::Condemned(_)) = ObjectName::parse(&name) else {
+            continue;
+        };
+        match PackList::read(repo, &name).await {
+            Ok(list) => list.into_iter().for_each(|list| swept.add(list)),
+            // What it named looks lost at worst, and is kept.
+            Err(error) if error.is_damage() => tracing::warn!(%error, "a list cannot be read"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(swept)
+}
+
+/// The packs of the usage tables of these sessions, as far as they are there.
+pub(super) async fn stored_tables(
+    repo: &Repository,
+    sessions: &HashSet<SessionId>,
+    packs: &HashMap<PackId, u64>,
+) -> Result<Vec<PackId>, Error> {
+    let mut last = last_node_packs(packs);
+    last.retain(|session, _| sessions.contains(session));
+    let seen = look_into_all(repo, last).await?.into_iter();
+    let tables = seen.filter(|(_, seen)| matches!(seen, Seen::Table(_)));
+    Ok(tables.map(|(pack, _)| pack).collect())
+}
+
+async fn look_into_all(
+    repo: &Repository,
+    last: HashMap<SessionId, (PackId, u64)>,
+) -> Result<Vec<(PackId, Seen)>, Error> {
+    let looks = last.into_values().map(|(pack, bytes)| async move {
+        let seen = look_into(repo, pack, bytes).await;
+        seen.map(|seen| (pack, seen))
+    });
+    let looks = stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE);
+    looks.try_collect().await
+}
+
+async fn look_into(repo: &Repository, pack: PackId, pack_bytes: u64) -> Result<Seen, Error> {
+    let looked = async {
+        let Some(reference) = table_of(repo, pack, pack_bytes).await? else {
+            return Ok(None);
+        };
+        let limit = PlainLength::AtMost(MAX_USAGE_BYTES);
+        let plain = repo.blob(PackKind::Node, &reference, limit).await?;
+        let table = Usage::decode(&plain).map_err(|what| Error::damaged(&pack, what))?;
+        Ok(Some(Box::new(table)))
+    };
+    match looked.await {
+        Ok(Some(table)) => Ok(Seen::Table(table)),
+        // Gone since the packs were listed: a sweep took it.
+        Ok(None) | Err(Error::Missing { .. }) => Ok(Seen::NoTable),
+        Err(error) if error.is_damage() => {
+            tracing::warn!(%error, "what a session without a root has written last cannot be read");
+            Ok(Seen::Unreadable)
+        }
+        Err(error) => Err(error),
+    }
+}

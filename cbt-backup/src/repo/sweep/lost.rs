@@ -1,0 +1,102 @@
+//! Lost roots: the packs of a point whose root nobody has removed are held for the time of the bin.
+
+use std::collections::{HashMap, HashSet};
+
+use super::mark::Mark;
+use super::options::MissedRoot;
+use super::run::Sweep;
+use crate::repo::condemned::PackList;
+use crate::repo::error::Error;
+use crate::repo::id::{ObjectId, PackId, SessionId};
+use crate::repo::lost_root::{LostRecord, LostRoot, stored_tables};
+use crate::repo::name::{ObjectName, RootName};
+
+impl Sweep<'_> {
+    /// Takes out of the garbage what lost roots need, until the time of the bin is over.
+    pub(super) async fn hold_lost(
+        &mut self,
+        packs: &HashMap<PackId, u64>,
+        mark: &Mark,
+        garbage: &mut HashMap<PackId, u64>,
+        bin_since_ms: i64,
+    ) -> Result<(), Error> {
+        let roots = LostRoot::find(self.repo, packs, |pack| mark.kept.contains(pack)).await?;
+        for root in roots {
+            let noticed_ms = self.noticed_ms(root.session).await?;
+            let held = noticed_ms > bin_since_ms;
+            let needed = garbage
+                .iter()
+                .filter(|(pack, _)| root.needs.contains(**pack));
+            let (count, bytes) =
+                needed.fold((0, 0), |(count, all), (_, bytes)| (count + 1, all + bytes));
+            if held {
+                garbage.retain(|pack, _| !root.needs.contains(*pack));
+            }
+            self.report.missed_roots.push(MissedRoot {
+                session: root.session,
+                packs: count,
+                bytes,
+                held_until_ms: held.then(|| noticed_ms.saturating_add(self.options.bin_ms)),
+            });
+        }
+        Ok(())
+    }
+
+    /// When the root was first missed. A record that cannot be read holds its packs as long as there is a bin.
+    async fn noticed_ms(&self, session: SessionId) -> Result<i64, Error> {
+        let now_ms = self.options.now_ms;
+        match LostRecord::read(self.repo, session).await {
+            Ok(Some(record)) => Ok(record.noticed_ms),
+            Ok(None) if self.options.dry_run || self.options.bin_ms == 0 => Ok(now_ms),
+            Ok(None) => {
+                let record = LostRecord::new(session, now_ms);
+                let name = ObjectName::Lost(session).to_string();
+                let (store, keys) = (self.repo.store(), self.repo.keys());
+                store.put_sealed(keys, &name, &record).await?;
+                Ok(now_ms)
+            }
+            Err(error) if error.is_damage() => {
+                tracing::warn!(%error, "when a root was missed cannot be read");
+                Ok(i64::MAX)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Records of roots that are there again, or whose packs went in an earlier sweep.
+    pub(super) async fn clean_lost(&mut self) -> Result<(), Error> {
+        let missed: HashSet<SessionId> = self
+            .report
+            .missed_roots
+            .iter()
+            .map(|root| root.session)
+            .collect();
+        for (name, _) in self.repo.store().list("lost").await? {
+            match ObjectName::parse(&name) {
+                Some(ObjectName::Lost(session)) if !missed.contains(&session) => {
+                    self.report.leftovers_removed += u64::from(self.remove(&name).await?);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists the tables of roots that are about to be removed and are still there, so that nobody takes
+    /// these roots for lost. No other root needs such a pack; the next sweep takes pack and list.
+    pub(super) async fn list_tables<'a>(
+        &self,
+        roots: impl Iterator<Item = &'a RootName>,
+        packs: &HashMap<PackId, u64>,
+    ) -> Result<(), Error> {
+        let sessions: HashSet<SessionId> = roots.map(|root| root.session).collect();
+        let tables = stored_tables(self.repo, &sessions, packs).await?;
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let name = ObjectName::Condemned(ObjectId::generate()).to_string();
+        let list = PackList::new(tables);
+        let put = self.repo.store().put_sealed(self.repo.keys(), &name, &list);
+        put.await
+    }
+}

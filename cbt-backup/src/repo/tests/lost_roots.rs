@@ -1,0 +1,189 @@
+//! A root that is lost is told, and its packs are held for the time of the bin.
+
+use super::compaction::all_that_is_not_full;
+use super::site::{BLOCK_BYTES, Site, content, info};
+use super::sweep::at_once;
+use crate::repo::id::SessionId;
+use crate::repo::{
+    Finding, MissedRoot, PointId, PointKind, Severity, SweepOptions, SweepReport, VerifyLevel,
+};
+
+const BIN_MS: i64 = 1_000;
+
+fn image(seed: u8) -> Vec<u8> {
+    (0..20)
+        .flat_map(|block| content(block * 2 + seed, BLOCK_BYTES))
+        .collect()
+}
+
+fn at(now_ms: i64) -> SweepOptions {
+    SweepOptions {
+        now_ms,
+        bin_ms: BIN_MS,
+        ..at_once()
+    }
+}
+
+fn sweep(site: &Site, options: SweepOptions) -> SweepReport {
+    let swept = site.repo.sweep(options, &());
+    site.runtime.block_on(swept).unwrap()
+}
+
+fn findings(site: &Site) -> Vec<Finding> {
+    let repo = site.reopen().unwrap();
+    let level = VerifyLevel::Structure;
+    let verified = repo.verify(site.runtime.handle(), level, &());
+    verified.unwrap().findings
+}
+
+fn drop_point(site: &Site, point: PointId, now_ms: i64) {
+    let dropped = site.repo.drop_point(point, "", "", now_ms);
+    site.runtime.block_on(dropped).unwrap();
+}
+
+/// A full point and an increment, whose root is taken away: its name and bytes, and its session.
+fn lost_increment() -> (Site, PointId, (String, Vec<u8>), SessionId) {
+    let site = Site::new(2);
+    let full = site.backup(&image(1), None, 1).unwrap();
+    let second = [&image(101)[..9 * BLOCK_BYTES], &image(1)[9 * BLOCK_BYTES..]].concat();
+    let next = site
+        .backup(&second, Some((full, (0..9).collect())), 2)
+        .unwrap();
+    let name = site.point(next).name;
+    let root = (name.to_string(), site.read(&name.to_string()));
+    site.delete(&root.0);
+    (site, full, root, name.session)
+}
+
+#[test]
+fn a_lost_root_is_told_and_can_be_brought_back_until_its_time_is_over() {
+    let (site, _, root, session) = lost_increment();
+    let told = findings(&site);
+    let names: Vec<_> = told.iter().map(|found| found.object.as_str()).collect();
+    assert_eq!(names, [format!("pack/{session}")], "{told:?}");
+    assert_eq!(told[0].severity, Severity::Error);
+
+    let packs = site.names("pack");
+    let own = packs
+        .iter()
+        .filter(|name| name.contains(&session.to_string()));
+    let own = own.count() as u64;
+    let dry = SweepOptions {
+        dry_run: true,
+        ..at(5_000)
+    };
+    let report = sweep(&site, dry);
+    assert_eq!((report.packs_deleted, report.missed_roots.len()), (0, 1));
+    assert!(site.names("lost").is_empty(), "a dry run changes nothing");
+    for now_ms in [5_000, 5_000 + BIN_MS - 1] {
+        let report = sweep(&site, at(now_ms));
+        let [
+            MissedRoot {
+                packs,
+                held_until_ms,
+                ..
+            },
+        ] = report.missed_roots[..]
+        else {
+            panic!("{report:?}");
+        };
+        assert_eq!((packs, held_until_ms), (own, Some(5_000 + BIN_MS)));
+        assert_eq!(report.packs_deleted, 0);
+    }
+    assert_eq!(site.names("pack"), packs);
+
+    site.write(&root.0, root.1);
+    assert_eq!(findings(&site), []);
+    assert_eq!(sweep(&site, at(9_000)).missed_roots, []);
+    assert!(site.names("lost").is_empty());
+    assert_eq!(site.names("pack"), packs);
+}
+
+#[test]
+fn when_its_time_is_over_the_packs_go() {
+    let (site, full, _, session) = lost_increment();
+    sweep(&site, at(5_000));
+    let report = sweep(&site, at(5_000 + BIN_MS));
+    assert_eq!(report.missed_roots[0].held_until_ms, None);
+    assert!(report.packs_deleted > 0);
+    assert!(site.names(&format!("pack/{session}")).is_empty());
+    assert_eq!(sweep(&site, at(9_000)).leftovers_removed, 1);
+    assert!(site.names("lost").is_empty());
+    assert_eq!(findings(&site), []);
+    assert!(site.restore(&site.reopen().unwrap(), full).unwrap() == image(1));
+}
+
+#[test]
+fn what_the_lost_root_shares_with_a_point_that_goes_is_held_too() {
+    let (site, full, root, _) = lost_increment();
+    drop_point(&site, full, 0);
+    sweep(&site, at(5_000));
+    sweep(&site, at(5_001));
+    assert_eq!(site.names("point").len(), 0, "the dropped one went");
+    site.write(&root.0, root.1);
+    assert_eq!(findings(&site), []);
+    let list = site.runtime.block_on(site.repo.points(None)).unwrap();
+    let second = [&image(101)[..9 * BLOCK_BYTES], &image(1)[9 * BLOCK_BYTES..]].concat();
+    assert!(site.restore(&site.repo, list.points[0].id).unwrap() == second);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_told_and_holds() {
+    let (site, _, _, session) = lost_increment();
+    sweep(&site, at(5_000));
+    site.write(&format!("lost/{session}"), b"?".to_vec());
+    let told = findings(&site);
+    assert_eq!(told.len(), 2, "{told:?}");
+    let report = sweep(&site, at(9_000));
+    assert!(report.missed_roots[0].held_until_ms.is_some());
+    assert_eq!(report.packs_deleted, 0);
+    // Without a bin nothing is held.
+    assert!(sweep(&site, at_once()).packs_deleted > 0);
+}
+
+#[test]
+fn what_ended_otherwise_is_not_taken_for_lost() {
+    let site = Site::new(2);
+    let full = site.backup(&image(1), None, 1).unwrap();
+    let changed = || {
+        Some((
+            full,
+            (0..20).filter(|block| block % 4 != 0).collect::<Vec<u64>>(),
+        ))
+    };
+    // A session that gave up early, and one when all but its root was stored.
+    let session = site.begin().unwrap();
+    Site::fill(&session, &image(51), changed()).unwrap();
+    session.abandon();
+    let session = site.begin().unwrap();
+    Site::fill(&session, &image(71), changed()).unwrap();
+    session.abandon_before_root(info(PointKind::Full, 2));
+    assert_eq!(findings(&site), [], "it left its announcement");
+    assert_eq!(sweep(&site, at(5_000)).missed_roots, []);
+    assert_eq!(sweep(&site, at(5_000)).missed_roots, []);
+    assert_eq!(findings(&site), []);
+
+    // Old generations whose packs go with the next sweep.
+    let mut second = image(101);
+    for block in (0..20).step_by(4) {
+        let range = block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES;
+        second[range.clone()].copy_from_slice(&image(1)[range]);
+    }
+    let next = site.backup(&second, changed(), 3).unwrap();
+    drop_point(&site, full, 0);
+    sweep(&site, at(5_000));
+    let handle = site.runtime.handle();
+    let compacted = site
+        .repo
+        .compact(handle, "", &all_that_is_not_full(), &())
+        .unwrap();
+    assert_eq!(compacted.rewritten, [next]);
+    let report = sweep(&site, at(5_000));
+    assert_eq!(report.roots_removed, 1);
+    let left = site.names("sweep").len();
+    assert_eq!((left, findings(&site)), (1, Vec::new()));
+    let report = sweep(&site, at(5_000));
+    assert!(report.packs_deleted > 0 && report.missed_roots.is_empty());
+    assert!(site.names("sweep").is_empty() && site.names("lost").is_empty());
+    assert_eq!(findings(&site), []);
+}
