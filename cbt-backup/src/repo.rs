@@ -59,7 +59,7 @@ pub use copy::{CopiedPoint, CopyMonitor, CopyOptions, CopyReport};
 pub use error::Error;
 pub use id::{BadId, ObjectId, PackId, PackKind, PointId, SessionId, VmKey};
 pub use image::{Image, Piece, WalkOptions};
-pub use key::{KdfParams, KeySlotInfo, KeySlotState, RepositoryKey, SlotKind};
+pub use key::{ConfigRepair, KdfParams, KeySlotInfo, KeySlotState, RepositoryKey, SlotKind};
 pub use name::RootName;
 pub use point::{Point, PointList, PointSummary};
 pub use ranges::BlockRange;

@@ -94,6 +94,9 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
+/// What helps when the object `config` is lost or damaged.
+const REPAIR_CONFIG: &str = "`cbt-backup key repair` writes it again from your key slot";
+
 impl From<vsphere::Error> for Failure {
     fn from(error: vsphere::Error) -> Self {
         use vsphere::Error as E;
@@ -179,6 +182,16 @@ impl From<repo::Error> for Failure {
     fn from(error: repo::Error) -> Self {
         use repo::Error as E;
         let (code, hint) = match &error {
+            E::ConfigLost { .. } => (ExitCode::Damage, Some(REPAIR_CONFIG)),
+            E::Damaged { object, .. } if object == "config" => {
+                (ExitCode::Damage, Some(REPAIR_CONFIG))
+            }
+            E::NoConfigCopy => (
+                ExitCode::Damage,
+                Some(
+                    "bring config back from a copy of the repository; `key replace` makes a slot that holds one",
+                ),
+            ),
             E::NoRepository { .. } => (ExitCode::NoRepository, Some("`cbt-backup init` makes one")),
             E::WrongKey {
                 what: SlotKind::KeyFile,

@@ -14,7 +14,7 @@ use crate::{
         output::{printable, table},
         secret_input::{NEW_PASSPHRASE_VARIABLE, SecretInput},
     },
-    repo::{Error, KdfParams, KeySlotInfo, KeySlotState, RepositoryKey},
+    repo::{ConfigRepair, Error, KdfParams, KeySlotInfo, KeySlotState, Repository, RepositoryKey},
     secret::Secret,
 };
 
@@ -42,10 +42,18 @@ enum Action {
     Replace(Add),
     /// Remove a key slot; not the one that opens the repository now
     Remove(Remove),
+    /// Write the object config again from the key slot, where it is lost or damaged
+    Repair(Repair),
 }
 
 #[derive(Debug, Args)]
 struct List {
+    #[command(flatten)]
+    repository: RepositoryOptions,
+}
+
+#[derive(Debug, Args)]
+struct Repair {
     #[command(flatten)]
     repository: RepositoryOptions,
 }
@@ -125,6 +133,7 @@ impl Key {
             Action::Add(add) => add.run(context, false),
             Action::Replace(add) => add.run(context, true),
             Action::Remove(remove) => remove.run(context),
+            Action::Repair(repair) => repair.run(context),
         }
     }
 }
@@ -208,6 +217,26 @@ impl Add {
             }
         }
         failure.map_or(Ok(ExitCode::Done), |error| Err(error.into()))
+    }
+}
+
+impl Repair {
+    fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
+        let store = self.repository.store(&context.config)?;
+        let key = self.repository.key(&context.config)?;
+        let repair = Repository::repair_config(&store, key);
+        let (word, text) = match context.runtime.block_on(repair)? {
+            ConfigRepair::Sound => ("sound", "config is what the key slot says"),
+            ConfigRepair::Written => ("written", "config was written again from the key slot"),
+        };
+        if context.output.json {
+            context
+                .output
+                .document(&json!({"version": 1, "config": word}));
+        } else {
+            context.output.line(text);
+        }
+        Ok(ExitCode::Done)
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) const BLOCK_SHIFTS: std::ops::RangeInclusive<u8> = 12..=22;
 pub(crate) const FAN_OUT_BITS: std::ops::RangeInclusive<u8> = 1..=8;
 
 /// What a repository says about itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Config {
     /// Format number.
     pub format: u32,
@@ -54,6 +54,11 @@ impl Config {
             .check()
             .map_err(|error| Error::damaged(CONFIG, error.to_string()))?;
         Ok(config)
+    }
+
+    /// The object.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec_pretty(self).map_err(|error| Error::machine("JSON", &error))
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {

@@ -20,6 +20,15 @@ pub enum Error {
         /// The store's address.
         location: String,
     },
+    /// The object `config` is not there, though there are key slots.
+    #[error("config is missing from the repository at {location}")]
+    ConfigLost {
+        /// The store's address.
+        location: String,
+    },
+    /// The key slot holds no copy of `config`: an earlier program made it.
+    #[error("no key slot that this key may open holds a copy of config")]
+    NoConfigCopy,
     /// `init` met a repository.
     #[error("there is a repository at {location} already")]
     AlreadyRepository {
@@ -435,6 +444,8 @@ impl Error {
             Self::Missing { .. }
             | Self::Damaged { .. }
             | Self::TooLarge { .. }
+            | Self::ConfigLost { .. }
+            | Self::NoConfigCopy
             | Self::NotWhole { .. } => true,
             Self::Unreadable { source, .. } | Self::Unsweepable { source, .. } => {
                 source.is_damage()

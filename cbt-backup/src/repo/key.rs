@@ -6,6 +6,7 @@
 pub(crate) mod fuzzing;
 mod kdf;
 mod recovery;
+mod repair;
 mod secret;
 mod slot;
 mod slots;
@@ -17,6 +18,7 @@ use super::error::Error;
 use super::id::{PackId, VmKey};
 
 pub use kdf::KdfParams;
+pub use repair::ConfigRepair;
 pub use secret::RepositoryKey;
 pub use slot::SlotKind;
 pub use slots::{KeySlotInfo, KeySlotState};

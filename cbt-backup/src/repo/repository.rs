@@ -91,7 +91,7 @@ impl Repository {
         };
         config.check()?;
         let keys = Keys::new(Master::generate()?);
-        let (keys, slot) = first_slot(keys, config.id, &key.into(), options.kdf).await?;
+        let (keys, slot) = first_slot(keys, &config, &key.into(), options.kdf).await?;
         let name = ObjectName::Key(slot.id).to_string();
         store.put(&name, slot.bytes.clone()).await?;
         // Of several that begin at once, each sees the slots of those that were quicker: none goes on but one
@@ -102,23 +102,17 @@ impl Repository {
             let location = store.location().to_owned();
             return Err(Error::NotEmpty { location, found });
         }
-        let json = |error: serde_json::Error| Error::machine("JSON", &error);
-        let bytes = serde_json::to_vec_pretty(&config).map_err(json)?;
-        store.put(CONFIG, bytes.into()).await?;
+        store.put(CONFIG, config.encode()?.into()).await?;
         Ok(Self::with(store, config, keys, OpenedBy::new(slot)))
     }
 
     /// Opens a repository.
     ///
     /// # Errors
-    /// `NoRepository`, `WrongKey`, `FormatTooNew`, `FormatDraft`, `NeedsFeature`, `Damaged`, `Store`.
+    /// `NoRepository`, `ConfigLost`, `WrongKey`, `FormatTooNew`, `FormatDraft`, `NeedsFeature`, `Damaged`, `Store`.
     pub async fn open(store: Store, key: impl Into<RepositoryKey>) -> Result<Self, Error> {
         let bytes = match store.get(CONFIG, SMALL_LIMIT_BYTES).await {
-            Err(Error::Missing { .. }) => {
-                return Err(Error::NoRepository {
-                    location: store.location().to_owned(),
-                });
-            }
+            Err(Error::Missing { .. }) => return Err(Self::without_config(&store).await),
             other => other?,
         };
         let config = Config::parse(&bytes)?;

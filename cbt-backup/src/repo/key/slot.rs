@@ -8,6 +8,7 @@ use zeroize::Zeroize;
 use super::{KdfParams, Keys, Master, secret::RepositoryKey};
 use crate::repo::{
     cipher::{Cipher, TAG_BYTES, random},
+    config::Config,
     error::Error,
     id::{ObjectId, hex, hex_bytes, unhex_all},
     name::{ObjectName, SMALL_LIMIT_BYTES},
@@ -57,6 +58,9 @@ pub(super) struct About {
     /// Id of the slot's other fields, so that damage shows to who does not hold its secret.
     #[serde(default)]
     pub(super) slot: Option<String>,
+    /// A copy of the object `config`. Slots of earlier programs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) config: Option<Config>,
 }
 
 /// A wrapped master key: the object `key/<slot>`.
@@ -72,6 +76,9 @@ pub(super) struct KeySlot {
     salt: [u8; 16],
     #[serde(with = "hex_bytes")]
     sealed: [u8; 32 + TAG_BYTES],
+    /// The repository's id, for when `config` is lost: without it the key cannot be unwrapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) repository: Option<ObjectId>,
     about: String,
 }
 
@@ -127,6 +134,7 @@ impl KeySlot {
             lanes: params.lanes,
             salt,
             sealed,
+            repository: about.config.is_some().then_some(place.repository),
             about: String::new(),
         };
         let about = About {
@@ -206,8 +214,11 @@ impl KeySlot {
         let plain = sealed::open(keys, &name, &object, SMALL_LIMIT_BYTES)?;
         let about: About =
             serde_json::from_slice(&plain).map_err(|error| bad(&error.to_string()))?;
+        // Who writes a copy of `config` names the repository as well.
+        let named = about.config.is_some().then_some(place.repository);
         match &about.slot {
             Some(id) if *id != self.id(keys) => Err(bad("it is not what was written")),
+            _ if self.repository != named => Err(bad("it does not name its repository")),
             _ => Ok(about),
         }
     }
@@ -228,6 +239,7 @@ mod tests {
         About {
             label: "office".to_owned(),
             slot: None,
+            config: None,
         }
     }
 
@@ -276,6 +288,7 @@ mod tests {
             |slot: &mut KeySlot| slot.salt[0] ^= 1,
             |slot: &mut KeySlot| slot.passes += 1,
             |slot: &mut KeySlot| slot.kind = SlotKind::Recovery,
+            |slot: &mut KeySlot| slot.repository = Some(ObjectId::generate()),
         ] {
             let mut slot = sound.clone();
             change(&mut slot);

@@ -10,9 +10,10 @@ use super::{
     slot::{About, KeySlot, Place, SlotKind},
 };
 use crate::repo::{
+    config::Config,
     error::Error,
     id::ObjectId,
-    name::{ObjectName, SMALL_LIMIT_BYTES},
+    name::{CONFIG, ObjectName, SMALL_LIMIT_BYTES},
     repository::Repository,
     store::Store,
 };
@@ -32,6 +33,9 @@ pub struct KeySlotInfo {
     pub state: KeySlotState,
     /// The repository was opened by it.
     pub opened_by: bool,
+    /// The copy of `config` in it.
+    #[serde(skip)]
+    pub(crate) config: Option<Config>,
 }
 
 /// What a slot is.
@@ -85,13 +89,13 @@ impl OpenedBy {
 /// Makes the first slot of a new repository, not yet stored.
 pub(crate) async fn first_slot(
     keys: Keys,
-    repository: ObjectId,
+    config: &Config,
     key: &RepositoryKey,
     kdf: KdfParams,
 ) -> Result<(Keys, SlotText), Error> {
-    let key = key.duplicate();
+    let (key, config) = (key.duplicate(), config.clone());
     off_the_runtime(move || {
-        let made = make(&keys, repository, &key, kdf, "made with the repository")?;
+        let made = make(&keys, &config, &key, kdf, "made with the repository")?;
         Ok((keys, made))
     })
     .await
@@ -129,6 +133,11 @@ pub(crate) async fn unlock(
             },
         });
     }
+    let named = slots.iter().map(|(.., slot)| slot.repository);
+    if let Some(named) = other_repository(repository, named) {
+        let what = format!("it names repository {repository}, and its key slots {named}");
+        return Err(Error::damaged(CONFIG, what));
+    }
     let wrong = Error::WrongKey {
         what: key.kind(),
         slots: listed.len(),
@@ -156,12 +165,16 @@ impl Repository {
         let mut infos = Vec::new();
         for id in slot_ids(self.store()).await? {
             let place = self.place(id);
+            let mut config = None;
             let state = match read(self.store(), place).await {
                 Ok((_, Some(slot))) => match slot.about(self.keys(), place) {
-                    Ok(about) => KeySlotState::Usable {
-                        kind: slot.kind,
-                        label: about.label,
-                    },
+                    Ok(about) => {
+                        config = about.config;
+                        KeySlotState::Usable {
+                            kind: slot.kind,
+                            label: about.label,
+                        }
+                    }
                     Err(error) => damaged(&error),
                 },
                 Ok((_, None)) => KeySlotState::Unknown,
@@ -172,6 +185,7 @@ impl Repository {
                 id,
                 state,
                 opened_by: id == opened_by,
+                config,
             });
         }
         Ok(infos)
@@ -275,8 +289,9 @@ impl Repository {
             return Err(Error::TooManyKeySlots { slots });
         }
         let (repository, copy) = (self.clone(), key.duplicate());
-        let (id, label) = (self.config().id, label.to_owned());
-        let made = off_the_runtime(move || make(repository.keys(), id, &copy, kdf, &label)).await?;
+        let label = label.to_owned();
+        let make = move || make(repository.keys(), repository.config(), &copy, kdf, &label);
+        let made = off_the_runtime(make).await?;
         let place = self.place(made.id);
         self.store().put(&place.name(), made.bytes.clone()).await?;
         let (_, stored) = read(self.store(), place).await?;
@@ -308,19 +323,20 @@ impl Repository {
 
 fn make(
     keys: &Keys,
-    repository: ObjectId,
+    config: &Config,
     key: &RepositoryKey,
     kdf: KdfParams,
     label: &str,
 ) -> Result<SlotText, Error> {
     let id = ObjectId::generate();
     let place = Place {
-        repository,
+        repository: config.id,
         slot: id,
     };
     let about = About {
         label: label.to_owned(),
         slot: None,
+        config: Some(config.clone()),
     };
     let slot = KeySlot::wrap(keys, place, key, kdf, &about)?;
     let bytes = serde_json::to_vec(&slot).map_err(|error| Error::machine("JSON", &error))?;
@@ -330,8 +346,23 @@ fn make(
     })
 }
 
+/// The repository that all slots name which name one, when it is another than `config` names.
+fn other_repository(
+    repository: ObjectId,
+    named: impl Iterator<Item = Option<ObjectId>>,
+) -> Option<ObjectId> {
+    let mut other = None;
+    for named in named {
+        if named? == repository {
+            return None;
+        }
+        other = named;
+    }
+    other
+}
+
 /// The slots that are there, oldest first; no more than are ever made.
-async fn slot_ids(store: &Store) -> Result<Vec<ObjectId>, Error> {
+pub(super) async fn slot_ids(store: &Store) -> Result<Vec<ObjectId>, Error> {
     let listed = store.list("key").await?;
     let mut ids: Vec<_> = listed
         .iter()
@@ -345,7 +376,10 @@ async fn slot_ids(store: &Store) -> Result<Vec<ObjectId>, Error> {
     Ok(ids)
 }
 
-async fn read(store: &Store, place: Place) -> Result<(SlotText, Option<KeySlot>), Error> {
+pub(super) async fn read(
+    store: &Store,
+    place: Place,
+) -> Result<(SlotText, Option<KeySlot>), Error> {
     let name = place.name();
     let bytes = store.get(&name, SMALL_LIMIT_BYTES).await?;
     let slot = KeySlot::parse(&name, &bytes)?;
@@ -360,7 +394,7 @@ fn damaged(error: &Error) -> KeySlotState {
 }
 
 /// Key derivation takes a while on purpose: not on a thread that others wait for.
-async fn off_the_runtime<T: Send + 'static>(
+pub(super) async fn off_the_runtime<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let joined = tokio::task::spawn_blocking(work).await;

@@ -3,9 +3,10 @@
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use super::site::{Site, cheap, passphrase};
+use super::site::{BLOCK_BYTES, Site, cheap, content, passphrase};
 use crate::repo::{
-    Error, KdfParams, KeySlotState, ObjectId, Repository, RepositoryKey, SlotKind, Store,
+    ConfigRepair, Error, KdfParams, KeySlotState, ObjectId, Repository, RepositoryKey, SlotKind,
+    Store, VerifyLevel,
 };
 use crate::secret::Secret;
 
@@ -163,4 +164,78 @@ fn damage_to_a_slot_is_told_and_the_others_open() {
     put(own, r#"{"version": 9, "kind": "later", "kdf": "new"}"#);
     let later = site.open(file(1)).unwrap_err();
     assert!(matches!(later, Error::NeedsFeature { .. }), "{later}");
+}
+
+fn repair(site: &Site, key: RepositoryKey) -> Result<ConfigRepair, Error> {
+    let store = Store::with_objects(site.objects.clone(), "memory");
+    site.runtime
+        .block_on(async { Repository::repair_config(&store, key).await })
+}
+
+#[test]
+fn config_comes_back_from_any_key_slot() {
+    let site = Site::new(2);
+    let image = content(1, 3 * BLOCK_BYTES);
+    let point = site.backup(&image, None, 1).unwrap();
+    site.add(&file(1), "proxy 1").unwrap();
+    let sound = site.read("config");
+    let own = || RepositoryKey::from(&passphrase());
+    assert_eq!(repair(&site, own()).unwrap(), ConfigRepair::Sound);
+
+    site.delete("config");
+    let lost = site.open(own()).unwrap_err();
+    assert!(matches!(lost, Error::ConfigLost { .. }), "{lost}");
+    let wrong = repair(&site, text("wrong")).unwrap_err();
+    assert!(matches!(wrong, Error::WrongKey { .. }), "{wrong}");
+    assert_eq!(repair(&site, file(1)).unwrap(), ConfigRepair::Written);
+    assert_eq!(site.read("config"), sound);
+
+    let other = Site::new(2);
+    let cut = sound[..sound.len() / 2].to_vec();
+    let mut shifted = sound.clone();
+    let at = sound.windows(4).position(|part| part == b": 12").unwrap();
+    shifted[at + 3] = b'3';
+    for bad in [
+        cut,
+        b"{}".to_vec(),
+        other.read("config"),
+        shifted,
+        vec![b' '; 70_000],
+    ] {
+        site.write("config", bad.clone());
+        let told = match site.open(own()) {
+            Err(error) => error.is_damage(),
+            // A default that was changed: only a verification can know.
+            Ok(repo) => {
+                let level = VerifyLevel::Structure;
+                let report = repo.verify(site.runtime.handle(), level, &()).unwrap();
+                report.findings.iter().any(|found| found.object == "config")
+            }
+        };
+        assert!(
+            told,
+            "{}",
+            String::from_utf8_lossy(&bad[..20.min(bad.len())])
+        );
+        assert_eq!(repair(&site, own()).unwrap(), ConfigRepair::Written);
+        assert_eq!(site.read("config"), sound);
+    }
+    assert!(site.restore(&site.reopen().unwrap(), point).unwrap() == image);
+    // What a later program has written is left to it.
+    site.write("config", br#"{"format": 9}"#.to_vec());
+    let later = repair(&site, own()).unwrap_err();
+    assert!(matches!(later, Error::FormatTooNew { .. }), "{later}");
+}
+
+#[test]
+fn a_slot_of_an_earlier_program_opens_and_holds_no_copy() {
+    let site = Site::new(2);
+    let name = format!("key/{}", site.own_slot());
+    let mut slot: serde_json::Value = serde_json::from_slice(&site.read(&name)).unwrap();
+    slot.as_object_mut().unwrap().remove("repository").unwrap();
+    site.write(&name, serde_json::to_vec(&slot).unwrap());
+    let own = || RepositoryKey::from(&passphrase());
+    assert!(site.open(own()).is_ok());
+    let none = repair(&site, own()).unwrap_err();
+    assert!(matches!(none, Error::NoConfigCopy), "{none}");
 }

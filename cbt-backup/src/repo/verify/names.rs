@@ -8,7 +8,7 @@ use super::run::Verify;
 use crate::repo::error::Error;
 use crate::repo::id::PointId;
 use crate::repo::key::KeySlotState;
-use crate::repo::name::{ObjectName, RootName};
+use crate::repo::name::{CONFIG, ObjectName, RootName};
 use crate::repo::point::Point;
 use crate::repo::roots::Roots;
 
@@ -29,6 +29,16 @@ impl Verify<'_> {
     /// A slot is looked at when its holder needs it, which may be too late.
     fn check_key_slots(&mut self) -> Result<(), Error> {
         for slot in self.handle.block_on(self.repo.key_slots())? {
+            let name = ObjectName::Key(slot.id).to_string();
+            if slot
+                .config
+                .is_some_and(|saved| saved != *self.repo.config())
+            {
+                let what =
+                    format!("it is not what {name} says it was: `key repair` writes it again");
+                let finding = Finding::new(Severity::Error, CONFIG, what);
+                self.report.findings.push(finding);
+            }
             let (severity, what) = match slot.state {
                 KeySlotState::Usable { .. } => continue,
                 KeySlotState::Unknown => {
@@ -40,7 +50,6 @@ impl Verify<'_> {
                     (Severity::Error, what)
                 }
             };
-            let name = ObjectName::Key(slot.id).to_string();
             let finding = Finding::new(severity, &name, what);
             self.report.findings.push(finding);
         }
