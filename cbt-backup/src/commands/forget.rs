@@ -192,7 +192,7 @@ impl Forget {
         let now_ms = Timestamp::now().as_millisecond();
         for point in points {
             repository
-                .drop_point(*point, &host_name(), reason, now_ms)
+                .forget_point(*point, &host_name(), reason, now_ms)
                 .await?;
         }
         Ok(())

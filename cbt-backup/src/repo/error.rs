@@ -420,6 +420,11 @@ impl Error {
         }
     }
 
+    /// True when the store takes no data because there is no room.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::NotWritable { source, .. } if store::is_full(source.get()))
+    }
+
     /// True when the store, or the way to it, was out of order: the same may go well later.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Store { source, .. } if store::is_passing(source.get()))

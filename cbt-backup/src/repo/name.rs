@@ -12,6 +12,8 @@ pub(crate) const PACK_LIMIT_BYTES: u64 = 288 << 20;
 
 /// The name of the plain JSON that makes a folder a repository.
 pub(crate) const CONFIG: &str = "config";
+/// The name of the bytes that are given up when a folder is full.
+pub(crate) const RESERVE: &str = "reserve";
 
 /// Where a root stands.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -55,6 +57,7 @@ pub(crate) enum ObjectName {
     Condemned(ObjectId),
     Quarantine(ObjectId),
     Lost(SessionId),
+    Reserve,
 }
 
 impl fmt::Display for ObjectName {
@@ -80,6 +83,7 @@ impl fmt::Display for ObjectName {
             Self::Condemned(sweep) => write!(f, "sweep/{sweep}"),
             Self::Quarantine(id) => write!(f, "sweep/q-{id}"),
             Self::Lost(session) => write!(f, "lost/{session}"),
+            Self::Reserve => f.write_str(RESERVE),
         }
     }
 }
@@ -90,6 +94,7 @@ impl ObjectName {
         let mut parts = name.split('/');
         let parsed = match (parts.next()?, parts.next(), parts.next(), parts.next()) {
             (CONFIG, None, None, None) => Self::Config,
+            (RESERVE, None, None, None) => Self::Reserve,
             ("key", Some(slot), None, None) => Self::Key(slot.parse().ok()?),
             ("open", Some(session), None, None) => Self::Open(session.parse().ok()?),
             ("pack", Some(session), Some(pack), None) => Self::Pack(parse_pack(session, pack)?),
@@ -196,6 +201,7 @@ mod tests {
             ObjectName::Condemned(sweep),
             ObjectName::Quarantine(sweep),
             ObjectName::Lost(session),
+            ObjectName::Reserve,
         ];
         for name in names {
             assert_eq!(ObjectName::parse(&name.to_string()), Some(name));

@@ -103,6 +103,7 @@ impl Repository {
             return Err(Error::NotEmpty { location, found });
         }
         store.put(CONFIG, config.encode()?.into()).await?;
+        store.keep_reserve().await;
         Ok(Self::with(store, config, keys, OpenedBy::new(slot)))
     }
 

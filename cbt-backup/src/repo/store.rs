@@ -10,6 +10,7 @@ mod limit;
 mod local;
 mod mount;
 mod probe;
+mod reserve;
 mod said;
 
 use std::fmt;
@@ -25,7 +26,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::address::StoreAddress;
-pub(super) use self::failure::is_passing;
+pub(super) use self::failure::{is_full, is_passing};
 pub use self::limit::StoreLimits;
 use self::probe::PROBE_FOLDER;
 pub use self::probe::{ProbeCheck, ProbeOutcome, ProbeReport};
@@ -113,6 +114,13 @@ impl Store {
             location: location.to_owned(),
             folder: None,
         }
+    }
+
+    /// The same, said to be a folder.
+    #[cfg(test)]
+    pub(super) fn in_folder(self, folder: PathBuf) -> Self {
+        let folder = Some(folder);
+        Self { folder, ..self }
     }
 
     /// What stands below, for tests that reach past us.

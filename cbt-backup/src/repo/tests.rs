@@ -12,6 +12,7 @@ mod early;
 mod fault_store;
 mod faults;
 mod fleet;
+mod full_store;
 mod golden;
 mod golden_copy;
 mod healing;

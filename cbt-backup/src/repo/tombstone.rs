@@ -72,6 +72,26 @@ impl Repository {
             .await
     }
 
+    /// As [`Repository::drop_point`]. When the store is full its reserve is given up: what is
+    /// dropped is what makes room.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn forget_point(
+        &self,
+        point: PointId,
+        host: &str,
+        reason: &str,
+        now_ms: i64,
+    ) -> Result<(), Error> {
+        match self.drop_point(point, host, reason, now_ms).await {
+            Err(error) if error.is_full() && self.store().spend_reserve().await => {
+                self.drop_point(point, host, reason, now_ms).await
+            }
+            dropped => dropped,
+        }
+    }
+
     /// The points that were dropped and are still there, in the order of their snapshots.
     ///
     /// # Errors

@@ -134,6 +134,18 @@ fn denied(error: &StoreError) -> bool {
     })
 }
 
+/// True when there is no room.
+pub(in crate::repo) fn is_full(error: &StoreError) -> bool {
+    let text = error.to_string();
+    let full = |kind| {
+        matches!(
+            kind,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    };
+    NO_ROOM.iter().any(|word| text.contains(word)) || io_kinds(error).any(full)
+}
+
 /// True when the store says that it takes no data, whatever the data is.
 fn refuses_data(error: &StoreError) -> bool {
     if let StoreError::PermissionDenied { .. } = error {
@@ -190,6 +202,9 @@ mod tests {
             assert!(of_write("x", error).is_not_writable(), "{text}");
         }
         assert!(!of_write("x", generic("odd")).is_not_writable());
+        let full = io::Error::new(io::ErrorKind::StorageFull, "disk full");
+        assert!(of_write("x", generic(full)).is_full());
+        assert!(!of_write("x", denied_by_store()).is_full());
     }
 
     #[test]

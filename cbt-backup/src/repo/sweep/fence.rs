@@ -87,12 +87,12 @@ impl Sweep<'_> {
         };
         let (proposal, last) = (fence(false), fence(true));
         let store = self.repo.store().clone();
-        store.put(&proposal, Bytes::new()).await?;
+        store.put_or_spend(&proposal, Bytes::new()).await?;
         let found = self.sessions_with_roots().await;
         match found {
             Ok(committed) if !committed.contains(&session) => {
                 // From here on the proposal stays: the final fence may be there though this fails.
-                store.put(&last, Bytes::new()).await?;
+                store.put_or_spend(&last, Bytes::new()).await?;
                 self.report.fenced.push(session);
                 Ok(())
             }

@@ -52,7 +52,7 @@ impl Sweep<'_> {
                 let record = LostRecord::new(session, now_ms);
                 let name = ObjectName::Lost(session).to_string();
                 let (store, keys) = (self.repo.store(), self.repo.keys());
-                store.put_sealed(keys, &name, &record).await?;
+                store.put_sealed_or_spend(keys, &name, &record).await?;
                 Ok(now_ms)
             }
             Err(error) if error.is_damage() => {
@@ -96,7 +96,8 @@ impl Sweep<'_> {
         }
         let name = ObjectName::Condemned(ObjectId::generate()).to_string();
         let list = PackList::new(tables);
-        let put = self.repo.store().put_sealed(self.repo.keys(), &name, &list);
+        let store = self.repo.store();
+        let put = store.put_sealed_or_spend(self.repo.keys(), &name, &list);
         put.await
     }
 }

@@ -106,7 +106,9 @@ impl Sweep<'_> {
         self.clean_tombstones(&rootless, &second).await?;
         self.clean_idle_readers().await?;
         self.clean_lost().await?;
-        self.clean_lists(&second.kept).await
+        self.clean_lists(&second.kept).await?;
+        self.repo.store().keep_reserve().await;
+        Ok(())
     }
 
     /// Publishes what it is about to delete: who announces itself from now on does not build on it.
@@ -116,7 +118,8 @@ impl Sweep<'_> {
         }
         let name = ObjectName::Condemned(self.id).to_string();
         let list = PackList::new(garbage.keys().copied().collect());
-        let put = self.repo.store().put_sealed(self.repo.keys(), &name, &list);
+        let store = self.repo.store();
+        let put = store.put_sealed_or_spend(self.repo.keys(), &name, &list);
         put.await?;
         Ok(Some(name))
     }

@@ -15,7 +15,7 @@ use crate::repo::announce::{OpenSession, SessionKind};
 use crate::repo::condemned::PackList;
 use crate::repo::id::{ObjectId, PackId, PackKind, PointId, SessionId};
 use crate::repo::lost_root::LostRecord;
-use crate::repo::name::{ObjectName, RootName};
+use crate::repo::name::{ObjectName, RESERVE, RootName};
 use crate::repo::{
     Error, Finding, PointKind, Repository, RepositoryKey, Session, SessionSpec, Store, VerifyLevel,
 };
@@ -222,7 +222,7 @@ impl Story {
 
 impl Life {
     /// The names of the kinds, in order.
-    pub(super) const KINDS: [&'static str; 17] = [
+    pub(super) const KINDS: [&'static str; 18] = [
         "config",
         "data pack",
         "fence, final",
@@ -235,6 +235,7 @@ impl Life {
         "node pack",
         "open, reader",
         "open, writer",
+        "reserve",
         "root",
         "root, dropped",
         "root, fenced",
@@ -285,6 +286,7 @@ impl Life {
         story.dead_reader(other_point);
         story.lists(other_writer);
         story.lost_roots();
+        story.site.write(RESERVE, content(1, 200));
         let points = [(last, third), (next, second), (other_point, other)];
         let points = points.map(|(id, image)| truth(&story.site, id, image));
         let other_site = Site::new(2);
@@ -363,6 +365,7 @@ impl Life {
             Some(ObjectName::Condemned(_)) => "list, condemned",
             Some(ObjectName::Quarantine(_)) => "list, quarantine",
             Some(ObjectName::Lost(_)) => "lost root",
+            Some(ObjectName::Reserve) => "reserve",
         }
     }
 

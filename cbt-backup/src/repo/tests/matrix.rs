@@ -89,7 +89,7 @@ fn places(name: &str, length: usize) -> Vec<usize> {
 fn other_names(life: &Life, name: &str) -> Vec<String> {
     let living = &life.points[0];
     let others = match ObjectName::parse(name).unwrap() {
-        ObjectName::Config => vec![],
+        ObjectName::Config | ObjectName::Reserve => vec![],
         ObjectName::Key(_) => vec![ObjectName::Key(ObjectId::generate())],
         ObjectName::Open(_) => vec![ObjectName::Open(SessionId::generate())],
         ObjectName::Pack(pack) => vec![
