@@ -12,6 +12,7 @@ mod mount;
 mod probe;
 mod reserve;
 mod said;
+mod staged;
 
 use std::fmt;
 use std::ops::Range;
@@ -191,6 +192,16 @@ impl Store {
     pub(crate) async fn delete(&self, name: &str) -> Result<(), Error> {
         let deleted = self.objects.delete(&Path::from(name)).await;
         deleted.map_err(|source| failure::of_delete(name, source))
+    }
+
+    /// Removes what writes left that were cut off, where it is known that nobody writes it any more.
+    /// Returns how many files went.
+    pub(crate) async fn remove_cut_writes(&self) -> Result<u64, Error> {
+        let Some(folder) = self.folder.clone() else {
+            return Ok(0);
+        };
+        let removed = tokio::task::spawn_blocking(move || staged::remove_dead(&folder)).await;
+        removed.map_err(|error| Error::machine("the removal of cut writes", &error))
     }
 
     /// Names and sizes in bytes of all objects in the folder `prefix`, or of all (`""`).

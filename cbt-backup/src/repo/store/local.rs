@@ -13,10 +13,12 @@ use futures_util::{StreamExt as _, TryFutureExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error as StoreError, GetOptions, GetResult, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error as StoreError, Extensions, GetOptions, GetResult, ListResult,
+    MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result,
 };
 
+use super::staged;
 use crate::repo::error::Error;
 
 /// No object stands deeper; it ends the walk round a link that leads to its own folder.
@@ -86,7 +88,19 @@ impl ObjectStore for Folder {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        self.files.put_opts(to, payload, options).await
+        if options.mode != PutMode::Overwrite || !options.attributes.is_empty() {
+            return self.files.put_opts(to, payload, options).await;
+        }
+        let path = self.files.path_to_filesystem(to)?;
+        let write = move || staged::write(&path, &payload);
+        tokio::task::spawn_blocking(write)
+            .await?
+            .map_err(unreadable)?;
+        Ok(PutResult {
+            e_tag: None,
+            version: None,
+            extensions: Extensions::default(),
+        })
     }
 
     async fn put_multipart_opts(

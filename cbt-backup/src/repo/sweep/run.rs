@@ -107,7 +107,9 @@ impl Sweep<'_> {
         self.clean_idle_readers().await?;
         self.clean_lost().await?;
         self.clean_lists(&second.kept).await?;
-        self.repo.store().keep_reserve().await;
+        let store = self.repo.store();
+        self.report.leftovers_removed += store.remove_cut_writes().await?;
+        store.keep_reserve().await;
         Ok(())
     }
 
