@@ -1,9 +1,10 @@
 """Reads a repository of cbt-backup with nothing but doc/repository-format.md to go by.
 
-Usage: read_repository.py REPOSITORY PASSPHRASE_FILE                      lists the points
-       read_repository.py REPOSITORY PASSPHRASE_FILE POINT DISK OUTPUT   restores a disk
+Usage: read_repository.py REPOSITORY KEY                      lists the points
+       read_repository.py REPOSITORY KEY POINT DISK OUTPUT   restores a disk
 
-POINT is an id of the list, DISK a device key. Needs blake3, zstandard and cryptography from PyPI.
+KEY is a key file, or a file whose first line is a passphrase. POINT is an id of the list, DISK a
+device key. Needs blake3, zstandard and cryptography from PyPI.
 It is the proof that the format is written down, and a way to the data without the program.
 """
 
@@ -30,8 +31,11 @@ def ulid(text):
     return number.to_bytes(16, "big")
 
 
-def secret_for(kind, text):
-    """What is tried at a slot of this kind (4): a passphrase, which may be a recovery passphrase."""
+def secret_for(kind, content):
+    """What of a file is tried at a slot of this kind (4): all of it, or the passphrase in its first line."""
+    if kind == "key-file":
+        return content if 32 <= len(content) <= 4096 else None
+    text = content.split(b"\n")[0]
     if kind == "recovery":
         text = text.upper().replace(b"-", b"").replace(b" ", b"")
         return text.translate(bytes.maketrans(b"OIL", b"011"))
@@ -43,12 +47,12 @@ def unpack_zstd(data):
 
 
 class Repository:
-    def __init__(self, folder, passphrase):
+    def __init__(self, folder, key):
         self.folder = pathlib.Path(folder)
         self.config = json.loads(self.get("config"))
         if self.config["format"] != 1 or self.config["reads_need"]:
             sys.exit(f"this reader does not know this repository: {self.config}")
-        self.master = self.unlock(passphrase)
+        self.master = self.unlock(key)
         self.id_key = self.derive("block id", b"")
         self.pack_keys = {}
 
@@ -57,27 +61,23 @@ class Repository:
             file.seek(start)
             return file.read(length)
 
-    def unlock(self, passphrase):
-        """The master key out of the first slot that the passphrase opens (4)."""
+    def unlock(self, content):
+        """The master key out of the first slot that the key opens (4)."""
         for path in sorted((self.folder / "key").iterdir()):
             slot = json.loads(path.read_bytes())
-            secret = secret_for(slot["kind"], passphrase)
+            secret = secret_for(slot["kind"], content)
             if (slot["version"], slot["kdf"]) != (0, "argon2id") or secret is None:
                 continue
             assert slot["memory_kib"] <= 1 << 20 and slot["passes"] <= 16, slot
-            wrapping = Argon2id(
-                salt=bytes.fromhex(slot["salt"]),
-                length=32,
-                iterations=slot["passes"],
-                lanes=slot["lanes"],
-                memory_cost=slot["memory_kib"],
-            ).derive(secret)
+            costs = {"iterations": slot["passes"], "memory_cost": slot["memory_kib"]}
+            costs |= {"lanes": slot["lanes"], "length": 32}
+            wrapping = Argon2id(salt=bytes.fromhex(slot["salt"]), **costs).derive(secret)
             about = f"cbt-backup key {path.name} {self.config['id']} {slot['kind']}".encode()
             try:
                 return AESGCM(wrapping).decrypt(NO_NONCE, bytes.fromhex(slot["sealed"]), about)
             except Exception:
                 continue
-        sys.exit("no slot opens with this passphrase")
+        sys.exit("no slot opens with this key")
 
     def derive(self, purpose, context):
         deriver = blake3.blake3(derive_key_context="cbt-backup 2026 " + purpose)
@@ -112,7 +112,7 @@ class Repository:
         return "".join(ALPHABET[number >> 5 * place & 31] for place in range(25, -1, -1))
 
     def roots(self):
-        """The living root of each point: the highest generation, then the highest session (8)."""
+        """The name of each point's living root: the highest generation, then the highest session (8)."""
         best = {}
         for path in self.folder.glob("point/*/*/*"):
             point, (generation, session) = path.parent.name, path.name.split("-")
@@ -121,7 +121,7 @@ class Repository:
             if not dead and not fenced:
                 name = str(path.relative_to(self.folder))
                 best[point] = max(best.get(point, ("", "", "")), (generation, session, name))
-        return {point: self.small(name) for point, (_, _, name) in sorted(best.items())}
+        return {point: name for point, (_, _, name) in sorted(best.items())}
 
     def node(self, ref):
         """The present slots of a node: number and place (7)."""
@@ -155,11 +155,8 @@ class Repository:
 
     def restore(self, disk, output):
         """Writes a disk; what is not there is zeros."""
-        state = disk["state"]["state"]
-        if state == "absent":
-            sys.exit(f"the disk is not in this point: {disk['state']['reason']}")
-        if state == "partial":
-            sys.exit("the run that made this point was not over")
+        if disk["state"]["state"] in ("absent", "partial"):
+            sys.exit(f"the disk is not whole in this point: {disk['state']}")
         size = 1 << disk["block_shift"]
         with open(output, "wb") as file:
             file.truncate(disk["capacity_bytes"])
@@ -180,19 +177,21 @@ class Repository:
 
 
 def main():
-    folder, passphrase_file, *rest = sys.argv[1:]
-    passphrase = pathlib.Path(passphrase_file).read_bytes().split(b"\n")[0]
-    repository = Repository(folder, passphrase)
+    folder, key_file, *rest = sys.argv[1:]
+    repository = Repository(folder, pathlib.Path(key_file).read_bytes())
     roots = repository.roots()
     if not rest:
-        for point, root in roots.items():
+        for point, root in ((point, repository.small(name)) for point, name in roots.items()):
             disks = " ".join(str(disk["device_key"]) for disk in root["disks"])
             print(point, root["kind"], root["snapshot_time"], root["vm"]["name"], disks)
         return
     point, key, output = rest
-    if set(roots[point]["needs"]) - {"unreadable"}:
-        sys.exit(f"this reader does not know this point: {roots[point]['needs']}")
-    (disk,) = (disk for disk in roots[point]["disks"] if disk["device_key"] == int(key))
+    if point not in roots:
+        sys.exit(f"there is no point {point}")
+    root = repository.small(roots[point])
+    if set(root["needs"]) - {"unreadable"}:
+        sys.exit(f"this reader does not know this point: {root['needs']}")
+    (disk,) = (disk for disk in root["disks"] if disk["device_key"] == int(key))
     repository.restore(disk, output)
     if disk.get("unreadable"):
         sys.exit("parts of the disk are lost: it was copied from a damaged repository")
