@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
+
 use super::config::{Config, FORMAT};
 use super::error::Error;
 use super::id::{ObjectId, PackId, PackKind, VmKey};
@@ -16,6 +18,11 @@ use super::root::UsageRecord;
 use super::store::Store;
 use super::tree::Geometry;
 use super::usage::{MAX_USAGE_BYTES, Usage};
+
+/// Nodes, tables and the like that are read side by side.
+pub(crate) const READS_AT_ONCE: usize = 16;
+/// Nodes of one level that are read before they are wanted.
+pub(crate) const NODES_AHEAD: usize = 32;
 
 /// Choices made once, when a repository is made.
 #[derive(Clone, Copy, Debug)]
@@ -213,6 +220,18 @@ impl Repository {
             return Ok(node);
         }
         Err(bad("a node is not of the level or shape its place demands"))
+    }
+
+    /// Reads nodes side by side into the memory that [`Repository::node`] looks into. Those that cannot be
+    /// read are left to whoever wants them.
+    pub(crate) async fn read_ahead(&self, nodes: Vec<Ref>, geometry: Geometry, level: u8) {
+        let reads = nodes.into_iter().map(|reference| async move {
+            if let Err(error) = self.node(&reference, geometry, level).await {
+                tracing::debug!(%error, "a node was not read ahead");
+            }
+        });
+        let reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        reads.collect::<()>().await;
     }
 
     /// All packs that are there, with their lengths in bytes.

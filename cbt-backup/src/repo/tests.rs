@@ -28,6 +28,7 @@ mod partial;
 mod patch;
 mod probe;
 mod protocol;
+mod read_ahead;
 mod real_store;
 mod scale;
 mod schedules;

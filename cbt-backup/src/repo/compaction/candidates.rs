@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 
 use super::CompactOptions;
@@ -11,7 +12,7 @@ use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind};
 use crate::repo::pack::blob_bytes;
 use crate::repo::point::Point;
-use crate::repo::repository::Repository;
+use crate::repo::repository::{READS_AT_ONCE, Repository};
 use crate::repo::usage::Usage;
 
 /// The packs to be emptied, and the points that need something of them.
@@ -40,10 +41,12 @@ impl Candidates {
         if let Some(finding) = list.findings.first() {
             return Err(Error::damaged(&finding.object, finding.what.clone()));
         }
-        let mut tables = Vec::new();
-        for point in &list.points {
-            tables.push(handle.block_on(repo.usage(&point.root.usage))?);
-        }
+        let tables = list
+            .points
+            .iter()
+            .map(|point| repo.usage(&point.root.usage));
+        let tables = stream::iter(tables).buffered(READS_AT_ONCE);
+        let tables: Vec<Usage> = handle.block_on(tables.try_collect())?;
         let few = few_live(&tables, options, &condemned);
         let needs = |table: &Usage| table.packs().any(|pack| few.contains_key(&pack));
         let points = list.points.into_iter().zip(&tables);
@@ -102,18 +105,22 @@ fn choose(
     few: &HashMap<PackId, u64>,
     live: &Live<'_>,
 ) -> Result<HashSet<PackId>, Error> {
-    let mut shares = Vec::new();
-    for (pack, pack_bytes) in few {
+    let lengths = few.iter().map(|(pack, pack_bytes)| async move {
         // Header, footer and trailer are no loss: a pack of little is full though it is small.
-        let blobs = match handle.block_on(blob_bytes(repo, *pack, *pack_bytes)) {
+        (*pack, blob_bytes(repo, *pack, *pack_bytes).await)
+    });
+    let lengths = stream::iter(lengths).buffer_unordered(READS_AT_ONCE);
+    let mut shares = Vec::new();
+    for (pack, blobs) in handle.block_on(lengths.collect::<Vec<_>>()) {
+        let blobs = match blobs {
             Ok(bytes) => bytes,
             Err(error) if error.is_damage() => continue,
             Err(error) => return Err(error),
         };
-        let bytes = live.bytes(*pack);
+        let bytes = live.bytes(pack);
         let percent = bytes.saturating_mul(100) / blobs.max(1);
         if percent < u64::from(options.min_live_percent) {
-            shares.push((percent, pack.kind == PackKind::Data, *pack, bytes));
+            shares.push((percent, pack.kind == PackKind::Data, pack, bytes));
         }
     }
     shares.sort_unstable();

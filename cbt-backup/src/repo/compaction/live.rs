@@ -8,7 +8,7 @@ use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind};
 use crate::repo::point::Point;
 use crate::repo::reference::Ref;
-use crate::repo::repository::Repository;
+use crate::repo::repository::{NODES_AHEAD, Repository};
 use crate::repo::tree::Geometry;
 
 /// Live blobs of the packs that are asked for.
@@ -67,11 +67,23 @@ impl<'a> Live<'a> {
         let read = self
             .handle
             .block_on(self.repo.node(node, geometry, level))?;
-        for slot in read.slots.iter().flatten() {
-            if level == 1 {
-                self.note(PackKind::Data, slot);
-            } else {
-                self.walk(geometry, slot, level - 1)?;
+        if level == 1 {
+            for block in read.slots.iter().flatten() {
+                self.note(PackKind::Data, block);
+            }
+            return Ok(());
+        }
+        for below in read.slots.chunks(NODES_AHEAD) {
+            let below = || below.iter().flatten();
+            let unknown = below().filter(|node| {
+                let key = (node.pack(PackKind::Node), node.offset);
+                !self.nodes.contains(&key)
+            });
+            let ahead = unknown.copied().collect();
+            self.handle
+                .block_on(self.repo.read_ahead(ahead, geometry, level - 1));
+            for node in below() {
+                self.walk(geometry, node, level - 1)?;
             }
         }
         Ok(())

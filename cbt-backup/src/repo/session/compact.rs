@@ -18,7 +18,7 @@ use crate::repo::node::Node;
 use crate::repo::pack::{BlobKind, NO_DISK, NewBlob, PlainLength};
 use crate::repo::point::{MAX_FILE_BYTES, Point};
 use crate::repo::reference::Ref;
-use crate::repo::repository::Repository;
+use crate::repo::repository::{NODES_AHEAD, Repository};
 use crate::repo::root::Root;
 use crate::repo::roots::Roots;
 use crate::repo::sweep::SweepMonitor;
@@ -246,6 +246,9 @@ impl Work<'_> {
         let mut slots = node.slots.clone();
         let mut change = UsageChange::default();
         for (slot, number) in slots.iter_mut().zip(0_u64..) {
+            if place.level > 1 && number.is_multiple_of(NODES_AHEAD as u64) {
+                self.read_ahead(place, &node, number as usize);
+            }
             let Some(reference) = slot else { continue };
             let below = place.below(number);
             if place.level == 1 {
@@ -276,6 +279,20 @@ impl Work<'_> {
         };
         self.moved.nodes.insert(key, moved.clone());
         Ok(moved)
+    }
+
+    /// Reads the next nodes below `node` that are not known yet, side by side.
+    fn read_ahead(&self, place: Place, node: &Node, from: usize) {
+        let next = node.slots.iter().skip(from).take(NODES_AHEAD).flatten();
+        let unknown = next.filter(|below| {
+            let key = (below.pack(PackKind::Node), below.offset);
+            !self.moved.nodes.contains_key(&key)
+        });
+        let (session, unknown) = (self.session, unknown.copied().collect());
+        let read = session
+            .repo
+            .read_ahead(unknown, place.geometry, place.level - 1);
+        session.handle.block_on(read);
     }
 
     fn write_node(&self, place: Place, node: &Node) -> Result<Ref, Error> {
