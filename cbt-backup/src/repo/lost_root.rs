@@ -4,7 +4,7 @@
 //! root next. So a pack with a usage table, whose session is not announced, was not ended by a fence and
 //! has no root, is what a lost root leaves. A sweep that removes a root lists that pack before.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -152,16 +152,28 @@ async fn swept_packs(repo: &Repository) -> Result<Condemned, Error> {
     Ok(swept)
 }
 
-/// The packs of the usage tables of these sessions, as far as they are there.
+/// The packs of the usage tables of these sessions, as far as they are there. They are looked for now: a root
+/// may be younger than any list of packs that was made before.
 pub(super) async fn stored_tables(
     repo: &Repository,
-    sessions: &HashSet<SessionId>,
-    packs: &HashMap<PackId, u64>,
+    sessions: impl Iterator<Item = SessionId>,
 ) -> Result<Vec<PackId>, Error> {
-    let mut last = last_node_packs(packs);
-    last.retain(|session, _| sessions.contains(session));
-    let seen = look_into_all(repo, last).await?.into_iter();
-    let tables = seen.filter(|(_, seen)| matches!(seen, Seen::Table(_)));
+    let lists = sessions.map(|session| async move {
+        let names = repo.store().list(&format!("pack/{session}")).await?;
+        let packs = names.into_iter();
+        let packs = packs.filter_map(|(name, bytes)| match ObjectName::parse(&name) {
+            Some(ObjectName::Pack(pack)) => Some((pack, bytes)),
+            _ => None,
+        });
+        Ok::<_, Error>(packs.collect::<Vec<_>>())
+    });
+    let lists = stream::iter(lists).buffer_unordered(LOOKS_AT_ONCE);
+    let lists: Vec<_> = lists.try_collect().await?;
+    let packs = lists.into_iter().flatten().collect();
+    let seen = look_into_all(repo, last_node_packs(&packs)).await?;
+    let tables = seen
+        .into_iter()
+        .filter(|(_, seen)| matches!(seen, Seen::Table(_)));
     Ok(tables.map(|(pack, _)| pack).collect())
 }
 

@@ -3,7 +3,7 @@
 //! Whoever gets the lock of such a file knows that its writer is dead, and may remove it. Should locks
 //! not reach from machine to machine, a writer whose file was taken away writes it once more.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -56,12 +56,15 @@ fn stage(path: &Path) -> io::Result<(File, PathBuf)> {
             .create_new(true)
             .open(&staged)
         {
-            Ok(file) => {
-                if let Err(error) = file.lock() {
+            Ok(file) => match file.try_lock() {
+                Ok(()) => return Ok((file, staged)),
+                // Somebody takes it for a dead writer's, just now, and removes it.
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => {
                     tracing::debug!(%error, "a file is written without a lock");
+                    return Ok((file, staged));
                 }
-                return Ok((file, staged));
-            }
+            },
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => make_parents(path)?,
             Err(error) => return Err(error),

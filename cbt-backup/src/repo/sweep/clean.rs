@@ -44,11 +44,7 @@ impl Sweep<'_> {
     }
 
     /// Roots of dropped points that are past the bin and that no reader pins, looked for in this order.
-    pub(super) async fn clean_dead(
-        &mut self,
-        marker: &mut Marker<'_>,
-        packs: &HashMap<PackId, u64>,
-    ) -> Result<(), Error> {
+    pub(super) async fn clean_dead(&mut self, marker: &mut Marker<'_>) -> Result<(), Error> {
         let roots = Roots::read(self.repo, None).await?;
         let pins = Pins::of(&self.repo.announcements().await?);
         let mut going = Vec::new();
@@ -57,7 +53,7 @@ impl Sweep<'_> {
                 going.push(root);
             }
         }
-        self.remove_roots(&going, packs).await
+        self.remove_roots(&going).await
     }
 
     /// Roots of which a higher generation is committed: its root was seen, then no fence of any
@@ -86,7 +82,7 @@ impl Sweep<'_> {
             let older = older.iter().copied();
             going.extend(older.filter(|root| root.generation < newest.generation));
         }
-        self.remove_roots(&going, packs).await
+        self.remove_roots(&going).await
     }
 
     /// Tombstones that were there at the first mark, when no root of the point was, nor one at the second.
@@ -135,12 +131,8 @@ impl Sweep<'_> {
     }
 
     /// Removes roots that no fence speaks of.
-    async fn remove_roots(
-        &mut self,
-        roots: &[&RootName],
-        packs: &HashMap<PackId, u64>,
-    ) -> Result<(), Error> {
-        self.list_tables(roots.iter().copied(), packs).await?;
+    async fn remove_roots(&mut self, roots: &[&RootName]) -> Result<(), Error> {
+        self.list_tables(roots).await?;
         for root in roots {
             self.remove_root(root).await?;
         }

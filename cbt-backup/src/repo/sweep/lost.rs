@@ -84,13 +84,9 @@ impl Sweep<'_> {
 
     /// Lists the tables of roots that are about to be removed and are still there, so that nobody takes
     /// these roots for lost. No other root needs such a pack; the next sweep takes pack and list.
-    pub(super) async fn list_tables<'a>(
-        &self,
-        roots: impl Iterator<Item = &'a RootName>,
-        packs: &HashMap<PackId, u64>,
-    ) -> Result<(), Error> {
-        let sessions: HashSet<SessionId> = roots.map(|root| root.session).collect();
-        let tables = stored_tables(self.repo, &sessions, packs).await?;
+    pub(super) async fn list_tables(&self, roots: &[&RootName]) -> Result<(), Error> {
+        let sessions = roots.iter().map(|root| root.session);
+        let tables = stored_tables(self.repo, sessions).await?;
         if tables.is_empty() {
             return Ok(());
         }

@@ -94,7 +94,13 @@ impl SweepReport {
         self.roots_removed += next.roots_removed;
         self.leftovers_removed += next.leftovers_removed;
         self.still_open = next.still_open;
-        self.missed_roots = next.missed_roots;
+        let again = |old: &MissedRoot| {
+            next.missed_roots
+                .iter()
+                .any(|new| new.session == old.session)
+        };
+        self.missed_roots.retain(|old| !again(old));
+        self.missed_roots.extend(next.missed_roots);
         self
     }
 }

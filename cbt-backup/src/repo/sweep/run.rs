@@ -1,6 +1,6 @@
 //! A sweep from end to end.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -57,7 +57,7 @@ impl Repository {
 impl Sweep<'_> {
     /// The order of the looks and of the changes is the protocol.
     async fn run(&mut self) -> Result<(), Error> {
-        let mut packs = self.repo.stored_packs().await?;
+        let packs = self.repo.stored_packs().await?;
         let open = self.repo.announced_sessions().await?;
         let bin_since_ms = match self.options.bin_ms {
             0 => i64::MAX,
@@ -97,11 +97,10 @@ impl Sweep<'_> {
         let second = marker.mark(true).await?;
         garbage.retain(|pack, _| !second.kept.contains(*pack));
         self.report.packs_untold = marker.untold();
-        let denied = self.delete(&garbage).await?;
-        packs.retain(|pack, _| !garbage.contains_key(pack) || denied.contains(pack));
+        self.delete(garbage).await?;
         self.retract(list.as_deref()).await?;
         self.clean_fenced().await?;
-        self.clean_dead(&mut marker, &packs).await?;
+        self.clean_dead(&mut marker).await?;
         self.clean_old_generations(&packs).await?;
         self.clean_tombstones(&rootless, &second).await?;
         self.clean_idle_readers().await?;
@@ -147,8 +146,7 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Deletes packs; returns those that the store keeps for now.
-    async fn delete(&mut self, garbage: &Garbage) -> Result<HashSet<PackId>, Error> {
+    async fn delete(&mut self, garbage: Garbage) -> Result<(), Error> {
         self.monitor.total_bytes(garbage.values().sum());
         let (repo, monitor) = (self.repo, self.monitor);
         let delete = |(pack, bytes): (PackId, u64)| async move {
@@ -157,26 +155,23 @@ impl Sweep<'_> {
             }
             let deleted = remove(repo, &pack.to_string()).await;
             monitor.advance_bytes(bytes);
-            Ok((deleted, pack, bytes))
+            Ok((deleted, bytes))
         };
         let at_once = self.options.deletes.max(1);
-        let mut deletes = stream::iter(garbage.clone())
-            .map(delete)
-            .buffer_unordered(at_once);
-        let (mut denied, mut outcome) = (HashSet::new(), Ok(()));
+        let mut deletes = stream::iter(garbage).map(delete).buffer_unordered(at_once);
+        let mut outcome = Ok(());
         while let Some(deleted) = deletes.next().await {
             match deleted {
-                Ok((Ok(there), _, bytes)) => {
+                Ok((Ok(there), bytes)) => {
                     self.report.packs_deleted += u64::from(there);
                     self.report.bytes_deleted += if there { bytes } else { 0 };
                 }
-                Ok((Err(Error::DeleteRefused { .. }), pack, _)) => drop(denied.insert(pack)),
-                Ok((Err(error), ..)) | Err(error) => outcome = outcome.and(Err(error)),
+                Ok((Err(Error::DeleteRefused { .. }), _)) => self.report.packs_denied += 1,
+                Ok((Err(error), _)) | Err(error) => outcome = outcome.and(Err(error)),
             }
         }
         // After a failure the list stays: a delete whose answer was lost may come yet.
-        self.report.packs_denied += denied.len() as u64;
-        outcome.map(|()| denied)
+        outcome
     }
 
     /// Deletes an object; tells whether it went. One that the store keeps is left to a later sweep.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use async_trait::async_trait;
@@ -14,7 +14,8 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error as StoreError, GetOptions, GetResult, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result,
 };
 
 use tokio::sync::oneshot;
@@ -24,6 +25,7 @@ use tokio::sync::oneshot;
 pub(super) struct Faults {
     writes_left: Arc<AtomicUsize>,
     hold: Arc<Mutex<Option<Hold>>>,
+    packs_locked: Arc<AtomicBool>,
 }
 
 /// One listing waits here.
@@ -39,12 +41,18 @@ impl Faults {
         Self {
             writes_left: Arc::new(AtomicUsize::new(usize::MAX)),
             hold: Arc::default(),
+            packs_locked: Arc::default(),
         }
     }
 
     /// After so many writes the store is full.
     pub(super) fn writes(&self, writes: usize) {
         self.writes_left.store(writes, Ordering::SeqCst);
+    }
+
+    /// Whether the store refuses to delete packs.
+    pub(super) fn lock_packs(&self, locked: bool) {
+        self.packs_locked.store(locked, Ordering::SeqCst);
     }
 
     /// Runs `work`, and `meanwhile` when `work` has made so many listings and wants the next one.
@@ -159,7 +167,25 @@ impl ObjectStore for FaultStore {
         &self,
         paths: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(paths)
+        let (inner, locked) = (
+            Arc::clone(&self.inner),
+            Arc::clone(&self.faults.packs_locked),
+        );
+        let delete = move |path: Result<Path>| {
+            let (inner, locked) = (Arc::clone(&inner), locked.load(Ordering::SeqCst));
+            async move {
+                let path = path?;
+                if locked && path.as_ref().starts_with("pack/") {
+                    return Err(StoreError::PermissionDenied {
+                        path: path.to_string(),
+                        source: "locked".into(),
+                    });
+                }
+                inner.delete(&path).await?;
+                Ok(path)
+            }
+        };
+        paths.then(delete).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

@@ -1,6 +1,9 @@
 //! A root that is lost is told, and its packs are held for the time of the bin.
 
+use std::sync::Arc;
+
 use super::compaction::all_that_is_not_full;
+use super::fault_store::{FaultStore, Faults};
 use super::site::{BLOCK_BYTES, Site, content, info};
 use super::sweep::at_once;
 use crate::repo::id::SessionId;
@@ -186,4 +189,42 @@ fn what_ended_otherwise_is_not_taken_for_lost() {
     assert!(report.packs_deleted > 0 && report.missed_roots.is_empty());
     assert!(site.names("sweep").is_empty() && site.names("lost").is_empty());
     assert_eq!(findings(&site), []);
+}
+
+#[test]
+fn a_removed_root_whose_packs_are_locked_is_not_taken_for_lost() {
+    let faults = Faults::none();
+    let site = Site::over(Arc::new(FaultStore::new(&faults)), 2);
+    let full = site.backup(&image(1), None, 1).unwrap();
+    let next = site.backup(&image(51), None, 2).unwrap();
+    drop_point(&site, full, 0);
+    faults.lock_packs(true);
+    for roots in [1, 0] {
+        let report = sweep(&site, at(5_000));
+        assert_eq!((report.packs_deleted, report.roots_removed), (0, roots));
+        assert!(report.packs_denied > 0);
+        assert_eq!(report.missed_roots, []);
+        assert_eq!(findings(&site), []);
+    }
+    faults.lock_packs(false);
+    let report = sweep(&site, at(5_000));
+    assert!(report.packs_deleted > 0 && report.missed_roots.is_empty());
+    assert!(site.names("sweep").is_empty() && site.names("lost").is_empty());
+    assert!(site.restore(&site.reopen().unwrap(), next).unwrap() == image(51));
+}
+
+#[test]
+fn two_sweeps_in_a_row_tell_once_of_each_root() {
+    let (site, ..) = lost_increment();
+    sweep(&site, at(5_000));
+    let first = sweep(&site, at(5_000 + BIN_MS));
+    let missed = first.missed_roots.clone();
+    assert_eq!(missed.len(), 1);
+    let next = sweep(&site, at(5_000 + BIN_MS));
+    assert_eq!(first.and_then(next).missed_roots, missed);
+    let again = SweepReport {
+        missed_roots: missed.clone(),
+        ..SweepReport::default()
+    };
+    assert_eq!(again.clone().and_then(again).missed_roots, missed);
 }
