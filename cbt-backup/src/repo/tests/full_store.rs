@@ -104,13 +104,19 @@ fn site() -> (Site, PointId, Arc<AtomicU64>) {
         inner: InMemory::new(),
         limit_bytes: Arc::clone(&limit_bytes),
     });
+    let store = Store::with_objects(Arc::clone(&objects) as _, "sized");
+    let (site, point) = with_a_point(store.in_folder("/no/such/folder".into()));
+    (site, point, limit_bytes)
+}
+
+/// A repository with one point.
+fn with_a_point(store: Store) -> (Site, PointId) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
-    let store = Store::with_objects(Arc::clone(&objects) as _, "sized");
-    let store = store.in_folder("/no/such/folder".into());
+    let objects = store.objects();
     let secret = passphrase();
     let init = Repository::init(store, &secret, cheap(2));
     let repo = runtime.block_on(init).unwrap();
@@ -123,7 +129,7 @@ fn site() -> (Site, PointId, Arc<AtomicU64>) {
         .flat_map(|block| content(block * 2 + 1, BLOCK_BYTES))
         .collect();
     let point = site.backup(&image, None, 1).unwrap();
-    (site, point, limit_bytes)
+    (site, point)
 }
 
 fn used_bytes(site: &Site) -> u64 {
@@ -183,4 +189,38 @@ fn without_a_reserve_a_full_folder_stays_full_and_whole() {
     // Where there is no room the reserve is left out, and a prune is no failure for that.
     assert_eq!(sweep(&site).unwrap().packs_deleted, 0);
     assert!(!has_reserve(&site));
+}
+
+#[test]
+#[ignore = "needs an empty folder on a file system of a few MiB: CBT_SMALL_FOLDER"]
+fn a_full_file_system_can_be_emptied() {
+    let folder = std::env::var("CBT_SMALL_FOLDER").expect("CBT_SMALL_FOLDER");
+    let (site, point) = with_a_point(Store::open(&folder).unwrap());
+    assert!(has_reserve(&site));
+    // Others take the rest of it, to the last byte.
+    let filler = std::path::Path::new(&folder).join("lost+found");
+    std::fs::create_dir(&filler).unwrap();
+    for length in [1 << 16, 1 << 12, 1] {
+        for number in 0.. {
+            let file = filler.join(format!("{length} {number}"));
+            if std::fs::write(&file, vec![1; length]).is_err() {
+                std::fs::remove_file(&file).ok();
+                break;
+            }
+        }
+    }
+    let failed = site.backup(&content(3, 3 * BLOCK_BYTES), None, 2);
+    assert!(failed.unwrap_err().is_full());
+    let failed = site
+        .runtime
+        .block_on(site.repo.drop_point(point, "", "", 0));
+    assert!(failed.unwrap_err().is_full());
+    assert!(has_reserve(&site));
+
+    forget(&site, point).unwrap();
+    assert!(!has_reserve(&site));
+    assert!(sweep(&site).unwrap().packs_deleted > 0);
+    std::fs::remove_dir_all(&filler).unwrap();
+    sweep(&site).unwrap();
+    assert!(has_reserve(&site));
 }

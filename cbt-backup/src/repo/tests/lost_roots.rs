@@ -228,3 +228,33 @@ fn two_sweeps_in_a_row_tell_once_of_each_root() {
     };
     assert_eq!(again.clone().and_then(again).missed_roots, missed);
 }
+
+#[test]
+fn a_root_that_a_prune_removes_meanwhile_is_not_taken_for_lost() {
+    let faults = Faults::none();
+    let site = Site::over(Arc::new(FaultStore::new(&faults)), 2);
+    site.backup(&image(51), None, 1).unwrap();
+    for (locked, then_gone) in [(true, false), (true, true), (false, false)] {
+        for lists_before in 0.. {
+            let repo = site.reopen().unwrap();
+            let level = VerifyLevel::Structure;
+            let check = || repo.verify(site.runtime.handle(), level, &()).unwrap();
+            let come_and_go = || {
+                let point = site.backup(&image(1), None, 2).unwrap();
+                drop_point(&site, point, 0);
+                faults.lock_packs(locked);
+                assert_eq!(sweep(&site, at_once()).roots_removed, 1);
+                faults.lock_packs(false);
+                if then_gone {
+                    assert!(sweep(&site, at_once()).packs_deleted > 0);
+                }
+            };
+            let (report, held) = faults.hold_at_list(lists_before, check, come_and_go);
+            let what = format!("{locked}, {then_gone}, after {lists_before} lists");
+            assert_eq!(report.findings, [], "{what}");
+            if !held {
+                break;
+            }
+        }
+    }
+}
