@@ -58,7 +58,7 @@ pub use config::{Config, FORMAT};
 pub use copy::{CopiedPoint, CopyMonitor, CopyOptions, CopyReport};
 pub use error::Error;
 pub use id::{BadId, ObjectId, PackId, PackKind, PointId, SessionId, VmKey};
-pub use image::{Image, Piece, WalkOptions};
+pub use image::{Image, Piece, Salvaged, WalkOptions};
 pub use key::{ConfigRepair, KdfParams, KeySlotInfo, KeySlotState, RepositoryKey, SlotKind};
 pub use name::RootName;
 pub use point::{Point, PointList, PointSummary};

@@ -148,7 +148,10 @@ fn a_flipped_byte_is_found_and_never_restored() -> Result<()> {
         "{verified:#?}"
     );
     let to = bench.path("restored/to");
-    let _ = bench.restore(&point, &to, &[])?.expect_code(4);
+    let _ = bench
+        .restore(&point, &to, &[])?
+        .expect_code(4)
+        .expect_said("--allow-unreadable");
     let left = fs::read_dir(&to)?
         .filter_map(Result::ok)
         .map(|entry| entry.file_name());
@@ -160,6 +163,56 @@ fn a_flipped_byte_is_found_and_never_restored() -> Result<()> {
                 .any(|name| name.to_string_lossy().contains("partial")),
         "{left:?}"
     );
+    Ok(())
+}
+
+#[test]
+fn the_rest_of_a_damaged_disk_is_restored_and_every_lost_byte_is_told() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let point = bench.backup(&[])?.expect_code(0).point();
+    let pack = largest_file(bench.path("repository"))?;
+    let mut bytes = fs::read(&pack)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&pack, &bytes)?;
+    let to = bench.path("restored/to");
+    let restored = bench
+        .restore(&point, &to, &["--allow-unreadable"])?
+        .expect_code(4);
+    let values = restored.values();
+    let lost: Vec<_> = values
+        .iter()
+        .filter(|value| value["kind"] == "bytes-lost")
+        .collect();
+    // One byte of the pack is one block of one disk.
+    let [event] = lost[..] else {
+        panic!("{restored:#?}");
+    };
+    let number = |name: &str| event[name].as_u64().context(name.to_owned());
+    let (offset, length) = (number("offset_bytes")?, number("length_bytes")?);
+    assert_eq!(length, 1 << 18, "{restored:#?}");
+    let result = restored.result();
+    let disks = result["disks"].as_array().context("no disks")?;
+    assert_eq!(disks.len(), bench.frozen(&point)?.device_keys().count());
+    let mut hit = 0;
+    for disk in disks {
+        let device_key = i32::try_from(disk["device_key"].as_i64().context("no key")?)?;
+        let path = PathBuf::from(disk["path"].as_str().context("no path")?);
+        let is_hit = disk["label"] == event["disk"];
+        hit += usize::from(is_hit);
+        let range = offset..offset + length;
+        let lost = if is_hit { &[range][..] } else { &[] };
+        assert_eq!(disk["lost_bytes"], if is_hit { length } else { 0 });
+        assert_eq!(disk["lost_ranges"], u64::from(is_hit));
+        bench.frozen(&point)?.compare_but(device_key, &path, lost)?;
+        // The block that is told as lost was no hole: something is missing indeed.
+        assert_eq!(
+            bench.frozen(&point)?.compare(device_key, &path).is_err(),
+            is_hit
+        );
+    }
+    assert_eq!(hit, 1);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -102,16 +103,25 @@ impl Frozen {
     ///
     /// When a file cannot be read, when lengths differ, and at the first byte that differs.
     pub fn compare(&self, device_key: i32, restored: &Path) -> Result<()> {
+        self.compare_but(device_key, restored, &[])
+    }
+
+    /// As [`Frozen::compare`], of a disk part of which is lost: zeros must stand there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Frozen::compare`].
+    pub fn compare_but(&self, device_key: i32, restored: &Path, lost: &[Range<u64>]) -> Result<()> {
         let wanted = self
             .files
             .get(&device_key)
             .with_context(|| format!("no disk {device_key}"))?;
-        compare(wanted, restored)
+        compare(wanted, restored, lost)
             .with_context(|| format!("disk {device_key} in {}", restored.display()))
     }
 }
 
-fn compare(wanted: &Path, found: &Path) -> Result<()> {
+fn compare(wanted: &Path, found: &Path, lost: &[Range<u64>]) -> Result<()> {
     let (mut wanted, mut found) = (File::open(wanted)?, File::open(found)?);
     let lengths = (wanted.metadata()?.len(), found.metadata()?.len());
     ensure!(
@@ -127,6 +137,11 @@ fn compare(wanted: &Path, found: &Path) -> Result<()> {
             .unwrap_or(STEP_BYTES)
             .min(STEP_BYTES);
         wanted.read_exact(&mut left[..step])?;
+        let end = at + step as u64;
+        for range in lost {
+            let (from, to) = (range.start.clamp(at, end), range.end.clamp(at, end));
+            left[usize::try_from(from - at)?..usize::try_from(to - at)?].fill(0);
+        }
         found.read_exact(&mut right[..step])?;
         if let Some(index) = (0..step).find(|index| left[*index] != right[*index]) {
             let (offset, expected, there) = (at + index as u64, left[index], right[index]);

@@ -273,6 +273,12 @@ impl From<repo::Error> for Failure {
                 ExitCode::Damage,
                 Some("a prune has taken some of its data, or is about to"),
             ),
+            E::Unreadable { .. } if error.is_damage() => (
+                ExitCode::Damage,
+                Some(
+                    "`cbt-backup verify` tells what is affected; `restore --allow-unreadable` restores the rest, with zeros in place of what is lost",
+                ),
+            ),
             damage if damage.is_damage() => (
                 ExitCode::Damage,
                 Some("`cbt-backup verify` tells what is affected"),

@@ -172,10 +172,13 @@ impl Monitor for Progress {
 
     fn event(&self, event: &Event) {
         if self.style == Style::Json {
-            self.output.json_line(&json!({
-                "version": 1, "type": "event", "severity": event.severity,
-                "kind": event.kind, "message": event.message,
-            }));
+            let mut line = event.details.clone();
+            line.insert("version".to_owned(), json!(1));
+            line.insert("type".to_owned(), json!("event"));
+            line.insert("severity".to_owned(), json!(event.severity));
+            line.insert("kind".to_owned(), json!(event.kind));
+            line.insert("message".to_owned(), json!(event.message));
+            self.output.json_line(&line.into());
             return;
         }
         let message = printable(&event.message);

@@ -41,6 +41,9 @@ pub struct Restore {
     /// Restore a disk although its data are an older state than the point
     #[arg(long)]
     allow_carried: bool,
+    /// Restore a disk although part of it cannot be read: zeros stand in its place, and each lost range is told (exit code 4)
+    #[arg(long)]
+    allow_unreadable: bool,
     #[command(flatten)]
     repository: RepositoryOptions,
 }
@@ -49,7 +52,7 @@ impl Restore {
     /// Runs the command.
     ///
     /// # Errors
-    /// 3 for a carried or absent disk, 4 for damage, 15 when a file cannot be written, 17 when one exists,
+    /// 3 for a carried or absent disk, 4 for damage, also where it was allowed, 15 when a file cannot be written, 17 when one exists,
     /// 18 for an unknown point or disk.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
         let (repository, point) = context.runtime.block_on(async {
@@ -63,6 +66,7 @@ impl Restore {
             disks: self.disk.clone(),
             replace: self.force,
             allow_carried: self.allow_carried,
+            allow_unreadable: self.allow_unreadable,
         };
         let progress = context.progress();
         let report = engine::restore(
@@ -83,7 +87,7 @@ impl Restore {
                     json!({
                         "label": disk.label, "device_key": disk.device_key, "path": disk.path.display().to_string(),
                         "capacity_bytes": disk.capacity_bytes, "written_bytes": disk.written_bytes,
-                        "carried": disk.carried,
+                        "carried": disk.carried, "lost_bytes": disk.lost_bytes, "lost_ranges": disk.lost_ranges,
                     })
                 })
                 .collect();
@@ -93,7 +97,7 @@ impl Restore {
             }));
         } else {
             let mut rows = vec![
-                ["DISK", "SIZE", "WRITTEN", "FILE"]
+                ["DISK", "SIZE", "WRITTEN", "LOST", "FILE"]
                     .map(str::to_owned)
                     .to_vec(),
             ];
@@ -102,12 +106,15 @@ impl Restore {
                     printable(&disk.label),
                     bytes(disk.capacity_bytes),
                     bytes(disk.written_bytes),
+                    bytes(disk.lost_bytes),
                     printable(&disk.path.display().to_string()),
                 ]
             }));
             context.output.line(&table(&rows));
         }
-        Ok(if report.absent.is_empty() {
+        Ok(if !report.is_whole() {
+            ExitCode::Damage
+        } else if report.absent.is_empty() {
             ExitCode::Done
         } else {
             ExitCode::Incomplete

@@ -9,6 +9,9 @@ pub struct Event {
     pub kind: String,
     /// A sentence for people.
     pub message: String,
+    /// What of it programs want to know, by name.
+    #[serde(default, flatten)]
+    pub details: serde_json::Map<String, serde_json::Value>,
 }
 
 /// How much an event matters.
@@ -30,6 +33,7 @@ impl Event {
             severity: Severity::Info,
             kind: kind.to_owned(),
             message: message.into(),
+            details: serde_json::Map::new(),
         }
     }
 
@@ -39,7 +43,15 @@ impl Event {
             severity: Severity::Warning,
             kind: kind.to_owned(),
             message: message.into(),
+            details: serde_json::Map::new(),
         }
+    }
+
+    /// Adds something for programs.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.details.insert(name.to_owned(), value.into());
+        self
     }
 }
 

@@ -1,21 +1,19 @@
 //! Disks of a point, back into raw files.
 
+mod disk;
+
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::AtomicBool,
     time::Duration,
 };
 
 use tokio::runtime::Handle;
 
-use super::{
-    error::Error,
-    host::host_name,
-    monitor::Monitor,
-    target::{DiskTarget, RawFile},
-};
-use crate::repo::{DiskRecord, DiskState, Piece, Point, Repository, WalkOptions};
+use self::disk::{DiskRestore, Wanted};
+use super::{error::Error, host::host_name, monitor::Monitor};
+use crate::repo::{DiskRecord, DiskState, Point, Repository};
 
 /// How often a restore says that it is alive.
 const HEARTBEAT: Duration = Duration::from_mins(1);
@@ -31,6 +29,8 @@ pub struct RestoreOptions {
     pub replace: bool,
     /// Restore disks whose data are an older state.
     pub allow_carried: bool,
+    /// Restore disks part of which cannot be read, with zeros in its place, and tell each part.
+    pub allow_unreadable: bool,
 }
 
 /// A disk that was restored.
@@ -48,6 +48,10 @@ pub struct RestoredDisk {
     pub written_bytes: u64,
     /// The data are those of an earlier point, because the run could not read the disk.
     pub carried: bool,
+    /// Bytes that could not be read; the file has zeros there.
+    pub lost_bytes: u64,
+    /// In so many ranges. Each was told as an event, `bytes-lost`.
+    pub lost_ranges: u64,
 }
 
 /// What a restore did.
@@ -59,7 +63,15 @@ pub struct RestoreReport {
     pub absent: Vec<(String, String)>,
 }
 
-/// Restores disks of a point. All checks are made before the first byte is written.
+impl RestoreReport {
+    /// True when nothing of what was restored is lost.
+    pub fn is_whole(&self) -> bool {
+        self.restored.iter().all(|disk| disk.lost_bytes == 0)
+    }
+}
+
+/// Restores disks of a point. All checks are made before the first byte is written. What cannot be read
+/// is an error, or with `allow_unreadable` an event `bytes-lost` for each range.
 ///
 /// # Errors
 /// [`Error::NotFound`] for an unknown disk, [`Error::Carried`], [`Error::TargetExists`],
@@ -88,28 +100,26 @@ pub fn restore(
         if !options.replace && path.try_exists().map_err(target(&path))? {
             return Err(Error::TargetExists { path });
         }
-        plan.push((index, record, path));
-    }
-    let pin = runtime.block_on(repository.pin(&[point.id()], &host_name(), HEARTBEAT, runtime))?;
-    let mut restored = Vec::new();
-    let done: Result<(), Error> = plan.into_iter().try_for_each(|(index, record, path)| {
-        restored.push(restore_disk(
-            repository,
-            runtime,
-            point,
+        plan.push(Wanted {
             index,
             record,
             path,
-            options.replace,
-            monitor,
-            cancel,
-        )?);
-        Ok(())
-    });
+        });
+    }
+    let pin = runtime.block_on(repository.pin(&[point.id()], &host_name(), HEARTBEAT, runtime))?;
+    let work = DiskRestore {
+        repository,
+        runtime,
+        point,
+        options,
+        monitor,
+        cancel,
+    };
+    let done: Result<Vec<_>, Error> = plan.into_iter().map(|disk| work.restore(disk)).collect();
     if let Some(Err(error)) = pin.map(|pin| runtime.block_on(pin.close())) {
         tracing::warn!(%error, "the announcement of this restore stays until the next prune");
     }
-    done?;
+    let restored = done?;
     let absent = point
         .root
         .disks
@@ -122,65 +132,6 @@ pub fn restore(
     Ok(RestoreReport {
         absent: absent.collect(),
         restored,
-    })
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one disk's share of the call above"
-)]
-fn restore_disk(
-    repository: &Repository,
-    runtime: &Handle,
-    point: &Point,
-    index: usize,
-    record: &DiskRecord,
-    path: PathBuf,
-    replace: bool,
-    monitor: &dyn Monitor,
-    cancel: &AtomicBool,
-) -> Result<RestoredDisk, Error> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::AlreadyExists => Error::TargetExists { path: path.clone() },
-        _ => Error::Target {
-            path: path.clone(),
-            source,
-        },
-    };
-    let mut file: Box<dyn DiskTarget> =
-        Box::new(RawFile::create(&path, record.capacity_bytes, replace).map_err(failed)?);
-    let mut written_bytes = 0;
-    monitor.disk_begins(&record.identity.label, record.capacity_bytes);
-    let walked = repository.walk_disk(runtime, point, index, WalkOptions::default(), |piece| {
-        if cancel.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
-        }
-        match piece {
-            Piece::Data { offset_bytes, data } => {
-                file.write(offset_bytes, data).map_err(failed)?;
-                written_bytes += data.len() as u64;
-                monitor.advance(data.len() as u64);
-            }
-            Piece::Hole {
-                offset_bytes,
-                length_bytes,
-            } => {
-                file.hole(offset_bytes, length_bytes).map_err(failed)?;
-                monitor.advance(length_bytes);
-            }
-        }
-        Ok(())
-    });
-    monitor.disk_ends();
-    walked?;
-    file.finish().map_err(failed)?;
-    Ok(RestoredDisk {
-        label: record.identity.label.clone(),
-        device_key: record.identity.device_key,
-        path,
-        capacity_bytes: record.capacity_bytes,
-        written_bytes,
-        carried: matches!(record.state, DiskState::Carried { .. }),
     })
 }
 

@@ -30,6 +30,7 @@ mod probe;
 mod protocol;
 mod read_ahead;
 mod real_store;
+mod salvage;
 mod scale;
 mod schedules;
 mod site;

@@ -66,7 +66,7 @@ impl<E> From<Error> for Failed<E> {
 }
 
 /// What of a piece lies behind `from_bytes`, up to which all is done.
-fn behind(piece: Piece<'_>, from_bytes: u64) -> Option<Piece<'_>> {
+pub(super) fn behind(piece: Piece<'_>, from_bytes: u64) -> Option<Piece<'_>> {
     match piece {
         Piece::Data { offset_bytes, data } => {
             let skip = usize::try_from(from_bytes.saturating_sub(offset_bytes)).ok()?;

@@ -52,7 +52,7 @@ fn stored_bytes(site: &Site) -> usize {
 }
 
 /// A full point, two increments that replace most of it, and the full dropped.
-fn mostly_garbage() -> (Site, [(PointId, Vec<u8>); 2]) {
+pub(super) fn mostly_garbage() -> (Site, [(PointId, Vec<u8>); 2]) {
     let site = Site::new(2);
     let first = image(1);
     let full = site.backup(&first, None, 1).unwrap();
