@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::fs::{DirEntry, Metadata};
+use std::fs::{DirEntry, File, Metadata};
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{StreamExt as _, TryFutureExt as _};
+use futures_util::{StreamExt as _, TryFutureExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -23,6 +23,12 @@ use crate::repo::error::Error;
 
 /// No object stands deeper; it ends the walk round a link that leads to its own folder.
 const MAX_DEPTH: usize = 6;
+
+/// How names of data packs begin, below the folder of their session. Their deletions are not made durable one by
+/// one. A pack is deleted when no root needs it, and no name is used again: one that a power cut brings back is
+/// garbage for the next sweep. What else comes back would count: a key slot, a root without its tombstone, a pack
+/// with the usage table of a root that was removed and would be taken for lost.
+const DATA_PACK: &str = "d";
 
 /// What file systems put into their root, for themselves.
 const FILE_SYSTEMS_OWN: &str = "lost+found";
@@ -43,7 +49,18 @@ pub(super) fn open(path: &FilePath, location: &str) -> Result<Arc<dyn ObjectStor
         // Staged file, fsync, rename, fsync of the folder.
         files: objects.with_fsync(true),
         root: path.to_owned(),
+        sync,
     }))
+}
+
+/// Makes durable which files are in a folder.
+fn sync(folder: &FilePath) -> io::Result<()> {
+    match File::open(folder) {
+        Ok(folder) => folder.sync_all(),
+        // Somebody has removed it since.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes the folder where it is not there.
@@ -67,11 +84,13 @@ pub(super) fn remove_empty(root: &FilePath, name: &str) {
     let _ = std::fs::remove_dir(&folder);
 }
 
-/// `LocalFileSystem` with a listing that odd names of other people's files do not stop.
+/// `LocalFileSystem` with a listing that odd names of other people's files do not stop, and with deletions that
+/// last.
 #[derive(Debug)]
 struct Folder {
     files: LocalFileSystem,
     root: PathBuf,
+    sync: fn(&FilePath) -> io::Result<()>,
 }
 
 impl fmt::Display for Folder {
@@ -119,7 +138,21 @@ impl ObjectStore for Folder {
         &self,
         paths: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.files.delete_stream(paths)
+        let (root, sync) = (self.root.clone(), self.sync);
+        let deleted = self.files.delete_stream(paths);
+        deleted
+            .and_then(move |path| {
+                let folder = folder_to_sync(&root, &path);
+                async move {
+                    if let Some(folder) = folder {
+                        let synced = tokio::task::spawn_blocking(move || sync(&folder)).await?;
+                        // It is deleted, and a power cut may bring it back.
+                        synced.map_err(unreadable)?;
+                    }
+                    Ok(path)
+                }
+            })
+            .boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -139,6 +172,13 @@ impl ObjectStore for Folder {
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.files.copy_opts(from, to, options).await
     }
+}
+
+/// The folder that has to be synced once the object at `path` is deleted.
+fn folder_to_sync(root: &FilePath, path: &Path) -> Option<PathBuf> {
+    let (folder, name) = path.as_ref().rsplit_once('/').unwrap_or_default();
+    let is_data_pack = folder.starts_with("pack/") && name.starts_with(DATA_PACK);
+    (!is_data_pack).then(|| root.join(folder))
 }
 
 /// All objects below `prefix`, a folder of `root` or nothing.
@@ -223,11 +263,16 @@ fn unreadable(source: io::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
+    use std::io;
     use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::symlink;
+    use std::path::Path as FilePath;
+    use std::sync::{Arc, Mutex};
 
     use bytes::Bytes;
+    use object_store::local::LocalFileSystem;
 
+    use super::Folder;
     use crate::repo::error::Error;
     use crate::repo::store::Store;
 
@@ -303,5 +348,53 @@ mod tests {
             .unwrap()
             .collect();
         assert_eq!(left.len(), 1, "{left:?}");
+    }
+    #[tokio::test]
+    async fn a_deletion_lasts_but_that_of_a_data_pack() {
+        static SYNCED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let note = |path: &FilePath| {
+            SYNCED.lock().unwrap().push(path.display().to_string());
+            super::sync(path)
+        };
+        let objects = Folder {
+            files: LocalFileSystem::new_with_prefix(root).unwrap(),
+            root: root.to_owned(),
+            sync: note,
+        };
+        let store = Store::with_objects(Arc::new(objects), "folder");
+        let names = [
+            "key/a",
+            "fence/s/a.p",
+            "pack/s/d00000000",
+            "pack/s/n00000000",
+            "config",
+        ];
+        for name in names {
+            store.put(name, Bytes::from_static(b"1")).await.unwrap();
+            store.delete(name).await.unwrap();
+            assert!(!root.join(name).exists());
+        }
+        // What is not there is no deletion.
+        store.delete("key/a").await.unwrap_err();
+        let synced = std::mem::take(&mut *SYNCED.lock().unwrap());
+        let wanted =
+            ["key", "fence/s", "pack/s", ""].map(|folder| root.join(folder).display().to_string());
+        assert_eq!(synced, wanted);
+    }
+
+    #[tokio::test]
+    async fn a_deletion_that_may_not_last_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Folder {
+            files: LocalFileSystem::new_with_prefix(folder.path()).unwrap(),
+            root: folder.path().to_owned(),
+            sync: |_| Err(io::ErrorKind::Other.into()),
+        };
+        let store = Store::with_objects(Arc::new(objects), "folder");
+        store.put("key/a", Bytes::from_static(b"1")).await.unwrap();
+        let error = store.delete("key/a").await.unwrap_err();
+        assert!(matches!(error, Error::Store { .. }), "{error:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! One operation after the other goes wrong, in each way there is, in a life of a repository: full,
 //! increment, retention, compaction, sweep. What was reported must be there afterwards.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::compaction::all_that_is_not_full;
@@ -181,4 +182,25 @@ fn enumerate(how: Second) {
     // A wait for somebody else looks as often as it must, so runs differ by a few looks.
     assert!(runs >= 3 * operations, "{runs} of 4 x {operations}");
     println!("{how:?}: {operations} operations, {runs} runs: no reported point was lost");
+}
+
+#[test]
+fn roots_whose_deletion_does_not_last_would_be_found_out() {
+    // The mistake that the folder's fsync is there against: a root comes back after its tombstone is gone.
+    let plan = Plan::undoing(|name| name.starts_with("point/"));
+    let (site, mut told) = prepare(&plan);
+    plan.arm(None);
+    live(&site, &mut told, Second::AtOnce).unwrap();
+    let (operations, _) = plan.done();
+    let found = (operations - 15..operations).filter(|number| {
+        plan.arm(None);
+        let (site, mut told) = prepare(&plan);
+        plan.arm(Some((*number, Fault::PowerCut)));
+        // The power went, so it says nothing.
+        let _ = live(&site, &mut told, Second::AtOnce);
+        plan.arm(None);
+        let checked = AssertUnwindSafe(|| check(&site, &told, "the mistake"));
+        catch_unwind(checked).is_err()
+    });
+    assert!(found.count() > 0);
 }

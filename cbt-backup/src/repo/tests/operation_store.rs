@@ -25,7 +25,7 @@ pub(super) enum Fault {
     After,
     /// An error is told, and it is done later: just before the next operation but two.
     Late,
-    /// Nothing is done, and nothing that follows.
+    /// Nothing is done, and nothing that follows. Deletions of data packs, which no folder makes durable, are undone.
     PowerCut,
 }
 
@@ -41,14 +41,26 @@ enum Change {
 }
 
 /// What is to go wrong; shared with the test.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Plan(Arc<Mutex<State>>);
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    state: Arc<Mutex<State>>,
+    /// Objects whose deletion a power cut undoes, by their names.
+    comes_back: fn(&str) -> bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self::undoing(|name| name.starts_with("pack/") && name.contains("/d"))
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
     done: usize,
     fault: Option<(usize, Fault)>,
     late: Option<(usize, Change)>,
+    /// What was deleted and would come back after a power cut.
+    deleted: Vec<(Path, Bytes)>,
     off: bool,
     met: bool,
 }
@@ -57,14 +69,24 @@ struct State {
 enum Fate {
     Works,
     Fails,
+    /// And these come back.
+    Off(Vec<(Path, Bytes)>),
     WorksAndFails,
     Later,
 }
 
 impl Plan {
+    /// A power cut brings back what was deleted under the names that `comes_back` knows.
+    pub(super) fn undoing(comes_back: fn(&str) -> bool) -> Self {
+        Self {
+            state: Arc::default(),
+            comes_back,
+        }
+    }
+
     /// Counts anew; operation `number` goes wrong.
     pub(super) fn arm(&self, fault: Option<(usize, Fault)>) {
-        *self.0.lock().unwrap() = State {
+        *self.state.lock().unwrap() = State {
             fault,
             ..State::default()
         };
@@ -72,12 +94,12 @@ impl Plan {
 
     /// Operations since the last [`Plan::arm`], and whether the fault came.
     pub(super) fn done(&self) -> (usize, bool) {
-        let state = self.0.lock().unwrap();
+        let state = self.state.lock().unwrap();
         (state.done, state.met)
     }
 
     fn fate(&self) -> Fate {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         let number = state.done;
         state.done += 1;
         if state.off {
@@ -92,7 +114,7 @@ impl Plan {
                     Fault::Late => Fate::Later,
                     Fault::PowerCut => {
                         state.off = true;
-                        Fate::Fails
+                        Fate::Off(std::mem::take(&mut state.deleted))
                     }
                 }
             }
@@ -101,12 +123,19 @@ impl Plan {
     }
 
     fn put_off(&self, change: Change) {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         state.late = Some((state.done + 2, change));
     }
 
+    fn note_deletion(&self, path: &Path, bytes: Bytes) {
+        if (self.comes_back)(path.as_ref()) {
+            let mut state = self.state.lock().unwrap();
+            state.deleted.push((path.clone(), bytes));
+        }
+    }
+
     fn due(&self) -> Option<Change> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         let due = state.late.as_ref().is_some_and(|(at, _)| *at <= state.done);
         if due {
             state.late.take().map(|(_, change)| change)
@@ -117,7 +146,7 @@ impl Plan {
 
     /// What was put off and has not come yet, comes now.
     pub(super) fn take_late(&self) -> bool {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         if let Some((at, _)) = &mut state.late {
             *at = 0;
         }
@@ -160,11 +189,24 @@ impl OperationStore {
         }
     }
 
-    async fn delete_one(inner: Arc<InMemory>, plan: Plan, path: Path) -> Result<Path> {
-        Self::make_due(&inner, &plan).await?;
+    /// What becomes of the operation that comes now.
+    async fn fate(inner: &InMemory, plan: &Plan) -> Result<Fate> {
+        Self::make_due(inner, plan).await?;
         match plan.fate() {
+            Fate::Off(back) => {
+                for (path, bytes) in back {
+                    inner.put(&path, bytes.into()).await?;
+                }
+                Ok(Fate::Fails)
+            }
+            fate => Ok(fate),
+        }
+    }
+
+    async fn delete_one(inner: Arc<InMemory>, plan: Plan, path: Path) -> Result<Path> {
+        match Self::fate(&inner, &plan).await? {
             Fate::Works => {}
-            Fate::Fails => return Err(wrong()),
+            Fate::Fails | Fate::Off(_) => return Err(wrong()),
             Fate::WorksAndFails => {
                 inner.delete(&path).await?;
                 return Err(wrong());
@@ -173,6 +215,9 @@ impl OperationStore {
                 plan.put_off(Change::Delete(path));
                 return Err(wrong());
             }
+        }
+        if let Ok(there) = inner.get(&path).await {
+            plan.note_deletion(&path, there.bytes().await?);
         }
         inner.delete(&path).await?;
         Ok(path)
@@ -187,10 +232,9 @@ impl ObjectStore for OperationStore {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        Self::make_due(&self.inner, &self.plan).await?;
-        match self.plan.fate() {
+        match Self::fate(&self.inner, &self.plan).await? {
             Fate::Works => self.inner.put_opts(to, payload, options).await,
-            Fate::Fails => Err(wrong()),
+            Fate::Fails | Fate::Off(_) => Err(wrong()),
             Fate::WorksAndFails => {
                 self.inner.put_opts(to, payload, options).await?;
                 Err(wrong())
@@ -211,16 +255,14 @@ impl ObjectStore for OperationStore {
     }
 
     async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
-        Self::make_due(&self.inner, &self.plan).await?;
-        match self.plan.fate() {
+        match Self::fate(&self.inner, &self.plan).await? {
             Fate::Works => self.inner.get_opts(from, options).await,
             _ => Err(wrong()),
         }
     }
 
     async fn get_ranges(&self, from: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        Self::make_due(&self.inner, &self.plan).await?;
-        match self.plan.fate() {
+        match Self::fate(&self.inner, &self.plan).await? {
             Fate::Works => self.inner.get_ranges(from, ranges).await,
             _ => Err(wrong()),
         }
@@ -242,12 +284,10 @@ impl ObjectStore for OperationStore {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let (inner, plan, prefix) = (Arc::clone(&self.inner), self.plan.clone(), prefix.cloned());
         let listed = async move {
-            if let Err(error) = Self::make_due(&inner, &plan).await {
-                return stream::iter([Err(error)]).boxed();
-            }
-            match plan.fate() {
-                Fate::Works => inner.list(prefix.as_ref()),
-                _ => stream::iter([Err(wrong())]).boxed(),
+            match Self::fate(&inner, &plan).await {
+                Ok(Fate::Works) => inner.list(prefix.as_ref()),
+                Ok(_) => stream::iter([Err(wrong())]).boxed(),
+                Err(error) => stream::iter([Err(error)]).boxed(),
             }
         };
         listed.flatten_stream().boxed()
