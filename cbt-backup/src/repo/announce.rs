@@ -215,8 +215,9 @@ impl Repository {
         }
     }
 
-    /// `None`, with a warning, when the store does not take it.
-    async fn announce_reader(
+    /// Announces that `points` are being read; whether they live has to be looked for after that. `None`, with a
+    /// warning, when the store does not take it.
+    pub(crate) async fn announce_reader(
         &self,
         points: &[PointId],
         host: &str,

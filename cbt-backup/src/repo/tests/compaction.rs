@@ -21,14 +21,14 @@ pub(super) fn all_that_is_not_full() -> CompactOptions {
     }
 }
 
-fn compact(site: &Site) -> CompactReport {
+pub(super) fn compact(site: &Site) -> CompactReport {
     let options = all_that_is_not_full();
     site.repo
         .compact(site.runtime.handle(), "proxy", &options, &())
         .unwrap()
 }
 
-fn sweep(site: &Site) {
+pub(super) fn sweep(site: &Site) {
     let swept = site.runtime.block_on(site.repo.sweep(at_once(), &()));
     swept.unwrap();
 }
@@ -54,6 +54,12 @@ fn stored_bytes(site: &Site) -> usize {
 /// A full point, two increments that replace most of it, and the full dropped.
 pub(super) fn mostly_garbage() -> (Site, [(PointId, Vec<u8>); 2]) {
     let site = Site::new(2);
+    let points = fill_with_garbage(&site);
+    (site, points)
+}
+
+/// The same in a repository that is there.
+pub(super) fn fill_with_garbage(site: &Site) -> [(PointId, Vec<u8>); 2] {
     let first = image(1);
     let full = site.backup(&first, None, 1).unwrap();
     let mut second = first.clone();
@@ -69,8 +75,8 @@ pub(super) fn mostly_garbage() -> (Site, [(PointId, Vec<u8>); 2]) {
     let last = site.backup(&third, Some((next, vec![0])), 3).unwrap();
     let dropped = site.repo.drop_point(full, "", "", 0);
     site.runtime.block_on(dropped).unwrap();
-    sweep(&site);
-    (site, [(next, second), (last, third)])
+    sweep(site);
+    [(next, second), (last, third)]
 }
 
 #[test]

@@ -125,7 +125,7 @@ impl Verify<'_> {
         }
     }
 
-    fn tell_of_root(&mut self, severity: Severity, root: &RootName, what: String) {
+    pub(super) fn tell_of_root(&mut self, severity: Severity, root: &RootName, what: String) {
         self.report.findings.push(Finding {
             point: Some(root.point),
             vm: Some(root.vm.clone()),

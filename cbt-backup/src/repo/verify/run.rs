@@ -1,6 +1,6 @@
 //! The verification, level by level.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -9,8 +9,8 @@ use super::finding::{Finding, Severity, VerifyLevel, VerifyMonitor, VerifyReport
 use crate::repo::announce::Pin;
 use crate::repo::condemned::{Condemned, PackList};
 use crate::repo::error::Error;
-use crate::repo::id::{PackId, PackKind};
-use crate::repo::name::ObjectName;
+use crate::repo::id::{PackId, PackKind, PointId};
+use crate::repo::name::{ObjectName, RootName};
 use crate::repo::point::Point;
 use crate::repo::repository::Repository;
 use crate::repo::roots::Roots;
@@ -106,6 +106,13 @@ impl Verify<'_> {
                 self.read_point(point)?;
             }
         }
+        let points = self.second_look(points, &tables)?;
+        if let VerifyLevel::Point(id) = level
+            && points.is_empty()
+            && self.report.findings.is_empty()
+        {
+            return Err(Error::PointNotFound { id: id.to_string() });
+        }
         self.tell_the_rest();
         self.report.counts.points = points.len() as u64;
         self.report.damaged_packs = self.damage.keys().copied().collect();
@@ -155,28 +162,88 @@ impl Verify<'_> {
         }
     }
 
-    /// The points to be checked, pinned if the store takes an announcement.
+    /// The points to be checked, pinned if the store takes an announcement. Their roots are listed and read after
+    /// that: a root that was there before may have been moved by a compaction, and its packs be gone.
     fn points(&mut self, level: VerifyLevel) -> Result<(Vec<Point>, Option<Pin>), Error> {
-        let mut points = if let VerifyLevel::Point(id) = level {
-            vec![self.handle.block_on(self.repo.point(&id))?]
-        } else {
-            let list = self.handle.block_on(self.repo.full_points(None))?;
-            self.report.findings.extend(list.findings);
-            list.points
+        let ids = match level {
+            VerifyLevel::Point(id) => vec![id],
+            _ => self.living()?.iter().map(|root| root.point).collect(),
         };
-        let ids: Vec<_> = points.iter().map(Point::id).collect();
         let host = self.monitor.host();
-        let pin = self.repo.pin_and_look(&ids, &host, HEARTBEAT, self.handle);
-        let (pin, dead) = self.handle.block_on(pin)?;
-        // Between the list and the pin a prune may have taken some.
-        points.retain(|point| !dead.contains(&point.id()));
-        match level {
-            VerifyLevel::Point(id) if points.is_empty() => {
+        let pin = self
+            .repo
+            .announce_reader(&ids, &host, HEARTBEAT, self.handle);
+        let pin = self.handle.block_on(pin);
+        match self.pinned_points(level, &ids) {
+            Ok(points) => Ok((points, pin)),
+            Err(error) => {
                 self.handle.block_on(Pin::release(pin));
-                Err(Error::PointNotFound { id: id.to_string() })
+                Err(error)
             }
-            _ => Ok((points, pin)),
         }
+    }
+
+    /// The points of `ids` that live. Others were dropped before the pin, or came after the list and are left to
+    /// the next verification.
+    fn pinned_points(&mut self, level: VerifyLevel, ids: &[PointId]) -> Result<Vec<Point>, Error> {
+        if let VerifyLevel::Point(id) = level {
+            return Ok(vec![self.handle.block_on(self.repo.point(&id))?]);
+        }
+        let list = self.handle.block_on(self.repo.full_points(None))?;
+        self.report.findings.extend(list.findings);
+        let ids: HashSet<&PointId> = ids.iter().collect();
+        let mut points = list.points;
+        points.retain(|point| ids.contains(&point.id()));
+        Ok(points)
+    }
+
+    /// The root that counts of each living point.
+    fn living(&self) -> Result<Vec<RootName>, Error> {
+        let roots = self.handle.block_on(Roots::read(self.repo, None))?;
+        Ok(roots.living())
+    }
+
+    /// What is missing of a point that was dropped or moved meanwhile may have gone by right: where the store
+    /// takes no announcement, or this program stood still for long. Gives the points that are still what they were.
+    fn second_look<'p>(
+        &mut self,
+        points: &'p [Point],
+        tables: &[Option<Usage>],
+    ) -> Result<Vec<&'p Point>, Error> {
+        if self.damage.is_empty() && self.report.findings.is_empty() {
+            return Ok(points.iter().collect());
+        }
+        let living: HashSet<RootName> = self.living()?.into_iter().collect();
+        let is_there = |point: &&Point| living.contains(&point.name);
+        let there: Vec<&Point> = points.iter().filter(is_there).collect();
+        if there.len() == points.len() {
+            return Ok(there);
+        }
+        let mut needed = BTreeSet::new();
+        for (point, table) in points.iter().zip(tables) {
+            if living.contains(&point.name) {
+                needed.insert(point.root.usage.reference.pack(PackKind::Node));
+                needed.extend(table.iter().flat_map(Usage::packs));
+            }
+        }
+        let gone: HashSet<PointId> = points
+            .iter()
+            .filter(|point| !living.contains(&point.name))
+            .map(Point::id)
+            .collect();
+        let findings = &mut self.report.findings;
+        findings.retain(|finding| finding.point.is_none_or(|point| !gone.contains(&point)));
+        let named: HashSet<&str> = findings
+            .iter()
+            .map(|finding| finding.object.as_str())
+            .collect();
+        self.damage
+            .retain(|pack, _| needed.contains(pack) || named.contains(pack.to_string().as_str()));
+        for root in living.iter().filter(|root| gone.contains(&root.point)) {
+            let what = "it was moved while it was looked at: verify again";
+            self.tell_of_root(Severity::Warning, root, what.to_owned());
+        }
+        Ok(there)
     }
 
     /// Reads the usage tables and compares them with the packs that are there.
