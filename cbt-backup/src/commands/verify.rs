@@ -209,7 +209,9 @@ pub fn finding_json(finding: &Finding) -> serde_json::Value {
         "object": finding.object,
         "point": finding.point.map(|point| point.to_string()),
         "vm": finding.vm.as_ref().map(ToString::to_string),
+        "vm_name": finding.vm_name,
         "disk": finding.disk,
+        "disk_label": finding.disk_label,
         "bytes": finding.byte_range.as_ref().map(|range| [range.start, range.end]),
         "what": finding.what,
     })

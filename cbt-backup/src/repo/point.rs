@@ -11,7 +11,7 @@ use super::root::{DiskRecord, FileRecord, Origin, PointKind, Root, RootNeeds};
 use super::roots::Roots;
 use super::sealed;
 use super::tombstone::one_of;
-use super::verify::{Finding, Severity};
+use super::verify::{Finding, Severity, name_vms};
 
 /// Longest file of a VM's configuration.
 pub(crate) const MAX_FILE_BYTES: usize = 64 << 20;
@@ -151,13 +151,14 @@ impl Repository {
                 Err(error @ (Error::Store { .. } | Error::AccessDenied { .. })) => {
                     return Err(error);
                 }
-                Err(error) => list.findings.push(Finding {
-                    point: Some(name.point),
-                    vm: Some(name.vm.clone()),
-                    ..Finding::new(Severity::Error, &name.to_string(), error.to_string())
-                }),
+                Err(error) => {
+                    let what = error.to_string();
+                    let finding = Finding::new(Severity::Error, &name.to_string(), what);
+                    list.findings.push(finding.of_root(&name));
+                }
             }
         }
+        name_vms(&mut list.findings, list.points.iter());
         list.points
             .sort_by_key(|point| (point.root.snapshot_time_ms, point.id()));
         Ok(list)

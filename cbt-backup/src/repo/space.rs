@@ -126,11 +126,8 @@ impl Repository {
             Err(Error::Missing { object }) if object == name.to_string() => Ok(None),
             Err(error @ (Error::Store { .. } | Error::AccessDenied { .. })) => Err(error),
             Err(error) => {
-                findings.push(Finding {
-                    point: Some(name.point),
-                    vm: Some(name.vm.clone()),
-                    ..Finding::new(Severity::Error, &name.to_string(), error.to_string())
-                });
+                let finding = Finding::new(Severity::Error, &name.to_string(), error.to_string());
+                findings.push(finding.of_root(name));
                 Ok(None)
             }
         }

@@ -109,11 +109,11 @@ impl Repository {
                 }),
                 Err(Error::Missing { .. }) => {}
                 Err(error @ Error::Store { .. }) => return Err(error),
-                Err(error) => list.findings.push(Finding {
-                    point: Some(name.point),
-                    vm: Some(name.vm.clone()),
-                    ..Finding::new(Severity::Warning, &name.to_string(), error.to_string())
-                }),
+                Err(error) => {
+                    let what = error.to_string();
+                    let finding = Finding::new(Severity::Warning, &name.to_string(), what);
+                    list.findings.push(finding.of_root(&name));
+                }
             }
         }
         list.points

@@ -7,4 +7,5 @@ mod names;
 mod run;
 mod trees;
 
+pub(crate) use finding::name_vms;
 pub use finding::{Finding, Severity, VerifyCounts, VerifyLevel, VerifyMonitor, VerifyReport};

@@ -81,13 +81,12 @@ impl Losses {
     }
 
     pub(super) fn into_findings(self, point: &Point) -> impl Iterator<Item = Finding> {
-        let (id, vm) = (point.id(), point.name.vm.clone());
-        self.0.into_iter().map(move |loss| Finding {
-            point: Some(id),
-            vm: Some(vm.clone()),
-            disk: loss.disk,
-            byte_range: loss.disk.map(|_| loss.bytes),
-            ..Finding::new(Severity::Error, &loss.object, loss.what)
+        self.0.into_iter().map(move |loss| {
+            let finding = Finding::new(Severity::Error, &loss.object, loss.what);
+            match loss.disk {
+                Some(disk) => finding.of_disk(point, disk, Some(loss.bytes)),
+                None => finding.of_point(point),
+            }
         })
     }
 }

@@ -262,3 +262,30 @@ fn a_verification_that_is_stopped_leaves_no_pin() {
     assert!(matches!(stopped, Err(crate::repo::Error::Stopped)));
     assert!(site.names("open").is_empty());
 }
+
+#[test]
+fn findings_name_the_vm_and_the_disk() {
+    let (site, _) = site();
+    let first = site.backup(&image(1), None, 1).unwrap();
+    let second = site.backup(&image(51), None, 2).unwrap();
+    lose_a_data_pack(&site, first);
+    // This root cannot be read; the other point says of which VM it is.
+    site.write(&site.point(second).name.to_string(), vec![1; 50]);
+    let findings = verify(&site, VerifyLevel::Structure).findings;
+    let of = |point| {
+        let mut of = findings.iter().filter(move |f| f.point == Some(point));
+        of.next().unwrap()
+    };
+    for point in [first, second] {
+        assert_eq!(of(point).vm_name.as_deref(), Some("db01"));
+        assert!(
+            of(point)
+                .to_string()
+                .contains(&format!("point {point} of VM db01"))
+        );
+    }
+    assert_eq!(of(first).disk_label.as_deref(), Some("Hard disk 1"));
+    let text = of(first).to_string();
+    assert!(text.contains(", disk 0 (Hard disk 1), bytes "), "{text}");
+    assert_eq!(of(second).disk_label, None);
+}

@@ -1,9 +1,12 @@
 //! What a verification is told, and what it answers.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
 use crate::repo::id::{PackId, PointId, VmKey};
+use crate::repo::name::RootName;
+use crate::repo::point::Point;
 
 /// How deep to look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,8 +46,12 @@ pub struct Finding {
     pub point: Option<PointId>,
     /// Its VM.
     pub vm: Option<VmKey>,
+    /// The VM's name, where a point of it could be read.
+    pub vm_name: Option<String>,
     /// Index of the disk in the point.
     pub disk: Option<usize>,
+    /// Its label.
+    pub disk_label: Option<String>,
     /// The bytes of the disk that are hit.
     pub byte_range: Option<Range<u64>>,
     /// What is wrong.
@@ -62,8 +69,15 @@ impl fmt::Display for Finding {
         if let Some(point) = &self.point {
             write!(f, ", point {point}")?;
         }
-        if let Some(disk) = self.disk {
-            write!(f, ", disk {disk}")?;
+        match (&self.vm_name, &self.vm) {
+            (Some(name), _) => write!(f, " of VM {name}")?,
+            (None, Some(vm)) => write!(f, " of VM {vm}")?,
+            (None, None) => {}
+        }
+        match (&self.disk_label, self.disk) {
+            (Some(label), Some(disk)) => write!(f, ", disk {disk} ({label})")?,
+            (None, Some(disk)) => write!(f, ", disk {disk}")?,
+            (_, None) => {}
         }
         if let Some(range) = &self.byte_range {
             write!(f, ", bytes {} to {}", range.start, range.end)?;
@@ -79,9 +93,61 @@ impl Finding {
             object: object.to_owned(),
             point: None,
             vm: None,
+            vm_name: None,
             disk: None,
+            disk_label: None,
             byte_range: None,
             what: what.into(),
+        }
+    }
+
+    /// It hits this point.
+    pub(crate) fn of_point(self, point: &Point) -> Self {
+        Self {
+            point: Some(point.id()),
+            vm: Some(point.name.vm.clone()),
+            vm_name: Some(point.root.vm.name.clone()),
+            ..self
+        }
+    }
+
+    /// It hits the point of this root, which cannot be read or was not.
+    pub(crate) fn of_root(self, root: &RootName) -> Self {
+        Self {
+            point: Some(root.point),
+            vm: Some(root.vm.clone()),
+            ..self
+        }
+    }
+
+    /// It hits disk `index` of this point, and of that these bytes, if they are known.
+    pub(crate) fn of_disk(
+        self,
+        point: &Point,
+        index: usize,
+        byte_range: Option<Range<u64>>,
+    ) -> Self {
+        let disk = point.root.disks.get(index);
+        Self {
+            disk: Some(index),
+            disk_label: disk.map(|disk| disk.identity.label.clone()),
+            byte_range,
+            ..self.of_point(point)
+        }
+    }
+}
+
+/// Names the VMs of findings whose roots could not be read, as far as other points of them could be.
+pub(crate) fn name_vms<'a>(findings: &mut [Finding], points: impl Iterator<Item = &'a Point>) {
+    if findings.iter().all(|finding| finding.vm_name.is_some()) {
+        return;
+    }
+    let names: HashMap<&VmKey, &str> = points
+        .map(|point| (&point.name.vm, point.root.vm.name.as_str()))
+        .collect();
+    for finding in findings {
+        if let (Some(vm), None) = (&finding.vm, &finding.vm_name) {
+            finding.vm_name = names.get(vm).map(|name| (*name).to_owned());
         }
     }
 }

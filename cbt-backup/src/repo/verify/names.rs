@@ -68,16 +68,19 @@ impl Verify<'_> {
             if !error.is_damage() {
                 return Err(error);
             }
-            let hides = roots.unfenced.iter().any(|root| root.point == point);
-            let severity = if hides {
-                Severity::Error
-            } else {
-                Severity::Warning
+            let hidden = roots.unfenced.iter().find(|root| root.point == point);
+            let severity = match hidden {
+                Some(_) => Severity::Error,
+                None => Severity::Warning,
             };
             let name = ObjectName::Dead(point).to_string();
-            self.report.findings.push(Finding {
-                point: Some(point),
-                ..Finding::new(severity, &name, format!("it counts all the same: {error}"))
+            let finding = Finding::new(severity, &name, format!("it counts all the same: {error}"));
+            self.report.findings.push(match hidden {
+                Some(root) => finding.of_root(root),
+                None => Finding {
+                    point: Some(point),
+                    ..finding
+                },
             });
         }
         Ok(())
@@ -126,10 +129,7 @@ impl Verify<'_> {
     }
 
     pub(super) fn tell_of_root(&mut self, severity: Severity, root: &RootName, what: String) {
-        self.report.findings.push(Finding {
-            point: Some(root.point),
-            vm: Some(root.vm.clone()),
-            ..Finding::new(severity, &root.to_string(), what)
-        });
+        let finding = Finding::new(severity, &root.to_string(), what);
+        self.report.findings.push(finding.of_root(root));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::finding::{Finding, Severity, VerifyLevel, VerifyMonitor, VerifyReport};
+use super::finding::{Finding, Severity, VerifyLevel, VerifyMonitor, VerifyReport, name_vms};
 use crate::repo::announce::Pin;
 use crate::repo::condemned::{Condemned, PackList};
 use crate::repo::error::Error;
@@ -106,6 +106,7 @@ impl Verify<'_> {
                 self.read_point(point)?;
             }
         }
+        name_vms(&mut self.report.findings, points.iter());
         let points = self.second_look(points, &tables)?;
         if let VerifyLevel::Point(id) = level
             && points.is_empty()
@@ -333,10 +334,7 @@ impl Verify<'_> {
     }
 
     pub(super) fn add_finding(&mut self, point: &Point, object: &str, what: String) {
-        self.report.findings.push(Finding {
-            point: Some(point.id()),
-            vm: Some(point.name.vm.clone()),
-            ..Finding::new(Severity::Error, object, what)
-        });
+        let finding = Finding::new(Severity::Error, object, what);
+        self.report.findings.push(finding.of_point(point));
     }
 }

@@ -116,13 +116,11 @@ impl Verify<'_> {
         let geometry = disk.geometry()?;
         for range in &disk.unreadable {
             let what = "these bytes could not be read when the point was copied";
-            self.report.findings.push(Finding {
-                point: Some(point.id()),
-                vm: Some(point.name.vm.clone()),
-                disk: Some(index),
-                byte_range: Some(geometry.bytes_of(*range)),
-                ..Finding::new(Severity::Error, &point.name.to_string(), what)
-            });
+            let finding = Finding::new(Severity::Error, &point.name.to_string(), what);
+            let bytes = Some(geometry.bytes_of(*range));
+            self.report
+                .findings
+                .push(finding.of_disk(point, index, bytes));
         }
         Ok(())
     }
@@ -171,11 +169,10 @@ impl Verify<'_> {
             let (table, tree) = (rows.get(pack), counted.get(pack));
             format!("the usage table does not fit the tree at {pack}: {table:?} against {tree:?}")
         });
-        self.report.findings.push(Finding {
-            point: Some(point.id()),
-            vm: Some(point.name.vm.clone()),
-            disk,
-            ..Finding::new(Severity::Error, &point.name.to_string(), what)
+        let finding = Finding::new(Severity::Error, &point.name.to_string(), what);
+        self.report.findings.push(match disk {
+            Some(disk) => finding.of_disk(point, disk, None),
+            None => finding.of_point(point),
         });
     }
 
@@ -220,13 +217,8 @@ impl Verify<'_> {
     /// Findings for ranges of a disk, but not what is known already.
     fn add_hits(&mut self, point: &Point, disk: usize, hits: Hits) {
         for (pack, bytes, what) in hits.0 {
-            let finding = Finding {
-                point: Some(point.id()),
-                vm: Some(point.name.vm.clone()),
-                disk: Some(disk),
-                byte_range: Some(bytes.clone()),
-                ..Finding::new(Severity::Error, &pack.to_string(), what)
-            };
+            let finding = Finding::new(Severity::Error, &pack.to_string(), what);
+            let finding = finding.of_disk(point, disk, Some(bytes.clone()));
             let covers = |known: &Finding| {
                 (known.point, known.disk, &known.object)
                     == (finding.point, finding.disk, &finding.object)
