@@ -273,6 +273,10 @@ impl From<repo::Error> for Failure {
                 ExitCode::Damage,
                 Some("a prune has taken some of its data, or is about to"),
             ),
+            E::Damaged { object, .. } if object.starts_with("sweep/q-") => (
+                ExitCode::Damage,
+                Some("`cbt-backup verify --level full` reads all packs and lifts this quarantine"),
+            ),
             E::Unreadable { .. } if error.is_damage() => (
                 ExitCode::Damage,
                 Some(

@@ -24,7 +24,8 @@ use crate::{
 /// Check that what the repository holds is whole.
 ///
 /// Each finding names the object, and the point, disk and bytes that it hits. Damaged packs are put in
-/// quarantine: the next backup reads their blocks anew. Nothing else is changed.
+/// quarantine: the next backup reads their blocks anew. With --level full a quarantine whose packs are all sound
+/// is lifted, and one that cannot be read. Nothing else is changed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -177,7 +178,7 @@ fn tell(context: &Context, report: &VerifyReport) {
         let findings: Vec<_> = report.findings.iter().map(finding_json).collect();
         context.output.json_line(&json!({
             "version": 1, "type": "result", "clean": report.is_clean(), "findings": findings,
-            "quarantined": report.quarantined, "points": counts.points, "packs": counts.packs, "garbage_packs": counts.garbage_packs,
+            "quarantined": report.quarantined, "lifted_lists": report.lifted_lists, "points": counts.points, "packs": counts.packs, "garbage_packs": counts.garbage_packs,
             "packs_read": counts.packs_read, "blobs_checked": counts.blobs_checked, "bytes_read": counts.bytes_read,
         }));
         return;
@@ -187,6 +188,11 @@ fn tell(context: &Context, report: &VerifyReport) {
     }
     if report.quarantined {
         context.output.line("the damaged packs are in quarantine: the next backup of each VM reads their blocks anew");
+    }
+    for list in &report.lifted_lists {
+        context.output.line(&format!(
+            "the quarantine {list} is lifted: all packs that are there were read"
+        ));
     }
     context.output.line(&format!(
         "{} points, {} packs, {} blocks and nodes checked ({} read): {}",

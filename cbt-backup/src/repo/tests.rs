@@ -28,6 +28,7 @@ mod partial;
 mod patch;
 mod probe;
 mod protocol;
+mod quarantine;
 mod read_ahead;
 mod real_store;
 mod salvage;

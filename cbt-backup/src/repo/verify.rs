@@ -4,6 +4,7 @@ mod content;
 mod finding;
 mod lost;
 mod names;
+mod quarantine;
 mod run;
 mod trees;
 

@@ -31,10 +31,16 @@ impl Verify<'_> {
         let tables = points
             .iter()
             .map(|point| point.root.usage.reference.pack(PackKind::Node));
-        let wanted: BTreeSet<PackId> = rows
+        let needed: BTreeSet<PackId> = rows
             .chain(tables)
-            .filter(|pack| self.packs.contains_key(pack) && is_wanted(level, *pack))
+            .filter(|pack| self.packs.contains_key(pack))
             .collect();
+        let mut wanted = needed.clone();
+        wanted.retain(|pack| is_wanted(level, *pack));
+        if level == VerifyLevel::Full {
+            let packs = self.packs.keys().copied();
+            wanted.extend(packs.filter(|pack| self.quarantine.wants(*pack)));
+        }
         self.monitor
             .total_bytes(wanted.iter().map(|pack| self.packs[pack]).sum());
         let queue = Mutex::new(wanted.into_iter());
@@ -57,7 +63,18 @@ impl Verify<'_> {
             .min(MAX_THREADS);
         in_threads(threads, work)?;
         for (pack, outcome) in checked.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            self.note(pack, outcome);
+            let is_needed = needed.contains(&pack);
+            if let (Err(Error::Missing { .. }), false) = (&outcome, is_needed) {
+                // A sweep has taken it meanwhile.
+                continue;
+            }
+            let is_sound =
+                |blobs: &Vec<CheckedBlob>| blobs.iter().all(|blob| blob.damage.is_none());
+            let is_sound = outcome.as_ref().is_ok_and(is_sound);
+            self.quarantine.note(pack, is_sound, is_needed);
+            if is_needed {
+                self.note(pack, outcome);
+            }
         }
         Ok(())
     }

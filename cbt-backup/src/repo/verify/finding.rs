@@ -183,6 +183,9 @@ pub struct VerifyReport {
     /// True when there are damaged packs and all of them are in quarantine now, by this
     /// verification or an earlier one: the next backup reads what was in them again.
     pub quarantined: bool,
+    /// Lists of the quarantine that a full verification took away: all their packs are sound, or the list could
+    /// not be read.
+    pub lifted_lists: Vec<String>,
 }
 
 impl VerifyReport {

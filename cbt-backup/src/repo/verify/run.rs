@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::finding::{Finding, Severity, VerifyLevel, VerifyMonitor, VerifyReport, name_vms};
+use super::quarantine::Quarantine;
 use crate::repo::announce::Pin;
-use crate::repo::condemned::{Condemned, PackList};
+use crate::repo::condemned::PackList;
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind, PointId};
 use crate::repo::name::{ObjectName, RootName};
@@ -40,8 +41,7 @@ pub(super) struct Verify<'a> {
     pub(super) damage: BTreeMap<PackId, PackDamage>,
     /// Packs that the points need.
     pub(super) needed: BTreeSet<PackId>,
-    /// Packs that are in quarantine already.
-    quarantine: Condemned,
+    pub(super) quarantine: Quarantine,
 }
 
 impl Repository {
@@ -68,7 +68,7 @@ impl Repository {
             packs: HashMap::new(),
             damage: BTreeMap::new(),
             needed: BTreeSet::new(),
-            quarantine: Condemned::default(),
+            quarantine: Quarantine::default(),
         };
         let (points, pin) = verify.points(level)?;
         let outcome = verify.check(level, &points);
@@ -117,7 +117,7 @@ impl Verify<'_> {
         self.tell_the_rest();
         self.report.counts.points = points.len() as u64;
         self.report.damaged_packs = self.damage.keys().copied().collect();
-        self.put_in_quarantine();
+        self.settle_quarantine(level);
         Ok(())
     }
 
@@ -130,12 +130,8 @@ impl Verify<'_> {
                 Some(ObjectName::Pack(pack)) => {
                     self.packs.insert(pack, size_bytes);
                 }
-                Some(ObjectName::Condemned(_)) => drop(self.read_list(&name)?),
-                Some(ObjectName::Quarantine(_)) => {
-                    if let Some(list) = self.read_list(&name)? {
-                        self.quarantine.add(list);
-                    }
-                }
+                Some(ObjectName::Condemned(_)) => self.check_list(&name)?,
+                Some(ObjectName::Quarantine(_)) => self.read_quarantine(name)?,
                 Some(ObjectName::Lost(session)) => self.check_lost_record(session)?,
                 Some(parsed) => names.push(parsed),
                 None if is_probe(&name) => {}
@@ -151,15 +147,19 @@ impl Verify<'_> {
         Ok(Roots::of(names.into_iter()))
     }
 
-    /// Reads a list of packs; one that cannot be read is a finding, for it stops every backup.
-    fn read_list(&mut self, name: &str) -> Result<Option<PackList>, Error> {
+    /// Looks whether the list of a sweep can be read: if not, it stops every backup.
+    fn check_list(&mut self, name: &str) -> Result<(), Error> {
         match self.handle.block_on(PackList::read(self.repo, name)) {
             Err(error) if error.is_damage() => {
-                let finding = Finding::new(Severity::Error, name, error.to_string());
+                let what = format!(
+                    "{error}; no backup and no prune goes on before it is gone: remove it by hand when no prune \
+                     is running anywhere"
+                );
+                let finding = Finding::new(Severity::Error, name, what);
                 self.report.findings.push(finding);
-                Ok(None)
+                Ok(())
             }
-            read => read,
+            read => read.map(drop),
         }
     }
 
@@ -314,23 +314,6 @@ impl Verify<'_> {
                 self.report.findings.push(finding);
             }
         }
-    }
-
-    /// Writes down the damaged packs that are in no quarantine yet.
-    fn put_in_quarantine(&mut self) {
-        let damaged = self.report.damaged_packs.iter().copied();
-        let new: Vec<PackId> = damaged
-            .filter(|pack| !self.quarantine.contains(*pack))
-            .collect();
-        if !new.is_empty()
-            && let Err(error) = self.handle.block_on(self.repo.quarantine(new))
-        {
-            let what = format!("the damaged packs could not be put in quarantine: {error}");
-            let finding = Finding::new(Severity::Warning, "sweep", what);
-            self.report.findings.push(finding);
-            return;
-        }
-        self.report.quarantined = !self.report.damaged_packs.is_empty();
     }
 
     pub(super) fn add_finding(&mut self, point: &Point, object: &str, what: String) {
