@@ -20,7 +20,7 @@ use crate::{
         target_options::TargetOptions,
     },
     engine::{Event, Monitor, host::host_name},
-    repo::{CopiedPoint, CopyMonitor, CopyOptions, PointSummary, Repository},
+    repo::{CopiedPoint, CopyMonitor, CopyOptions, Error, PackId, PointSummary, Repository},
 };
 
 /// Copy points to another repository.
@@ -127,6 +127,13 @@ impl CopyMonitor for Watch {
 
     fn disk_ends(&self) {
         self.progress.disk_ends();
+    }
+
+    fn pack_damaged(&self, pack: PackId, error: &Error) {
+        let text = format!(
+            "{error}: {pack} is in quarantine in the target now, and the point begins again; cbt-backup verify of the target tells which points are hit"
+        );
+        self.progress.event(&Event::warning("pack-damaged", text));
     }
 
     fn point_ends(&self, point: &CopiedPoint) {

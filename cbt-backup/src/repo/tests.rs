@@ -4,6 +4,7 @@ mod bin;
 mod compaction;
 mod copying;
 mod copying_again;
+mod copying_damage;
 mod copying_faults;
 mod copying_killed;
 mod crash_points;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::repo::id::PointId;
+use crate::repo::error::Error;
+use crate::repo::id::{PackId, PointId};
 use crate::repo::image::WalkOptions;
 use crate::repo::point::PointSummary;
 use crate::repo::root::PutStats;
@@ -82,6 +83,8 @@ pub trait CopyMonitor: Sync {
     fn advance_bytes(&self, _bytes: u64) {}
     /// The disk is done.
     fn disk_ends(&self) {}
+    /// A pack of the target is damaged. It is in quarantine now, and the point begins again.
+    fn pack_damaged(&self, _pack: PackId, _error: &Error) {}
     /// The point is in the target, or would be.
     fn point_ends(&self, _point: &CopiedPoint) {}
     /// Asked now and then.

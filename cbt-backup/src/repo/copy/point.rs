@@ -51,7 +51,9 @@ impl Run<'_> {
             session.abandon();
             return Ok(Outcome::There(there));
         }
-        let grounds = Grounds::choose(session.parents(), point, origin, catalog.bases(point));
+        let mut parents = session.parents().to_vec();
+        parents.retain(|parent| session.may_build_upon(parent));
+        let grounds = Grounds::choose(&parents, point, origin, catalog.bases(point));
         let copy = PointCopy {
             run: self,
             catalog,

@@ -13,6 +13,9 @@ use crate::repo::id::PointId;
 use crate::repo::point::{Point, PointSummary};
 use crate::repo::repository::Repository;
 
+/// How often a point's copy is begun, when what it builds on is damaged.
+const TRIES: usize = 4;
+
 /// A copy at work.
 pub(super) struct Run<'a> {
     pub(super) source: &'a Repository,
@@ -26,7 +29,8 @@ impl Repository {
     /// Copies points to another repository, VM by VM, the oldest first. Points whose copy is there are
     /// passed over, and so are unfinished ones. The points are pinned meanwhile. Blocking.
     ///
-    /// What cannot be read here is in the copy as unreadable, with a finding. A copy that ends early leaves
+    /// What cannot be read here is in the copy as unreadable, with a finding. What is damaged in the target goes into
+    /// quarantine there, and is read from here again. A copy that ends early leaves
     /// the points that were done; of the one it was at, the next copy goes on from what was committed.
     ///
     /// # Errors
@@ -101,6 +105,24 @@ impl Run<'_> {
         Ok(report)
     }
 
+    /// Copies a point. When the point of the target that it builds on turns out to be damaged, the pack is put
+    /// into quarantine there, and the copy begins again: it reads from the source what was in there.
+    fn copy_past_damage(&self, catalog: &Catalog, point: &Point) -> Result<Outcome, Error> {
+        for _ in 1..TRIES {
+            let error = match self.copy_point(catalog, point) {
+                Err(error) => error,
+                done => return done,
+            };
+            // What is damaged in the source is no error: the copy has it as unreadable.
+            let Some(pack) = error.damaged_pack() else {
+                return Err(error);
+            };
+            self.handle.block_on(self.target.quarantine(vec![pack]))?;
+            self.monitor.pack_damaged(pack, &error);
+        }
+        self.copy_point(catalog, point)
+    }
+
     fn one(
         &self,
         catalog: &mut Catalog,
@@ -117,7 +139,7 @@ impl Run<'_> {
             catalog.has_now(origin, point.id());
             return Ok(());
         }
-        match self.copy_point(catalog, point)? {
+        match self.copy_past_damage(catalog, point)? {
             Outcome::Copied(copied, findings) => {
                 if let Some(copy) = copied.to {
                     catalog.has_now(origin, copy);

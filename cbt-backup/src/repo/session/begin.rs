@@ -171,6 +171,12 @@ impl Session {
         &self.parents
     }
 
+    /// False for a point whose usage table is in quarantine: what its disks need is not known.
+    pub(crate) fn may_build_upon(&self, point: &Point) -> bool {
+        let table = point.root.usage.reference.pack(PackKind::Node);
+        !self.condemned.contains(table)
+    }
+
     /// Ends without a point, as well as it can: waits for packs on their way and deletes the
     /// announcement, but for one whose usage table was written. The packs are garbage for a later prune. Blocking.
     pub fn abandon(self) {
