@@ -91,7 +91,10 @@ impl Announcement {
         handle: &Handle,
     ) -> Result<Self, Error> {
         let name = ObjectName::Open(open.session).to_string();
-        repo.store().put_sealed(repo.keys(), &name, &open).await?;
+        let put = repo
+            .store()
+            .put_sealed(repo.keys(), &name, &open, SMALL_LIMIT_BYTES);
+        put.await?;
         let (stop, stopped) = watch::channel(false);
         let beat = handle.spawn(beat(repo.clone(), name.clone(), open, interval, stopped));
         Ok(Self {
@@ -138,7 +141,10 @@ async fn beat(
             () = tokio::time::sleep(interval) => {}
         }
         open.counter += 1;
-        if let Err(error) = repo.store().put_sealed(repo.keys(), &name, &open).await {
+        let put = repo
+            .store()
+            .put_sealed(repo.keys(), &name, &open, SMALL_LIMIT_BYTES);
+        if let Err(error) = put.await {
             tracing::warn!(%name, %error, "the heart-beat could not be written");
         }
     }

@@ -29,24 +29,52 @@ struct PackRun {
     count: u32,
 }
 
+/// Most runs in one list. A run takes at most 90 bytes of JSON, so the list stays below its limit.
+const MAX_RUNS: usize = 600_000;
+
 impl PackList {
-    pub(crate) fn new(mut packs: Vec<PackId>) -> Self {
-        packs.sort_unstable();
-        packs.dedup();
-        let runs = packs
-            .chunk_by(|a, b| {
-                (a.kind, a.session, a.seq.checked_add(1)) == (b.kind, b.session, Some(b.seq))
-            })
-            .map(|run| PackRun {
-                session: run[0].session,
-                kind: run[0].kind,
-                first: run[0].seq,
-                count: run.len() as u32,
-            });
+    pub(crate) fn new(packs: Vec<PackId>) -> Self {
+        Self::of(runs(packs))
+    }
+
+    /// As many lists as it takes; none of no packs.
+    pub(crate) fn split(packs: Vec<PackId>) -> Vec<Self> {
+        Self::split_at(packs, MAX_RUNS)
+    }
+
+    fn split_at(packs: Vec<PackId>, max_runs: usize) -> Vec<Self> {
+        let mut runs = runs(packs).into_iter();
+        let mut lists = Vec::new();
+        loop {
+            let some: Vec<PackRun> = runs.by_ref().take(max_runs).collect();
+            if some.is_empty() {
+                return lists;
+            }
+            lists.push(Self::of(some));
+        }
+    }
+
+    fn of(packs: Vec<PackRun>) -> Self {
         Self {
             format: FORMAT,
-            packs: runs.collect(),
+            packs,
         }
+    }
+
+    /// Stores it.
+    pub(crate) async fn write(&self, repo: &Repository, name: &str) -> Result<(), Error> {
+        let put = repo
+            .store()
+            .put_sealed(repo.keys(), name, self, LIST_LIMIT_BYTES);
+        put.await
+    }
+
+    /// Stores it, if need be in the room of the reserve.
+    pub(crate) async fn write_or_spend(&self, repo: &Repository, name: &str) -> Result<(), Error> {
+        let put = repo
+            .store()
+            .put_sealed_or_spend(repo.keys(), name, self, LIST_LIMIT_BYTES);
+        put.await
     }
 
     /// Reads a list; `None` when it is gone, because its sweep has ended.
@@ -58,6 +86,23 @@ impl PackList {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The runs of these packs, in order.
+fn runs(mut packs: Vec<PackId>) -> Vec<PackRun> {
+    packs.sort_unstable();
+    packs.dedup();
+    let runs = packs
+        .chunk_by(|a, b| {
+            (a.kind, a.session, a.seq.checked_add(1)) == (b.kind, b.session, Some(b.seq))
+        })
+        .map(|run| PackRun {
+            session: run[0].session,
+            kind: run[0].kind,
+            first: run[0].seq,
+            count: run.len() as u32,
+        });
+    runs.collect()
 }
 
 /// Packs that must not be built upon.
@@ -132,17 +177,19 @@ impl Condemned {
 
 impl Repository {
     /// Writes down that packs are lost or damaged. Later backups read what was in them from the
-    /// source again, and so heal the newest points. Returns the name of the list.
+    /// source again, and so heal the newest points. Returns the names of the lists.
     ///
     /// # Errors
     /// `NotWritable`, `NeedsFeature`, `Store`.
-    pub async fn quarantine(&self, packs: Vec<PackId>) -> Result<String, Error> {
+    pub async fn quarantine(&self, packs: Vec<PackId>) -> Result<Vec<String>, Error> {
         self.config().check_writable()?;
-        let name = ObjectName::Quarantine(ObjectId::generate()).to_string();
-        self.store()
-            .put_sealed(self.keys(), &name, &PackList::new(packs))
-            .await?;
-        Ok(name)
+        let mut names = Vec::new();
+        for list in PackList::split(packs) {
+            let name = ObjectName::Quarantine(ObjectId::generate()).to_string();
+            list.write(self, &name).await?;
+            names.push(name);
+        }
+        Ok(names)
     }
 }
 
@@ -173,6 +220,51 @@ mod tests {
                 (PackKind::Data, u32::MAX, 1),
                 (PackKind::Node, 4, 1)
             ]
+        );
+    }
+    #[test]
+    fn what_one_list_may_not_hold_goes_into_more() {
+        let session = SessionId::generate();
+        // Every other pack, so that each is a run of its own.
+        let all: Vec<PackId> = (0..7)
+            .map(|seq| PackId {
+                kind: PackKind::Data,
+                session,
+                seq: seq * 2,
+            })
+            .collect();
+        assert!(PackList::split_at(Vec::new(), 3).is_empty());
+        let lists = PackList::split_at(all.clone(), 3);
+        let runs: Vec<usize> = lists.iter().map(|list| list.packs.len()).collect();
+        assert_eq!(runs, [3, 3, 1]);
+        let mut condemned = Condemned::default();
+        for list in lists {
+            condemned.add(list);
+        }
+        for pack in all {
+            let next = PackId {
+                seq: pack.seq + 1,
+                ..pack
+            };
+            assert!(condemned.contains(pack) && !condemned.contains(next));
+        }
+    }
+
+    #[test]
+    fn the_longest_list_stays_below_its_limit() {
+        let run = PackRun {
+            session: SessionId::generate(),
+            kind: PackKind::Data,
+            first: u32::MAX,
+            count: u32::MAX,
+        };
+        let run_bytes = serde_json::to_vec(&run).unwrap().len() + 1;
+        let head_bytes = serde_json::to_vec(&PackList::of(Vec::new())).unwrap().len();
+        // Sealing adds its header and tag, and zstd a little where nothing can be saved.
+        let most_bytes = (head_bytes + MAX_RUNS * run_bytes) as u64;
+        assert!(
+            most_bytes + most_bytes / 100 < LIST_LIMIT_BYTES,
+            "{run_bytes}"
         );
     }
 }

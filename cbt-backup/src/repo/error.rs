@@ -78,7 +78,10 @@ pub enum Error {
         how: String,
     },
     /// No key slot opened.
-    #[error("the {what} opens none of the {slots} key slots{}", and_damaged(*damaged))]
+    #[error(
+        "the {what} opens none of the {slots} key slots{}",
+        and_damaged(damaged)
+    )]
     WrongKey {
         /// What was tried.
         what: SlotKind,
@@ -200,6 +203,18 @@ pub enum Error {
     /// An object is larger than its kind may be; it was not read.
     #[error("{object} has {size_bytes} bytes, more than the {limit_bytes} such an object may have")]
     TooLarge {
+        /// Name of the object.
+        object: String,
+        /// Its size.
+        size_bytes: u64,
+        /// The limit of its kind.
+        limit_bytes: u64,
+    },
+    /// An object would be larger than its kind may be; it was not written.
+    #[error(
+        "{object} would have {size_bytes} bytes, more than the {limit_bytes} such an object may have"
+    )]
+    WouldBeTooLarge {
         /// Name of the object.
         object: String,
         /// Its size.

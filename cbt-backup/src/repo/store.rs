@@ -257,17 +257,40 @@ impl Store {
         serde_json::from_slice(&plain).map_err(|error| Error::damaged(name, error.to_string()))
     }
 
-    /// Writes a sealed JSON object.
+    /// Writes a sealed JSON object. One that no reader would read is not written.
     pub(crate) async fn put_sealed<T: Serialize>(
         &self,
         keys: &Keys,
         name: &str,
         value: &T,
+        limit_bytes: u64,
     ) -> Result<(), Error> {
-        let plain = serde_json::to_vec(value).map_err(|error| Error::machine("JSON", &error))?;
-        let object = sealed::seal(keys, name, &plain)?;
+        let object = sealed_json(keys, name, value, limit_bytes)?;
         self.put(name, object.into()).await
     }
+}
+
+/// A sealed JSON object; an error for one that no reader would read.
+fn sealed_json<T: Serialize>(
+    keys: &Keys,
+    name: &str,
+    value: &T,
+    limit_bytes: u64,
+) -> Result<Vec<u8>, Error> {
+    let too_large = |bytes: &[u8]| Error::WouldBeTooLarge {
+        object: name.to_owned(),
+        size_bytes: bytes.len() as u64,
+        limit_bytes,
+    };
+    let plain = serde_json::to_vec(value).map_err(|error| Error::machine("JSON", &error))?;
+    if plain.len() as u64 > limit_bytes {
+        return Err(too_large(&plain));
+    }
+    let object = sealed::seal(keys, name, &plain)?;
+    if object.len() as u64 > limit_bytes {
+        return Err(too_large(&object));
+    }
+    Ok(object)
 }
 
 /// True for an object of a probe that was cut off.

@@ -68,7 +68,7 @@ impl Repository {
         };
         let name = ObjectName::Dead(point).to_string();
         self.store()
-            .put_sealed(self.keys(), &name, &tombstone)
+            .put_sealed(self.keys(), &name, &tombstone, SMALL_LIMIT_BYTES)
             .await
     }
 

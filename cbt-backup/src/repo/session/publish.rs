@@ -7,7 +7,7 @@ use super::put::lock;
 use super::spec::Committed;
 use crate::repo::error::Error;
 use crate::repo::id::PackKind;
-use crate::repo::name::{ObjectName, RootName};
+use crate::repo::name::{ObjectName, ROOT_LIMIT_BYTES, RootName};
 use crate::repo::pack::{BlobKind, NO_DISK};
 use crate::repo::point::Point;
 use crate::repo::root::{DiskRecord, PointKind, Root, UsageRecord};
@@ -45,7 +45,8 @@ impl Session {
     pub(super) fn publish(self, root: &Root, name: &RootName) -> Result<Committed, Error> {
         let (handle, name) = (self.handle.clone(), name.to_string());
         handle.block_on(async {
-            let written = self.repo.store().put_sealed(self.repo.keys(), &name, root);
+            let (store, keys) = (self.repo.store(), self.repo.keys());
+            let written = store.put_sealed(keys, &name, root, ROOT_LIMIT_BYTES);
             if let Err(error) = written.await {
                 // The root may yet appear, so the announcement stays and guards its packs.
                 self.announcement.leave().await;

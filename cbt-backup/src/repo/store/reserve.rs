@@ -9,7 +9,6 @@ use crate::repo::cipher::random;
 use crate::repo::error::Error;
 use crate::repo::key::Keys;
 use crate::repo::name::RESERVE;
-use crate::repo::sealed;
 
 /// Enough for a thousand tombstones on a file system with blocks of 4 KiB.
 const RESERVE_BYTES: usize = 4 << 20;
@@ -55,9 +54,9 @@ impl Store {
         keys: &Keys,
         name: &str,
         value: &T,
+        limit_bytes: u64,
     ) -> Result<(), Error> {
-        let plain = serde_json::to_vec(value).map_err(|error| Error::machine("JSON", &error))?;
-        let object = sealed::seal(keys, name, &plain)?;
+        let object = super::sealed_json(keys, name, value, limit_bytes)?;
         self.put_or_spend(name, object.into()).await
     }
 

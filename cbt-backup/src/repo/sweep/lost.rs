@@ -9,7 +9,7 @@ use crate::repo::condemned::PackList;
 use crate::repo::error::Error;
 use crate::repo::id::{ObjectId, PackId, SessionId};
 use crate::repo::lost_root::{LostRecord, LostRoot, stored_tables};
-use crate::repo::name::{ObjectName, RootName};
+use crate::repo::name::{ObjectName, RootName, SMALL_LIMIT_BYTES};
 
 impl Sweep<'_> {
     /// Takes out of the garbage what lost roots need, until the time of the bin is over.
@@ -52,7 +52,9 @@ impl Sweep<'_> {
                 let record = LostRecord::new(session, now_ms);
                 let name = ObjectName::Lost(session).to_string();
                 let (store, keys) = (self.repo.store(), self.repo.keys());
-                store.put_sealed_or_spend(keys, &name, &record).await?;
+                store
+                    .put_sealed_or_spend(keys, &name, &record, SMALL_LIMIT_BYTES)
+                    .await?;
                 Ok(now_ms)
             }
             Err(error) if error.is_damage() => {
@@ -87,13 +89,10 @@ impl Sweep<'_> {
     pub(super) async fn list_tables(&self, roots: &[&RootName]) -> Result<(), Error> {
         let sessions = roots.iter().map(|root| root.session);
         let tables = stored_tables(self.repo, sessions).await?;
-        if tables.is_empty() {
-            return Ok(());
+        for list in PackList::split(tables) {
+            let name = ObjectName::Condemned(ObjectId::generate()).to_string();
+            list.write_or_spend(self.repo, &name).await?;
         }
-        let name = ObjectName::Condemned(ObjectId::generate()).to_string();
-        let list = PackList::new(tables);
-        let store = self.repo.store();
-        let put = store.put_sealed_or_spend(self.repo.keys(), &name, &list);
-        put.await
+        Ok(())
     }
 }

@@ -79,26 +79,26 @@ impl Sweep<'_> {
         }
         self.refuse_too_much(&garbage)?;
         let rootless = first.rootless();
-        let list = self.condemn(&garbage).await?;
+        let lists = self.condemn(&garbage).await?;
         let settled = match self.settle_writers().await {
             Ok(settled) => settled,
             Err(error) => {
                 // Nothing was deleted, so the list may go.
-                if let Err(error) = self.retract(list.as_deref()).await {
-                    tracing::warn!(%error, "the list of a sweep stays until the next one");
+                if let Err(error) = self.retract(&lists).await {
+                    tracing::warn!(%error, "a list of a sweep stays until the next one");
                 }
                 return Err(error);
             }
         };
         if !settled {
-            self.retract(list.as_deref()).await?;
+            self.retract(&lists).await?;
             return self.clean_fenced().await;
         }
         let second = marker.mark(true).await?;
         garbage.retain(|pack, _| !second.kept.contains(*pack));
         self.report.packs_untold = marker.untold();
         self.delete(garbage).await?;
-        self.retract(list.as_deref()).await?;
+        self.retract(&lists).await?;
         self.clean_fenced().await?;
         self.clean_dead(&mut marker).await?;
         self.clean_old_generations(&packs).await?;
@@ -113,20 +113,24 @@ impl Sweep<'_> {
     }
 
     /// Publishes what it is about to delete: who announces itself from now on does not build on it.
-    async fn condemn(&self, garbage: &Garbage) -> Result<Option<String>, Error> {
-        if garbage.is_empty() {
-            return Ok(None);
+    /// What one list may not hold goes into more of them.
+    async fn condemn(&self, garbage: &Garbage) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
+        for list in PackList::split(garbage.keys().copied().collect()) {
+            let id = if names.is_empty() {
+                self.id
+            } else {
+                ObjectId::generate()
+            };
+            let name = ObjectName::Condemned(id).to_string();
+            list.write_or_spend(self.repo, &name).await?;
+            names.push(name);
         }
-        let name = ObjectName::Condemned(self.id).to_string();
-        let list = PackList::new(garbage.keys().copied().collect());
-        let store = self.repo.store();
-        let put = store.put_sealed_or_spend(self.repo.keys(), &name, &list);
-        put.await?;
-        Ok(Some(name))
+        Ok(names)
     }
 
-    async fn retract(&self, list: Option<&str>) -> Result<(), Error> {
-        if let Some(name) = list {
+    async fn retract(&self, lists: &[String]) -> Result<(), Error> {
+        for name in lists {
             self.remove(name).await?;
         }
         Ok(())

@@ -137,7 +137,9 @@ impl Maker {
 
     fn put(&self, name: &ObjectName, content: &impl serde::Serialize) {
         let (repo, name) = (&self.site.repo, name.to_string());
-        let put = repo.store().put_sealed(repo.keys(), &name, content);
+        let put = repo
+            .store()
+            .put_sealed(repo.keys(), &name, content, 64 << 20);
         self.site.runtime.block_on(put).unwrap();
     }
 

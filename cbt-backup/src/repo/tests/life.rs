@@ -175,7 +175,9 @@ impl Story {
 
     fn put(&mut self, name: &ObjectName, content: &impl serde::Serialize) {
         let (repo, name) = (&self.site.repo, name.to_string());
-        let put = repo.store().put_sealed(repo.keys(), &name, content);
+        let put = repo
+            .store()
+            .put_sealed(repo.keys(), &name, content, 64 << 20);
         self.site.runtime.block_on(put).unwrap();
         self.remember();
     }
@@ -440,4 +442,25 @@ fn truth(site: &Site, id: PointId, image: Vec<u8>) -> Truth {
         image,
         needs: packs.map(|pack| pack.to_string()).collect(),
     }
+}
+
+#[test]
+fn a_root_that_no_reader_would_read_is_not_written() {
+    let site = Site::new(2);
+    let session = site.begin().unwrap();
+    let kind = Site::fill(&session, &content(1, BLOCK_BYTES), None).unwrap();
+    let mut info = info(kind, 1);
+    info.program = "x".repeat((16 << 20) + 1);
+    let refused = session.commit(info).unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            crate::repo::Error::WouldBeTooLarge {
+                limit_bytes: 0x100_0000,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+    assert!(site.names("point").is_empty());
 }

@@ -422,7 +422,8 @@ fn what_a_later_program_needs_is_refused_by_name() {
     let mut root = serde_json::to_value(site.point(point).root).unwrap();
     root["remark"] = "a field nobody knows".into();
     let write = |root: &serde_json::Value| {
-        let put = site.repo.store().put_sealed(site.repo.keys(), &name, root);
+        let (store, keys) = (site.repo.store(), site.repo.keys());
+        let put = store.put_sealed(keys, &name, root, 16 << 20);
         site.runtime.block_on(put).unwrap();
         site.runtime.block_on(site.repo.point(&point))
     };

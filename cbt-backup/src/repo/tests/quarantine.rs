@@ -39,7 +39,7 @@ fn packs(site: &Site) -> Vec<PackId> {
 
 fn quarantine(site: &Site, packs: &[PackId]) -> String {
     let written = site.repo.quarantine(packs.to_vec());
-    site.runtime.block_on(written).unwrap()
+    site.runtime.block_on(written).unwrap().remove(0)
 }
 
 fn is_damaged(site: &Site) -> bool {
