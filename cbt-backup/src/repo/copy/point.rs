@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
+
 use super::catalog::{Catalog, identity, is_unfinished};
 use super::ground::Grounds;
 use super::losses::Losses;
@@ -107,12 +109,11 @@ impl Run<'_> {
         let own = session.origin();
         let unfinished = |parent: &&Point| is_unfinished(parent) && parent.root.origin == own;
         let unfinished = session.parents().iter().filter(unfinished);
-        let unfinished: Vec<_> = unfinished
-            .map(|point| (point.id(), point.root.snapshot_time_ms))
-            .collect();
+        let unfinished: Vec<_> = unfinished.map(Point::id).collect();
         session.abandon();
         let why = format!("point {there} is whole");
-        for (point, now_ms) in unfinished {
+        let now_ms = Timestamp::now().as_millisecond();
+        for point in unfinished {
             let dropped = self
                 .target
                 .drop_point(point, &self.options.host, &why, now_ms);

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
+
 use super::begin::{Session, forget};
 use super::put::lock;
 use super::spec::Committed;
@@ -77,13 +79,16 @@ impl Session {
         if root.kind == PointKind::Partial || !whole {
             return;
         }
-        // A copy ends what copies of the same point have begun, and a backup what backups have.
+        // A copy ends what copies of the same point have begun, and a backup what backups have: but no run of a
+        // later snapshot, which may go on on another machine.
         let partial = |point: &&Point| {
-            point.root.kind == PointKind::Partial && point.root.origin == root.origin
+            point.root.kind == PointKind::Partial
+                && point.root.origin == root.origin
+                && point.root.snapshot_time_ms <= root.snapshot_time_ms
         };
         for point in self.parents.iter().filter(partial) {
             let why = format!("point {} is whole", root.point);
-            let (host, now_ms) = (&self.spec.host, root.snapshot_time_ms);
+            let (host, now_ms) = (&self.spec.host, Timestamp::now().as_millisecond());
             let dropped = self.repo.drop_point(point.id(), host, &why, now_ms);
             match dropped.await {
                 Ok(()) | Err(Error::PointNotFound { .. }) => {}

@@ -433,3 +433,37 @@ fn a_checkpoint_while_a_sweep_takes_packs_asks_for_them_again() {
         assert_whole(&site, point, &new);
     }
 }
+
+/// A run that ends beside one of a later snapshot, on another machine.
+#[test]
+fn a_partial_point_of_a_later_snapshot_stays_and_the_others_lie_in_the_bin() {
+    let site = Site::new(2);
+    let image = image(1);
+    let partial = |time_ms| {
+        let session = site.begin().unwrap();
+        let slot = session
+            .add_disk(Site::disk(None, image.len() as u64))
+            .unwrap();
+        session.expect_blocks(slot, [all()]);
+        session.put(slot, 0, block(&image, 0)).unwrap();
+        let (next, committed) = session.checkpoint(info(PointKind::Full, time_ms)).unwrap();
+        drop(next);
+        committed.point
+    };
+    let (older, same, later) = (partial(1), partial(2), partial(3));
+    let before = jiff::Timestamp::now().as_millisecond();
+    let whole = site.backup(&image, None, 2).unwrap();
+    let listed = site.runtime.block_on(site.repo.points(None)).unwrap();
+    let mut living: Vec<PointId> = listed.points.iter().map(|point| point.id).collect();
+    living.sort_unstable();
+    let mut wanted = vec![whole, later];
+    wanted.sort_unstable();
+    assert_eq!(living, wanted);
+    // They are in the bin from now on, and not since their snapshots.
+    let bin = site.runtime.block_on(site.repo.deleted_points()).unwrap();
+    assert_eq!(bin.points.len(), 2);
+    for dropped in bin.points {
+        assert!([older, same].contains(&dropped.summary.id));
+        assert!(dropped.tombstone.unwrap().deleted_ms >= before);
+    }
+}
