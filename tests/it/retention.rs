@@ -1,5 +1,7 @@
 //! Points are dropped, brought back and pruned by the real program.
 
+use std::fs;
+
 use anyhow::{Context as _, Result};
 use cbt_tests::{Bench, Noise, Outcome};
 use serde_json::Value;
@@ -82,4 +84,35 @@ fn points_are_dropped_brought_back_and_pruned() -> Result<()> {
     let next = bench.backup(&[])?.expect_code(0);
     assert_eq!(next.result()["kind"], "incremental");
     bench.assert_restores(&next.point())
+}
+
+#[test]
+fn a_point_that_cannot_be_read_is_dropped_by_its_id_and_said_so() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let sound = bench.backup(&[])?.expect_code(0).point();
+    bench.guest_write(2000, 4 << 20, &Noise::new(1).bytes(1 << 20))?;
+    let point = bench.backup(&[])?.expect_code(0).point();
+    let points = bench.path("repository/point");
+    let vm = fs::read_dir(points)?.next().context("no VM")??.path();
+    let root = fs::read_dir(vm.join(&point))?
+        .next()
+        .context("no root")??
+        .path();
+    fs::write(root, "no root")?;
+    let forget = |options: &[&str]| {
+        let options = [&[point.as_str()], options].concat();
+        bench.run(bench.repository_arguments("forget", &options))
+    };
+    // A plan leaves the trouble where it is.
+    let plan = forget(&[])?.expect_code(4).result();
+    assert_eq!(plan["unreadable"], serde_json::json!([point]), "{plan}");
+    assert_eq!(number(&plan, "dropped"), 1);
+    let done = forget(&["--apply"])?.expect_code(0).result();
+    assert_eq!(done["unreadable"], serde_json::json!([point]), "{done}");
+    assert_eq!(living(&bench)?, [sound]);
+    let pruned = run(&bench, "prune", &["--bin-days", "0"])?;
+    assert!(number(&pruned, "packs_deleted") > 0, "{pruned}");
+    let _ = bench.verify("full")?.expect_code(0);
+    Ok(())
 }

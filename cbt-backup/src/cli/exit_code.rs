@@ -193,6 +193,16 @@ impl From<repo::Error> for Failure {
                 ),
             ),
             E::NoRepository { .. } => (ExitCode::NoRepository, Some("`cbt-backup init` makes one")),
+            E::WrongKey { damaged, .. } if !damaged.is_empty() => (
+                ExitCode::Refused,
+                Some(
+                    "check the key; if its slot is the damaged one, put that object back from a copy, or open the repository with another key, remove the slot with `cbt-backup key remove` and make a new one with `key add`",
+                ),
+            ),
+            E::Damaged { object, .. } if object.starts_with("key/") => (
+                ExitCode::Damage,
+                Some("no other slot is there: put this object back from a copy"),
+            ),
             E::WrongKey {
                 what: SlotKind::KeyFile,
                 ..

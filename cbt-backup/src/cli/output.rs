@@ -85,6 +85,12 @@ pub fn bytes(count: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// A number of things, for people: `1 point`, `2 points`.
+pub fn count(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 /// Rows in aligned columns; the first row is the head.
 pub fn table(rows: &[Vec<String>]) -> String {
     table_below(rows, &mut Vec::new())
@@ -141,7 +147,13 @@ fn is_deceptive(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, printable, table, table_below};
+    use super::{bytes, count, printable, table, table_below};
+
+    #[test]
+    fn one_thing_is_no_plural() {
+        let shown = [0, 1, 2].map(|number| count(number, "point"));
+        assert_eq!(shown, ["0 points", "1 point", "2 points"]);
+    }
 
     #[test]
     fn no_cell_drives_the_terminal() {

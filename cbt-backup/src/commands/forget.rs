@@ -10,7 +10,7 @@ use crate::{
     cli::{
         exit_code::{ExitCode, Failure},
         options::RepositoryOptions,
-        output::{note, printable, table},
+        output::{count, note, printable, table},
     },
     engine::host::host_name,
     repo::{PointId, PointSummary, Repository, RetentionPolicy, Verdict, before, plan},
@@ -96,16 +96,17 @@ impl Forget {
                 let dropped: Vec<_> = dropped.chain(unreadable.iter().copied()).collect();
                 self.drop_points(&repository, &dropped).await?;
             }
-            for point in &unreadable {
-                note(&format!(
-                    "point {point} cannot be read, and is not in the table"
-                ));
+            self.tell(context, &verdicts, &unreadable);
+            let mut findings = listed.findings;
+            if self.apply {
+                // What was dropped just now is in nobody's way any more.
+                let is_dropped = |point: PointId| unreadable.contains(&point);
+                findings.retain(|finding| !finding.point.is_some_and(is_dropped));
             }
-            self.tell(context, &verdicts);
-            for finding in &listed.findings {
+            for finding in &findings {
                 note(&format!("warning: {}", printable(&finding.to_string())));
             }
-            Ok(if listed.findings.is_empty() {
+            Ok(if findings.is_empty() {
                 ExitCode::Done
             } else {
                 ExitCode::Damage
@@ -198,25 +199,41 @@ impl Forget {
         Ok(())
     }
 
-    fn tell(&self, context: &Context, verdicts: &[Verdict]) {
-        let dropped = verdicts.iter().filter(|verdict| !verdict.is_kept()).count();
+    fn tell(&self, context: &Context, verdicts: &[Verdict], unreadable: &[PointId]) {
+        let kept = verdicts.iter().filter(|verdict| verdict.is_kept()).count();
+        let all = verdicts.len() + unreadable.len();
         if context.output.json {
             let rows: Vec<_> = verdicts.iter().map(row_json).collect();
+            let unreadable: Vec<_> = unreadable.iter().map(ToString::to_string).collect();
             context.output.document(&json!({
-                "version": 1, "applied": self.apply, "dropped": dropped, "kept": verdicts.len() - dropped, "points": rows,
+                "version": 1, "applied": self.apply, "dropped": all - kept, "kept": kept, "points": rows,
+                "unreadable": unreadable,
             }));
             return;
         }
         let head = ["POINT", "VM", "TIME", "PLAN", "KEPT BY"];
-        let mut rows = vec![head.map(str::to_owned).to_vec()];
-        rows.extend(verdicts.iter().map(row));
-        context.output.line(&table(&rows));
+        if !verdicts.is_empty() || unreadable.is_empty() {
+            let mut rows = vec![head.map(str::to_owned).to_vec()];
+            rows.extend(verdicts.iter().map(row));
+            context.output.line(&table(&rows));
+        }
+        for point in unreadable {
+            let plan = if self.apply {
+                "it is dropped all the same"
+            } else {
+                "it would be dropped all the same"
+            };
+            let line = format!(
+                "point {point} cannot be read, so nobody knows of which VM or time it is; {plan}"
+            );
+            context.output.line(&line);
+        }
         let done = if self.apply {
             "dropped"
         } else {
             "would be dropped; --apply does it"
         };
-        let line = format!("{} of {} points {done}", dropped, verdicts.len());
+        let line = format!("{} of {} {done}", all - kept, count(all as u64, "point"));
         context.output.line(&line);
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         exit_code::{ExitCode, Failure},
         key_file::{make_key_file, read_key_file},
         options::RepositoryOptions,
-        output::{printable, table},
+        output::{note, printable, table},
         secret_input::{NEW_PASSPHRASE_VARIABLE, SecretInput},
     },
     repo::{ConfigRepair, Error, KdfParams, KeySlotInfo, KeySlotState, Repository, RepositoryKey},
@@ -152,6 +152,12 @@ impl List {
             let head = ["SLOT", "KIND", "LABEL", ""].map(str::to_owned).to_vec();
             let rows: Vec<_> = std::iter::once(head).chain(slots.iter().map(row)).collect();
             context.output.line(&table(&rows));
+            for slot in slots.iter().filter(|slot| damaged(slot)) {
+                note(&format!(
+                    "hint: key/{id} is damaged: remove it with `cbt-backup key remove {id}` and add its key again with `key add`",
+                    id = slot.id
+                ));
+            }
         }
         Ok(if slots.iter().any(damaged) {
             ExitCode::Damage

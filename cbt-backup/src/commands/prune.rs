@@ -17,7 +17,7 @@ use crate::{
     cli::{
         exit_code::{ExitCode, Failure},
         options::RepositoryOptions,
-        output::bytes,
+        output::{bytes, count},
         progress::Progress,
     },
     engine::{Event, Monitor, host::host_name},
@@ -172,10 +172,10 @@ impl Prune {
         }
         if let Some(compacted) = compacted {
             context.output.line(&format!(
-                "{} packs were mostly garbage: {} moved, {} points written anew",
-                compacted.candidates,
+                "mostly garbage: {}; {} moved, {} written anew",
+                count(compacted.candidates, "pack"),
                 bytes(compacted.copied_bytes),
-                compacted.rewritten.len(),
+                count(compacted.rewritten.len() as u64, "point"),
             ));
         }
         for session in &report.fenced {
@@ -185,36 +185,45 @@ impl Prune {
         }
         if report.packs_untold > 0 {
             let line = format!(
-                "{} packs are needed by trees but in no table; they stay: run `verify`",
-                report.packs_untold
+                "needed by trees but in no table: {}, kept; run `verify`",
+                count(report.packs_untold, "pack")
             );
             context.output.line(&line);
         }
         if report.packs_denied > 0 {
             let line = format!(
-                "{} packs are locked by the store; a later prune takes them",
-                report.packs_denied
+                "locked by the store: {}; a later prune takes what is locked now",
+                count(report.packs_denied, "pack")
             );
             context.output.line(&line);
         }
         if !report.still_open.is_empty() {
             let line = format!(
-                "nothing was removed: {} sessions still run",
-                report.still_open.len()
+                "nothing was removed, because of what still runs: {}",
+                count(report.still_open.len() as u64, "session")
             );
             context.output.line(&line);
             return;
         }
-        context.output.line(&format!(
-            "{} of {} packs {} ({} of {}), {} roots, {} other objects",
-            report.packs_deleted,
-            report.packs,
-            if self.dry_run { "would go" } else { "removed" },
-            bytes(report.bytes_deleted),
-            bytes(report.pack_bytes),
-            report.roots_removed,
-            report.leftovers_removed,
-        ));
+        context.output.line(&self.summary(report));
+    }
+
+    fn summary(&self, report: &SweepReport) -> String {
+        let removed = report.packs_deleted + report.roots_removed + report.leftovers_removed;
+        let (packs, pack_bytes) = (count(report.packs, "pack"), bytes(report.pack_bytes));
+        match (removed, report.packs, self.dry_run) {
+            (0, 0, _) => "nothing to remove: there are no packs".to_owned(),
+            (0, _, true) => format!("nothing would go: {packs} ({pack_bytes})"),
+            (0, _, false) => format!("nothing removed: {packs} ({pack_bytes})"),
+            _ => format!(
+                "{} of {packs} {} ({} of {pack_bytes}), {}, {}",
+                report.packs_deleted,
+                if self.dry_run { "would go" } else { "removed" },
+                bytes(report.bytes_deleted),
+                count(report.roots_removed, "root"),
+                count(report.leftovers_removed, "other object"),
+            ),
+        }
     }
 }
 
@@ -256,12 +265,16 @@ struct Watch {
 impl SweepMonitor for Watch {
     fn waiting(&self, sessions: &[SessionId]) {
         if !self.told.swap(true, Ordering::Relaxed) {
-            let text = format!("waiting for {} sessions that are announced", sessions.len());
+            let sessions = count(sessions.len() as u64, "announced session");
+            let text = format!("waiting for {sessions}");
             self.progress.event(&Event::info("waiting", text));
         }
     }
 
     fn total_bytes(&self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
         self.progress.disk_begins("packs", bytes);
     }
 

@@ -14,7 +14,7 @@ use crate::{
     cli::{
         exit_code::{ExitCode, Failure},
         options::RepositoryOptions,
-        output::{bytes, printable},
+        output::{bytes, count, printable},
         progress::Progress,
     },
     engine::{Monitor, host::host_name},
@@ -156,6 +156,9 @@ struct Watch {
 
 impl VerifyMonitor for Watch {
     fn total_bytes(&self, total_bytes: u64) {
+        if total_bytes == 0 {
+            return;
+        }
         self.progress.disk_begins("packs", total_bytes);
     }
 
@@ -195,10 +198,10 @@ fn tell(context: &Context, report: &VerifyReport) {
         ));
     }
     context.output.line(&format!(
-        "{} points, {} packs, {} blocks and nodes checked ({} read): {}",
-        counts.points,
-        counts.packs,
-        counts.blobs_checked,
+        "{}, {}, {} and nodes checked ({} read): {}",
+        count(counts.points, "point"),
+        count(counts.packs, "pack"),
+        count(counts.blobs_checked, "block"),
         bytes(counts.bytes_read),
         if report.is_clean() {
             "no damage"

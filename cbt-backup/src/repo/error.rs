@@ -87,8 +87,8 @@ pub enum Error {
         what: SlotKind,
         /// Number of slots.
         slots: usize,
-        /// How many of them cannot be read: it may be one of these that the key opens.
-        damaged: usize,
+        /// Those that cannot be read: it may be one of these that the key opens.
+        damaged: Vec<ObjectId>,
     },
     /// A key file is too short to be safe, or too long to be one.
     #[error("a key file has 32 to 4096 bytes, this one has {found_bytes}")]
@@ -475,11 +475,15 @@ impl Error {
     }
 }
 
-fn and_damaged(slots: usize) -> String {
-    match slots {
+fn and_damaged(slots: &[ObjectId]) -> String {
+    let names: Vec<String> = slots
+        .iter()
+        .map(|slot| ObjectName::Key(*slot).to_string())
+        .collect();
+    match names.len() {
         0 => String::new(),
-        1 => ", one of which is damaged".to_owned(),
-        more => format!(", {more} of which are damaged"),
+        1 => format!(", one of which is damaged: {}", names[0]),
+        more => format!(", {more} of which are damaged: {}", names.join(", ")),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cli::output::{bytes, printable, table},
+    cli::output::{bytes, count, printable, table},
     commands::{Context, list::kind, verify::finding_json},
     repo::{CopiedPoint, CopyReport, PointId},
 };
@@ -33,8 +33,8 @@ pub(super) fn tell(context: &Context, report: &CopyReport, dry_run: bool) {
         context.output.line(&printable(&finding.to_string()));
     }
     context.output.line(&format!(
-        "{} points {}, {} were there, {} are unfinished and stay: {} read, {} stored",
-        report.copied.len(),
+        "{} {}, {} there already, {} unfinished and left out: {} read, {} stored",
+        count(report.copied.len() as u64, "point"),
         if dry_run { "would be copied" } else { "copied" },
         report.there.len(),
         report.unfinished.len(),

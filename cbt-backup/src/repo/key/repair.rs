@@ -74,7 +74,7 @@ async fn saved_config(store: &Store, key: &RepositoryKey) -> Result<Config, Erro
         let location = store.location().to_owned();
         return Err(Error::NoRepository { location });
     }
-    let (mut slots, mut damaged) = (Vec::new(), 0);
+    let (mut slots, mut damaged) = (Vec::new(), Vec::new());
     let mut without = false;
     for slot in &ids {
         // The place only names the object here; the slot itself says which repository it is of.
@@ -94,7 +94,7 @@ async fn saved_config(store: &Store, key: &RepositoryKey) -> Result<Config, Erro
                 None => without = true,
             },
             Ok((_, None)) => without = true,
-            Err(error) if error.is_damage() => damaged += 1,
+            Err(error) if error.is_damage() => damaged.push(*slot),
             Err(error) => return Err(error),
         }
     }

@@ -118,14 +118,14 @@ pub(crate) async fn unlock(
         match read(store, place).await {
             Ok((text, Some(slot))) => slots.push((place, text, slot)),
             Ok((_, None)) => {}
-            Err(error) if error.is_damage() => damaged.push(error),
+            Err(error) if error.is_damage() => damaged.push((*id, error)),
             Err(error) => return Err(error),
         }
     }
     if slots.is_empty() {
         let object = "key".to_owned();
         return Err(match damaged.pop() {
-            Some(error) => error,
+            Some((_, error)) => error,
             None if listed.is_empty() => Error::Missing { object },
             None => Error::NeedsFeature {
                 object,
@@ -141,7 +141,7 @@ pub(crate) async fn unlock(
     let wrong = Error::WrongKey {
         what: key.kind(),
         slots: listed.len(),
-        damaged: damaged.len(),
+        damaged: damaged.into_iter().map(|(id, _)| id).collect(),
     };
     let key = key.duplicate();
     off_the_runtime(move || {

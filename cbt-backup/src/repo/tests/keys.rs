@@ -157,7 +157,7 @@ fn damage_to_a_slot_is_told_and_the_others_open() {
     let closed = site.open((&passphrase()).into()).unwrap_err();
     assert_eq!(
         closed.to_string(),
-        "the passphrase opens none of the 2 key slots, one of which is damaged"
+        format!("the passphrase opens none of the 2 key slots, one of which is damaged: key/{own}")
     );
     put(second, r#"{"version": 9, "kind": "later", "kdf": "new"}"#);
     assert!(site.open(file(1)).unwrap_err().is_damage());

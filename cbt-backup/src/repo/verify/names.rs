@@ -46,7 +46,11 @@ impl Verify<'_> {
                     (Severity::Warning, what.to_owned())
                 }
                 KeySlotState::Damaged { why } => {
-                    let what = format!("its secret may not open the repository: {why}");
+                    let what = format!(
+                        "its secret may not open the repository: {why}; remove it with `cbt-backup key remove {}` and \
+                         add the key again with `cbt-backup key add`",
+                        slot.id
+                    );
                     (Severity::Error, what)
                 }
             };
