@@ -135,7 +135,7 @@ fn a_flipped_byte_is_found_and_never_restored() -> Result<()> {
     let mut bench = Bench::new()?;
     let _ = bench.init()?.expect_code(0);
     let point = bench.backup(&[])?.expect_code(0).point();
-    let pack = largest_file(bench.path("repository"))?;
+    let pack = largest_file(bench.path("repository/pack"))?;
     let mut bytes = fs::read(&pack)?;
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
