@@ -7,6 +7,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 pub mod block_size;
 pub mod config;
 pub mod exit_code;
+pub mod hook_options;
+pub mod interval;
 pub mod key_file;
 pub mod options;
 pub mod output;
@@ -15,6 +17,7 @@ pub mod rate;
 pub mod reexec;
 pub mod secret_input;
 pub mod selection;
+mod shell;
 mod state_folder;
 pub mod state_options;
 pub mod target_options;
@@ -71,6 +74,8 @@ pub enum Command {
     Init(commands::init::Init),
     /// Back virtual machines up
     Backup(Box<commands::backup::Backup>),
+    /// Back virtual machines up again and again
+    Run(Box<commands::run::Run>),
     /// List the points of a repository
     List(commands::list::List),
     /// Show everything known of one point
@@ -112,6 +117,7 @@ impl Command {
         matches!(
             self,
             Self::Backup(_)
+                | Self::Run(_)
                 | Self::Janitor(_)
                 | Self::Restore(_)
                 | Self::Copy(_)
@@ -127,6 +133,7 @@ impl Command {
     pub fn vddk(&self) -> Option<&options::VddkOptions> {
         match self {
             Self::Backup(backup) => Some(&backup.vddk),
+            Self::Run(run) => Some(&run.backup.vddk),
             Self::Janitor(janitor) => Some(&janitor.vddk),
             Self::Info(info) => Some(&info.vddk),
             _ => None,

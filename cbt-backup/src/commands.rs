@@ -13,6 +13,7 @@ pub mod man;
 pub mod privileges;
 pub mod prune;
 pub mod restore;
+pub mod run;
 pub mod show;
 pub mod space;
 pub mod undelete;

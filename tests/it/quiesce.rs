@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use cbt_tests::{Bench, Outcome};
-use lab::Fault;
+use lab::{Fault, PowerState, Quiescing};
 use serde_json::Value;
 
 /// A bench with an empty repository. Its VM runs.
@@ -32,13 +32,42 @@ fn restless(count: u64) -> Fault {
 fn a_point_says_whether_the_guest_was_at_rest() -> Result<()> {
     let mut bench = bench()?;
     for (options, expected) in [
-        (&[][..], "crash"),
-        (&["--quiesce", "try"], "quiesced"),
+        (&[][..], "quiesced"),
+        (&["--quiesce", "prefer"], "quiesced"),
+        (&["--quiesce", "no"], "crash"),
         (&["--quiesce", "require"], "quiesced"),
     ] {
         let backup = bench.backup(options)?.expect_code(0);
         assert_eq!(consistency(&bench, &backup)?, expected, "{options:?}");
+        let list = bench.list()?.expect_code(0).result();
+        let rows = list["points"].as_array().cloned().unwrap_or_default();
+        let row = rows
+            .iter()
+            .find(|row| row["point"] == backup.point().as_str());
+        assert_eq!(
+            row.map(|row| &row["consistency"]),
+            Some(&expected.into()),
+            "{list}"
+        );
     }
+    bench.assert_put_back()
+}
+
+#[test]
+fn a_guest_without_tools_is_not_asked_and_one_that_is_off_is_at_rest() -> Result<()> {
+    let mut bench = bench()?;
+    bench.lab.set_quiescing(&bench.vm, Quiescing::NoTools)?;
+    let told = bench.backup(&[])?.expect_code(0);
+    assert_eq!(told.events(), ["tracking-on", "not-quiesced"]);
+    assert_eq!(consistency(&bench, &told)?, "crash");
+    bench
+        .lab
+        .change_power_state(&bench.vm, PowerState::PoweredOff)?;
+    let told = bench.backup(&[])?.expect_code(0);
+    assert!(
+        !told.events().contains(&"not-quiesced".to_owned()),
+        "{told:#?}"
+    );
     bench.assert_put_back()
 }
 
@@ -46,7 +75,7 @@ fn a_point_says_whether_the_guest_was_at_rest() -> Result<()> {
 fn a_guest_that_cannot_rest_is_told_or_fails_the_run() -> Result<()> {
     let mut bench = bench()?;
     bench.order(&[restless(1)])?;
-    let told = bench.backup(&["--quiesce", "try"])?.expect_code(0);
+    let told = bench.backup(&["--quiesce", "prefer"])?.expect_code(0);
     assert_eq!(told.events(), ["tracking-on", "not-quiesced"]);
     assert_eq!(consistency(&bench, &told)?, "crash");
     assert_eq!(bench.calls()?.count("vcenter", "CreateSnapshot_Task"), 2);

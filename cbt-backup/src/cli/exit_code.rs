@@ -322,9 +322,11 @@ impl From<engine::Error> for Failure {
                 .with_hint("choose another folder, or replace it with --force"),
             E::Target { .. } | E::AllDisksFailed { .. } => Self::new(ExitCode::DiskIo, error),
             E::NotFound { .. } => Self::new(ExitCode::NotFound, error),
-            E::Unfit { .. } | E::NotKept { .. } | E::NoDisk { .. } | E::BadMap { .. } => {
-                Self::new(ExitCode::Vsphere, error)
-            }
+            E::Unfit { .. }
+            | E::NotKept { .. }
+            | E::Hook { .. }
+            | E::NoDisk { .. }
+            | E::BadMap { .. } => Self::new(ExitCode::Vsphere, error),
             E::Panicked { .. } => Self::new(ExitCode::Unexpected, error)
                 .with_hint("this is a fault of the program: please report it"),
             E::Carried { .. } => Self::new(ExitCode::Incomplete, error)

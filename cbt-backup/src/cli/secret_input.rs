@@ -4,13 +4,13 @@ use std::{
     fs::File,
     io::{IsTerminal, Read},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use anyhow::{Context, anyhow, bail};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::reexec;
+use super::shell::shell;
 use crate::secret::Secret;
 
 /// No password is longer; a file that is was named by mistake.
@@ -127,20 +127,8 @@ pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
 }
 
 fn from_command(command: &str) -> anyhow::Result<Secret> {
-    let mut shell = Command::new("/bin/sh");
-    shell
-        .arg("-c")
-        .arg(command)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
-    reexec::restore_environment(&mut shell);
-    // A command that fetches one secret has no business with the others.
-    shell
-        .env_remove(PASSWORD_VARIABLE)
-        .env_remove(PROXY_PASSWORD_VARIABLE)
-        .env_remove(PASSPHRASE_VARIABLE)
-        .env_remove(NEW_PASSPHRASE_VARIABLE)
-        .env_remove(TO_PASSPHRASE_VARIABLE);
+    let mut shell = shell(command);
+    shell.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = shell.spawn()?;
     let output = child
         .stdout

@@ -2,28 +2,28 @@
 
 mod policy;
 mod report;
+mod round;
 
-use std::time::Duration;
+use std::{str::FromStr as _, time::Duration};
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use vddk::{OpenOptions, TransportModes};
 
 pub use self::policy::{Access, Cbt, OnBadMap, Policy, Quiesce, StandingSnapshot};
-use self::report::{code, tell, worst};
+pub(super) use self::round::{Round, Work, of_vm};
 use super::{Context, site::with_site};
 use crate::{
     cli::{
         block_size::BlockSize,
         exit_code::{ExitCode, Failure},
+        hook_options::{HOOK_ENVIRONMENT, HookOptions},
         options::{RepositoryOptions, ServerOptions, VddkOptions},
-        output::{note, printable},
         selection::{NamedVms, SELECTORS},
         state_options::StateOptions,
     },
-    engine::{self, AccessOptions, BackupOptions, Site, pipeline::Pace},
-    repo::{Repository, RowInterval},
-    vsphere::{VmSelection, VmSummary},
+    engine::{AccessOptions, BackupOptions, DiskChoice, DiskName, pipeline::Pace},
+    repo::RowInterval,
 };
 
 const EXAMPLES: &str = "\
@@ -40,10 +40,16 @@ Examples:
 /// vSphere (Changed Block Tracking, switched on where that is safe); where the answer cannot be
 /// believed, the disk is read in full in the same run.
 #[derive(Debug, Args)]
-#[command(after_help = format!("{SELECTORS}\n\n{EXAMPLES}"))]
+#[command(after_help = format!("{SELECTORS}\n\n{HOOK_ENVIRONMENT}\n\n{EXAMPLES}"))]
 pub struct Backup {
     #[command(flatten)]
     wanted: NamedVms,
+    /// Only these disks, by label, device key, place (scsi0:1) or file; may be given several times
+    #[arg(long, value_name = "DISK", value_parser = DiskName::from_str)]
+    disk: Vec<DiskName>,
+    /// Leave these disks out; may be given several times
+    #[arg(long, value_name = "DISK", value_parser = DiskName::from_str)]
+    exclude_disk: Vec<DiskName>,
     #[command(flatten)]
     repository: RepositoryOptions,
     #[command(flatten)]
@@ -75,7 +81,7 @@ pub struct Backup {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=1440), value_name = "MINUTES")]
     access_minutes: u64,
     /// Whether the guest's file systems are brought to rest for the snapshot, by VMware Tools
-    #[arg(long, value_enum, default_value_t = Quiesce::Never, value_name = "POLICY")]
+    #[arg(long, value_enum, default_value_t = Quiesce::Prefer, value_name = "POLICY")]
     quiesce: Quiesce,
     /// What to do when the map of changed areas cannot be believed
     #[arg(long, value_enum, default_value_t = OnBadMap::Full, value_name = "ACTION")]
@@ -83,6 +89,8 @@ pub struct Backup {
     /// What to do when a snapshot of somebody else stands, or stood at the last point
     #[arg(long, value_enum, default_value_t = StandingSnapshot::Full, value_name = "POLICY")]
     standing_snapshot: StandingSnapshot,
+    #[command(flatten)]
+    hooks: HookOptions,
     #[command(flatten)]
     state: StateOptions,
     /// Seconds between two signs of life in the repository, by which janitors and prunes on other machines know that this run is not dead
@@ -105,6 +113,18 @@ impl Backup {
     /// # Errors
     /// Most codes of the table; the point is made when it is 0, 3 or 5.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
+        self.with_work(context, |work| work.round()?.result())
+    }
+
+    /// Opens what is needed, and closes it after the work.
+    ///
+    /// # Errors
+    /// Those of the options, of the repository, of the login, and of the work.
+    pub(super) fn with_work<T>(
+        &self,
+        context: &Context,
+        work: impl FnOnce(&Work<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         self.server.needs_password()?;
         let options = self.options(context)?;
         let selection = self.wanted.selection()?;
@@ -113,60 +133,15 @@ impl Backup {
             .block_on(self.repository.open(&context.config))?;
         let limit = self.state.task_time_out();
         with_site(context, &self.server, &self.vddk, limit, |site| {
-            self.all(context, site, &repository, &selection, &options)
+            work(&Work {
+                context,
+                wanted: &self.wanted,
+                selection: &selection,
+                site,
+                repository: &repository,
+                options: &options,
+            })
         })
-    }
-
-    /// Backs up what is selected. After a failure the next VM has its turn; the code is that of
-    /// the first failure.
-    fn all(
-        &self,
-        context: &Context,
-        site: &Site,
-        repository: &Repository,
-        selection: &VmSelection,
-        options: &BackupOptions,
-    ) -> Result<ExitCode, Failure> {
-        let vms = context
-            .runtime
-            .block_on(site.client.select_vms(selection))?;
-        let vms = self.wanted.without_templates(vms)?;
-        let mut codes = Vec::new();
-        let mut failed: Option<Failure> = None;
-        for vm in &vms {
-            let progress = context.progress();
-            if vms.len() > 1 && !context.output.json {
-                note(&format!("{}:", printable(&vm.path)));
-            }
-            let cancel = &context.cancel;
-            match engine::backup(site, repository, &vm.moref, options, &progress, cancel) {
-                Ok(report) => {
-                    tell(context, &report);
-                    codes.push(code(&report));
-                }
-                Err(error) => {
-                    let failure = Failure::from(error);
-                    let stops = failure.code == ExitCode::Interrupted;
-                    // The first one is told at the end, as that of the whole run.
-                    if failed.is_some() {
-                        let text = failure.to_string();
-                        note(&format!(
-                            "error: {}: {}",
-                            printable(&vm.path),
-                            printable(&text)
-                        ));
-                    }
-                    failed = failed.or_else(|| Some(of_vm(failure, vm, vms.len())));
-                    if stops {
-                        break;
-                    }
-                }
-            }
-        }
-        match failed {
-            Some(failure) => Err(failure),
-            None => Ok(worst(&codes)),
-        }
     }
 
     fn options(&self, context: &Context) -> Result<BackupOptions, Failure> {
@@ -182,6 +157,10 @@ impl Backup {
             .map_err(usage)?;
         Ok(BackupOptions {
             state_dir: self.state.folder(&context.config)?,
+            disks: DiskChoice {
+                only: self.disk.clone(),
+                skip: self.exclude_disk.clone(),
+            },
             transports,
             transport_policy: self.policy(context)?.into(),
             tracking: self.cbt.into(),
@@ -190,6 +169,7 @@ impl Backup {
                 wait: Duration::from_secs(self.access_minutes * 60),
             },
             quiesce: self.quiesce.into(),
+            hooks: self.hooks.hooks(),
             on_bad_map: self.on_bad_map.into(),
             reverts: self.standing_snapshot.into(),
             full: self.full,
@@ -221,16 +201,5 @@ impl Backup {
                 Failure::new(ExitCode::Usage, error).with_hint("require, prefer or allow")
             }),
         }
-    }
-}
-
-/// Where there are several, the VM that failed is named.
-pub(super) fn of_vm(failure: Failure, vm: &VmSummary, count: usize) -> Failure {
-    if count < 2 {
-        return failure;
-    }
-    Failure {
-        error: failure.error.context(vm.path.clone()),
-        ..failure
     }
 }

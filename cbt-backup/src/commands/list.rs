@@ -55,7 +55,7 @@ impl List {
         } else {
             let mut rows = vec![
                 [
-                    "POINT", "VM", "TIME", "KIND", "DISKS", "SIZE", "READ", "STORED", "",
+                    "POINT", "VM", "TIME", "KIND", "STATE", "DISKS", "SIZE", "READ", "STORED", "",
                 ]
                 .map(str::to_owned)
                 .to_vec(),
@@ -147,6 +147,7 @@ fn row(point: &PointSummary) -> Vec<String> {
         printable(&point.vm_name),
         point.snapshot_time.clone(),
         kind(point.kind).to_owned(),
+        format!("{:?}", point.consistency).to_lowercase(),
         point.disks.to_string(),
         bytes(point.capacity_bytes),
         bytes(point.put_bytes),
@@ -166,6 +167,7 @@ fn row_json(point: &PointSummary) -> serde_json::Value {
         "vcenter": point.vcenter,
         "time": point.snapshot_time,
         "kind": kind(point.kind),
+        "consistency": point.consistency,
         "disks": point.disks,
         "capacity_bytes": point.capacity_bytes,
         "read_bytes": point.put_bytes,

@@ -15,9 +15,11 @@ use vddk::{
 use super::{
     access::{self, AccessOptions, AccessRequest},
     description::Description,
+    disk_choice::DiskChoice,
     disk_run::{DiskReport, DiskRun},
     error::{Error, chain},
     freeze::{self, Frozen, QuiescePolicy},
+    hook::{Hooked, Hooks, Moment},
     host::host_name,
     janitor::{JanitorMode, JanitorOptions, Outcome, Visit},
     ledger::{Effect, Ledger, Subject},
@@ -56,6 +58,8 @@ pub enum OnBadMap {
 pub struct BackupOptions {
     /// Where ledgers and locks are kept.
     pub state_dir: PathBuf,
+    /// Which disks take part.
+    pub disks: DiskChoice,
     /// Ways to reach the disks, most wanted first.
     pub transports: TransportModes,
     /// What is acceptable besides them.
@@ -66,6 +70,8 @@ pub struct BackupOptions {
     pub access: AccessOptions,
     /// Whether the guest is brought to rest.
     pub quiesce: QuiescePolicy,
+    /// What the administrator wants done around the snapshot.
+    pub hooks: Hooks,
     /// What to do about a map that cannot be believed.
     pub on_bad_map: OnBadMap,
     /// What is believed of a VM that has a snapshot of somebody else.
@@ -103,6 +109,8 @@ pub struct BackupReport {
     pub left_behind: bool,
     /// Some disks could not be read.
     pub incomplete: bool,
+    /// What the removal of the snapshot took.
+    pub removal: Duration,
 }
 
 /// How often a run begins again because the point it builds on is damaged.
@@ -200,6 +208,7 @@ fn attempt(
             return Err(state(source));
         }
     };
+    let (name, told_of) = (session.id().to_string(), vm.clone());
     let run = Run {
         site,
         vm,
@@ -211,11 +220,41 @@ fn attempt(
         // Elsewhere a block costs a request, which takes as long as reading it whole from the disk.
         fills_blocks: repository.is_folder(),
     };
-    let report = run.go(session, repository.config().id)?;
-    Ok(BackupReport {
-        left_behind: report.left_behind || left_before,
-        ..report
-    })
+    let mut result = run.go(session, repository.config().id);
+    if let Ok(report) = &mut result {
+        report.left_behind |= left_before;
+    }
+    let hooked = Hooked {
+        hooks: &options.hooks,
+        vm: &told_of,
+        run: &name,
+        monitor: recorder,
+        cancel,
+    };
+    tell_end(hooked, &result)?;
+    if let Ok(report) = &mut result {
+        // The last command may have added one.
+        report.events = recorder.events();
+    }
+    result
+}
+
+/// Runs the administrator's last command, and tells it what came of the run.
+fn tell_end(hooked: Hooked<'_>, result: &Result<BackupReport, Error>) -> Result<(), Error> {
+    let (word, point, left_behind, error) = match result {
+        Ok(report) => {
+            let word = if report.incomplete { "incomplete" } else { "done" };
+            (word, report.point.to_string(), report.left_behind, String::new())
+        }
+        Err(error) => ("failed", String::new(), false, chain(error)),
+    };
+    let words = [
+        ("CBT_HOOK_RESULT", word),
+        ("CBT_HOOK_POINT", &point),
+        ("CBT_HOOK_LEFT_BEHIND", if left_behind { "yes" } else { "no" }),
+        ("CBT_HOOK_ERROR", &error),
+    ];
+    hooked.run(Moment::After, &words)
 }
 
 /// Refuses what cannot be backed up at all.
@@ -331,9 +370,13 @@ impl Run<'_> {
                 (Ok(_), Err(error)) => Err(error.into()),
             };
             // A panic in there is a fault of ours; then something may well be left.
-            let clean = tail.join().unwrap_or(false);
+            let unwound = tail.join().unwrap_or(undo::Unwound {
+                is_clean: false,
+                removal: Duration::ZERO,
+            });
             stored.map(|report| BackupReport {
-                left_behind: !clean,
+                left_behind: !unwound.is_clean,
+                removal: unwound.removal,
                 events: recorder.events(),
                 ..report
             })
@@ -362,12 +405,18 @@ impl Run<'_> {
             ));
         }
         self.check_cancel()?;
-        let frozen = self.freeze(&name.to_string())?;
+        let run = name.session.to_string();
+        self.hooked(&run).run(Moment::Before, &[])?;
+        let frozen = self.freeze(&name.to_string());
+        let snapshot = frozen.as_ref().map_or("", |frozen| &frozen.snapshot.id);
+        let words = [("CBT_HOOK_SNAPSHOT", snapshot)];
+        self.hooked(&run).run(Moment::AfterSnapshot, &words)?;
+        let frozen = frozen?;
         let snapshot = &frozen.snapshot;
         self.check_cancel()?;
         let config = self.site.ask(self.site.client.snapshot_config(snapshot))?;
         let vm = self.vm.moref();
-        let disks_of = config.disks.clone();
+        let disks_of = self.options.disks.of(&config.disks, self.recorder);
         let files = saved::files(self.site, &self.vm, &host, config, self.recorder);
         let recorder = self.recorder;
         let partial = || root_info(PointKind::Partial, &frozen, files.clone(), None, recorder);
@@ -424,6 +473,16 @@ impl Run<'_> {
             files,
             frozen,
         })
+    }
+
+    fn hooked<'b>(&'b self, run: &'b str) -> Hooked<'b> {
+        Hooked {
+            hooks: &self.options.hooks,
+            vm: &self.vm,
+            run,
+            monitor: self.recorder,
+            cancel: self.cancel,
+        }
     }
 
     fn check_cancel(&self) -> Result<(), Error> {
@@ -491,11 +550,12 @@ impl Run<'_> {
             description: description.to_owned(),
         })?;
         let vm = self.vm.moref();
+        let quiesce = self.options.quiesce.for_vm(&self.vm, self.recorder);
         freeze::freeze(
             self.site,
             &vm,
             description,
-            self.options.quiesce,
+            quiesce,
             self.recorder,
         )
     }
@@ -576,6 +636,7 @@ fn commit(
         disks: read.disks,
         events: Vec::new(),
         left_behind: false,
+        removal: Duration::ZERO,
         incomplete,
     })
 }

@@ -52,6 +52,14 @@ pub enum Error {
         #[source]
         bad: BadMap,
     },
+    /// A command of the administrator's failed, and the run was told to fail then.
+    #[error("the command {moment}: {reason}")]
+    Hook {
+        /// When it ran.
+        moment: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// No disk could be read.
     #[error("no disk of {vm} could be read: {reason}")]
     AllDisksFailed {

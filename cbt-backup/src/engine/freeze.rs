@@ -10,19 +10,35 @@ use super::{
 };
 use crate::{
     repo::Consistency,
-    vsphere::{self, Moref, Quiesce, SnapshotSpec},
+    vsphere::{self, Moref, PowerState, Quiesce, SnapshotSpec, Vm},
 };
 
 /// Whether the guest is brought to rest for the snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QuiescePolicy {
     /// The disks are as after a power failure.
+    No,
+    /// Where VMware Tools run; a guest that can't does not keep its backup from being made.
     #[default]
-    Never,
-    /// Where the guest can; a guest that can't does not keep its backup from being made.
-    Try,
+    Prefer,
     /// A guest that can't fails the run.
     Require,
+}
+
+impl QuiescePolicy {
+    /// What is asked of this VM: without VMware Tools that run, no guest can be asked to rest. A VM that is
+    /// off is at rest.
+    pub(super) fn for_vm(self, vm: &Vm, monitor: &dyn Monitor) -> Self {
+        if self != Self::Prefer || vm.guest.has_running_tools() {
+            return self;
+        }
+        if vm.power_state == PowerState::On {
+            let message =
+                "VMware Tools do not run in the guest: its disks are as after a power failure";
+            monitor.event(&Event::info("not-quiesced", message));
+        }
+        Self::No
+    }
 }
 
 /// A VM at one moment.
@@ -66,11 +82,11 @@ pub fn freeze(
         site.runtime.block_on(made)
     };
     let quiesce = match policy {
-        QuiescePolicy::Never => Quiesce::None,
-        QuiescePolicy::Try | QuiescePolicy::Require => Quiesce::Tools,
+        QuiescePolicy::No => Quiesce::None,
+        QuiescePolicy::Prefer | QuiescePolicy::Require => Quiesce::Tools,
     };
     let snapshot = match make(quiesce) {
-        Err(error) if policy == QuiescePolicy::Try && is_restless(&error) => {
+        Err(error) if policy == QuiescePolicy::Prefer && is_restless(&error) => {
             monitor.event(&Event::warning(
                 "not-quiesced",
                 format!(

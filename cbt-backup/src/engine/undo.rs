@@ -1,5 +1,7 @@
 //! Putting vSphere back as it was: the tail of every run, and what a dead run left.
 
+use std::time::{Duration, Instant};
+
 use vddk::Access;
 
 use super::{
@@ -16,6 +18,15 @@ pub(super) const MOVE_METHOD: &str = "RelocateVM_Task";
 /// The name of every snapshot we make.
 pub const SNAPSHOT_NAME: &str = "cbt-backup";
 
+/// What came of an undoing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unwound {
+    /// Nothing is left.
+    pub is_clean: bool,
+    /// What the removal of snapshots took.
+    pub removal: Duration,
+}
+
 /// Undoes what a ledger lists, the last effect first. What cannot be undone is told and stays in
 /// the ledger for the next run; it does not keep the rest from being undone.
 ///
@@ -23,7 +34,7 @@ pub const SNAPSHOT_NAME: &str = "cbt-backup";
 /// its identity. `clean_up` calls VixDiskLib's own clean-up before a snapshot is removed, as the
 /// guide wants it after HotAdd and after any failure.
 ///
-/// Returns true when nothing is left.
+/// Tells whether nothing is left, and what the snapshot took to go.
 pub fn unwind(
     site: &Site,
     vm: &Moref,
@@ -31,18 +42,26 @@ pub fn unwind(
     mut access: Option<Access>,
     clean_up: bool,
     monitor: &dyn Monitor,
-) -> bool {
-    let mut clean = true;
+) -> Unwound {
+    let mut unwound = Unwound {
+        is_clean: true,
+        removal: Duration::ZERO,
+    };
     if clean_up {
         clean_up_library(site, vm, monitor);
     }
     for effect in ledger.open_effects() {
+        let begun = Instant::now();
         let undone = match &effect {
-            Effect::Snapshot { description } => remove_snapshots(site, vm, description, monitor),
+            Effect::Snapshot { description } => {
+                let removed = remove_snapshots(site, vm, description, monitor);
+                unwound.removal += begun.elapsed();
+                removed
+            }
             Effect::Access { identity } => end_access(site, vm, access.take(), identity),
         };
         if let Err(error) = undone {
-            clean = false;
+            unwound.is_clean = false;
             let message = left_behind(&effect, vm, &chain(&error));
             monitor.event(&Event::warning("left-behind", message));
         } else if let Err(error) = ledger.undone(&effect) {
@@ -59,7 +78,7 @@ pub fn unwind(
             format!("failed to remove the run's ledger: {error}"),
         ));
     }
-    clean
+    unwound
 }
 
 fn left_behind(effect: &Effect, vm: &Moref, error: &str) -> String {

@@ -7,7 +7,7 @@ use super::id::{PointId, VmKey};
 use super::name::{ROOT_LIMIT_BYTES, RootName};
 use super::pack::PlainLength;
 use super::repository::Repository;
-use super::root::{DiskRecord, FileRecord, Origin, PointKind, Root, RootNeeds};
+use super::root::{Consistency, DiskRecord, FileRecord, Origin, PointKind, Root, RootNeeds};
 use super::roots::Roots;
 use super::sealed;
 use super::tombstone::one_of;
@@ -45,6 +45,8 @@ pub struct PointSummary {
     pub vcenter: String,
     /// How much was read.
     pub kind: PointKind,
+    /// What the guest knew of the snapshot.
+    pub consistency: Consistency,
     /// vCenter's time of the snapshot, as text.
     pub snapshot_time: String,
     /// The same in milliseconds since 1970.
@@ -74,6 +76,7 @@ impl From<&Point> for PointSummary {
             vm_name: root.vm.name.clone(),
             vcenter: root.vm.vcenter.clone(),
             kind: root.kind,
+            consistency: root.consistency,
             snapshot_time: root.snapshot_time.clone(),
             snapshot_time_ms: root.snapshot_time_ms,
             disks: root.disks.len(),

@@ -191,7 +191,7 @@ mod tests {
     use jiff::ToSpan;
 
     use super::*;
-    use crate::repo::{PointId, PointKind};
+    use crate::repo::{Consistency, PointId, PointKind};
 
     fn point(time: &str, complete: bool) -> PointSummary {
         let time: Timestamp = time.parse().unwrap();
@@ -201,6 +201,7 @@ mod tests {
             vm_name: "db01".to_owned(),
             vcenter: String::new(),
             kind: PointKind::Full,
+            consistency: Consistency::Crash,
             snapshot_time: time.to_string(),
             snapshot_time_ms: time.as_millisecond(),
             disks: 1,

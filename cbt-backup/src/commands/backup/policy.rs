@@ -26,10 +26,10 @@ pub enum Access {
 /// Whether the guest is brought to rest.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Quiesce {
-    /// No: the disks are as after a power failure
-    Never,
-    /// Where the guest can; where it can't, the backup is made all the same and says so
-    Try,
+    /// The disks are as after a power failure
+    No,
+    /// Where VMware Tools run; where the guest can't, the backup is made all the same and says so
+    Prefer,
     /// A guest that can't fails the backup
     Require,
 }
@@ -84,8 +84,8 @@ impl From<Access> for engine::AccessPolicy {
 impl From<Quiesce> for engine::QuiescePolicy {
     fn from(quiesce: Quiesce) -> Self {
         match quiesce {
-            Quiesce::Never => Self::Never,
-            Quiesce::Try => Self::Try,
+            Quiesce::No => Self::No,
+            Quiesce::Prefer => Self::Prefer,
             Quiesce::Require => Self::Require,
         }
     }

@@ -45,7 +45,7 @@ impl Visit<'_> {
                     "dead-run",
                     format!("run {session} died and is cleaned up now"),
                 );
-                if undo::unwind(self.site, self.moref, dead, None, true, self.monitor) {
+                if undo::unwind(self.site, self.moref, dead, None, true, self.monitor).is_clean {
                     let reason = format!("run {session} died; undone: {}", listed(&visible));
                     (Outcome::Undone, reason)
                 } else {
