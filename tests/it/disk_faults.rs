@@ -28,7 +28,7 @@ fn a_disk_that_fails_in_the_first_run_is_absent_and_the_other_is_kept() -> Resul
         let mut bench = Bench::new()?;
         let _ = bench.init()?.expect_code(0);
         bench.order(&[refuse(call, nth, 1, code)])?;
-        let outcome = bench.backup(&[])?.expect_code(3);
+        let outcome = bench.backup(&["--vddk-tries", "1"])?.expect_code(3);
         assert_eq!(outcome.result()["incomplete"], true);
         assert!(
             outcome.events().contains(&"disk-failed".to_owned()),
@@ -70,6 +70,72 @@ fn a_disk_that_fails_in_the_first_run_is_absent_and_the_other_is_kept() -> Resul
         bench.assert_put_back()?;
     }
     Ok(())
+}
+
+/// The first time each of these fails, the disk is opened on a new connection and read on.
+#[test]
+fn what_may_pass_is_tried_again_and_nothing_is_read_twice() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let plain = bench.backup(&[])?.expect_code(0);
+    let read = [2000, 2001].map(|device_key| plain.disk(device_key).bytes("read_bytes"));
+    for (call, nth, code) in [
+        (READ, 3, 14011),
+        (READ, 1, 2),
+        ("VixDiskLib_ReadAsync", 4, 36),
+        ("VixDiskLib_Open", 1, 14009),
+        ("VixDiskLib_Open", 2, 14015),
+        ("VixDiskLib_ConnectEx", 1, 18000),
+    ] {
+        let mut bench = Bench::new()?;
+        let _ = bench.init()?.expect_code(0);
+        bench.order(&[refuse(call, nth, 1, code)])?;
+        let outcome = bench.backup(&[])?.expect_code(0);
+        assert_eq!(
+            outcome.events(),
+            ["tracking-on", "tried-again"],
+            "{call} {code}"
+        );
+        for (device_key, read) in [2000, 2001].into_iter().zip(read) {
+            let disk = outcome.disk(device_key);
+            assert_eq!(
+                disk.bytes("read_bytes"),
+                read,
+                "{call} {code}: {outcome:#?}"
+            );
+        }
+        // What was in flight may be asked for a second time, and no more.
+        let asked = bench.calls()?.bytes_read();
+        let bound = read.iter().sum::<u64>() + (5 << 21);
+        assert!(asked <= bound, "{call} {code}: {asked}");
+        bench.assert_restores(&outcome.point())?;
+        bench.assert_put_back()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn enough_tries_are_enough_and_progress_counts_anew() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    // Three failures with progress between them are no two in a row.
+    bench.order(&[3, 9, 15].map(|nth| refuse(READ, nth, 1, 14011)))?;
+    let outcome = bench.backup(&["--vddk-tries", "2"])?.expect_code(0);
+    let again = outcome
+        .events()
+        .into_iter()
+        .filter(|event| event == "tried-again");
+    assert_eq!(again.count(), 3, "{outcome:#?}");
+    bench.assert_restores(&outcome.point())?;
+
+    bench.order(&[refuse("VixDiskLib_Open", 1, 0, 14009)])?;
+    let failed = bench
+        .backup(&["--vddk-tries", "2", "--full"])?
+        .expect_code(15);
+    assert!(failed.stdout.contains("1 of 2 tries failed"), "{failed:#?}");
+    bench.order(&[])?;
+    bench.assert_put_back()?;
+    bench.assert_sound()
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::{
         selection::{NamedVms, SELECTORS},
         state_options::StateOptions,
     },
-    engine::{AccessOptions, BackupOptions, DiskChoice, DiskName, pipeline::Pace},
+    engine::{AccessOptions, BackupOptions, DiskChoice, DiskName, Patience, pipeline::Pace},
     repo::RowInterval,
 };
 
@@ -102,6 +102,9 @@ pub struct Backup {
     /// Size of the blocks that disks are cut into which no point has yet [default: that of the repository]
     #[arg(long, value_enum, value_name = "SIZE")]
     block_size: Option<BlockSize>,
+    /// Times that connecting, opening and reading are tried without any progress when they fail for a reason that may pass, such as a broken connection; each wait is twice as long as the one before, from a second up to a minute
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
+    vddk_tries: u32,
     /// Seconds that a read may take before its disk is given up
     #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400), value_name = "SECONDS")]
     read_seconds: u64,
@@ -176,6 +179,10 @@ impl Backup {
             open: OpenOptions {
                 time_out: Duration::from_secs(self.read_seconds),
                 ..OpenOptions::default()
+            },
+            patience: Patience {
+                tries: self.vddk_tries,
+                ..Patience::default()
             },
             pace: Pace::default(),
             block_shift: self.block_size.map(BlockSize::shift),

@@ -24,6 +24,7 @@ use super::{
     janitor::{JanitorMode, JanitorOptions, Outcome, Visit},
     ledger::{Effect, Ledger, Subject},
     monitor::{Event, Monitor},
+    patience::{Patience, Tries},
     pipeline::Pace,
     plan::Tracking,
     recorder::Recorder,
@@ -80,6 +81,8 @@ pub struct BackupOptions {
     pub full: bool,
     /// How disks are opened and read through VDDK.
     pub open: OpenOptions,
+    /// How long VDDK's calls are tried that fail for a reason that may pass.
+    pub patience: Patience,
     /// How disks are moved.
     pub pace: Pace,
     /// The time between two signs of life in the repository.
@@ -243,15 +246,27 @@ fn attempt(
 fn tell_end(hooked: Hooked<'_>, result: &Result<BackupReport, Error>) -> Result<(), Error> {
     let (word, point, left_behind, error) = match result {
         Ok(report) => {
-            let word = if report.incomplete { "incomplete" } else { "done" };
-            (word, report.point.to_string(), report.left_behind, String::new())
+            let word = if report.incomplete {
+                "incomplete"
+            } else {
+                "done"
+            };
+            (
+                word,
+                report.point.to_string(),
+                report.left_behind,
+                String::new(),
+            )
         }
         Err(error) => ("failed", String::new(), false, chain(error)),
     };
     let words = [
         ("CBT_HOOK_RESULT", word),
         ("CBT_HOOK_POINT", &point),
-        ("CBT_HOOK_LEFT_BEHIND", if left_behind { "yes" } else { "no" }),
+        (
+            "CBT_HOOK_LEFT_BEHIND",
+            if left_behind { "yes" } else { "no" },
+        ),
         ("CBT_HOOK_ERROR", &error),
     ];
     hooked.run(Moment::After, &words)
@@ -419,6 +434,7 @@ impl Run<'_> {
         let disks_of = self.options.disks.of(&config.disks, self.recorder);
         let files = saved::files(self.site, &self.vm, &host, config, self.recorder);
         let recorder = self.recorder;
+        let connect = || self.connect(snapshot, facts);
         let partial = || root_info(PointKind::Partial, &frozen, files.clone(), None, recorder);
         let run = DiskRun {
             site: self.site,
@@ -432,6 +448,7 @@ impl Run<'_> {
             row,
             fills_blocks: self.fills_blocks,
             partial: &partial,
+            connect: &connect,
             options: self.options,
             monitor: self.recorder,
             cancel: self.cancel,
@@ -446,7 +463,8 @@ impl Run<'_> {
                 vm: self.vm.name.clone(),
             });
         }
-        let connection = self.connect(snapshot, facts)?;
+        self.recorder.step("connect to the disks");
+        let connection = self.connect_patiently(&connect)?;
         self.recorder.step("read disks");
         let mut disks = Vec::new();
         for task in tasks {
@@ -551,13 +569,7 @@ impl Run<'_> {
         })?;
         let vm = self.vm.moref();
         let quiesce = self.options.quiesce.for_vm(&self.vm, self.recorder);
-        freeze::freeze(
-            self.site,
-            &vm,
-            description,
-            quiesce,
-            self.recorder,
-        )
+        freeze::freeze(self.site, &vm, description, quiesce, self.recorder)
     }
 
     /// How disks are reached; the snapshot is still to be named.
@@ -570,8 +582,22 @@ impl Run<'_> {
         .with_facts(facts)
     }
 
+    fn connect_patiently(
+        &self,
+        connect: &dyn Fn() -> Result<Connection, Error>,
+    ) -> Result<Connection, Error> {
+        let mut tries = Tries::new(self.options.patience);
+        loop {
+            match connect() {
+                Err(Error::Vddk(error)) => {
+                    tries.wait("connecting", error, self.recorder, self.cancel)?;
+                }
+                connected => return connected,
+            }
+        }
+    }
+
     fn connect(&self, snapshot: &Moref, facts: DiskFacts) -> Result<Connection, Error> {
-        self.recorder.step("connect to the disks");
         let options = ConnectOptions {
             snapshot: Some(snapshot.id.clone()),
             ..self.connect_options(facts)

@@ -58,6 +58,15 @@ impl BlockSet {
 
     /// Adds blocks by number; what lies past the disk's end is left out.
     pub fn insert_blocks(&mut self, blocks: Range<u64>) {
+        self.change(blocks, |word, mask| *word |= mask);
+    }
+
+    /// Takes a block out.
+    pub fn remove(&mut self, block: u64) {
+        self.change(block..block.saturating_add(1), |word, mask| *word &= !mask);
+    }
+
+    fn change(&mut self, blocks: Range<u64>, change: impl Fn(&mut u64, u64)) {
         let end = blocks.end.min(self.disk_blocks());
         let mut block = blocks.start;
         while block < end {
@@ -68,7 +77,7 @@ impl BlockSet {
             } else {
                 ((1 << count) - 1) << bit
             };
-            self.words[word] |= mask;
+            change(&mut self.words[word], mask);
             block += count;
         }
     }

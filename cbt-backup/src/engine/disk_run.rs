@@ -5,6 +5,7 @@ mod copy;
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 use jiff::Timestamp;
+use vddk::Connection;
 
 use super::{
     backup::{BackupOptions, OnBadMap},
@@ -81,6 +82,8 @@ pub struct DiskRun<'a> {
     pub fills_blocks: bool,
     /// What a point says that is committed on the way.
     pub partial: &'a (dyn Fn() -> RootInfo + Sync),
+    /// Makes a new connection, in place of one that broke.
+    pub connect: &'a (dyn Fn() -> Result<Connection, Error> + Sync),
     /// How.
     pub options: &'a BackupOptions,
     /// Who watches.

@@ -73,7 +73,27 @@ impl std::fmt::Debug for Sink<'_> {
     }
 }
 
-/// Reads what is wanted of a disk and hands it to the session. Returns the bytes read.
+/// What is to be read of a disk, and what was.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// What is left. After a failure, all that is stored is out of it.
+    pub wanted: Wanted,
+    /// Bytes that were read.
+    pub read_bytes: u64,
+}
+
+impl Work {
+    /// All is left to do.
+    pub fn new(wanted: Wanted) -> Self {
+        Self {
+            wanted,
+            read_bytes: 0,
+        }
+    }
+}
+
+/// Reads what is left of a disk and hands it to the session. After a failure the same work can go on, with the
+/// disk opened again.
 ///
 /// Blocks that were read in part, and whose rest the repository could not supply, are read once more,
 /// whole.
@@ -83,34 +103,33 @@ impl std::fmt::Debug for Sink<'_> {
 /// [`Error::Interrupted`].
 pub fn copy(
     source: &mut dyn DiskSource,
-    wanted: &Wanted,
+    work: &mut Work,
     sink: Sink<'_>,
     pace: Pace,
     monitor: &dyn Monitor,
     cancel: &AtomicBool,
-) -> Result<u64, Error> {
-    let (mut read_bytes, unfilled) = pass(source, wanted, sink, pace, monitor, cancel)?;
-    if !unfilled.is_empty() {
-        let (capacity_bytes, shift) = (source.capacity_bytes(), wanted.blocks.block_shift());
-        let mut blocks = BlockSet::empty(capacity_bytes, shift);
-        for block in unfilled {
-            blocks.insert_blocks(block..block + 1);
+) -> Result<(), Error> {
+    loop {
+        let unfilled = pass(source, work, sink, pace, monitor, cancel)?;
+        if unfilled.is_empty() {
+            return Ok(());
         }
-        let again = Wanted::whole(blocks);
-        read_bytes += pass(source, &again, sink, pace, monitor, cancel)?.0;
+        for block in unfilled {
+            work.wanted.insert_whole(block..block + 1);
+        }
     }
-    Ok(read_bytes)
 }
 
-/// Goes over the disk once. Returns the bytes read, and the blocks that are to be read whole.
+/// Goes over the disk once. Returns the blocks that are to be read whole.
 fn pass(
     source: &mut dyn DiskSource,
-    wanted: &Wanted,
+    work: &mut Work,
     sink: Sink<'_>,
     pace: Pace,
     monitor: &dyn Monitor,
     cancel: &AtomicBool,
-) -> Result<(u64, Vec<u64>), Error> {
+) -> Result<Vec<u64>, Error> {
+    let wanted = &work.wanted;
     let block_shift = wanted.blocks.block_shift();
     // A read is never shorter than a block.
     let pace = Pace {
@@ -121,6 +140,7 @@ fn pass(
         sink,
         block_shift,
         capacity_bytes: source.capacity_bytes(),
+        left: Mutex::new(wanted.blocks.clone()),
         unfilled: Mutex::default(),
         failure: Mutex::new(None),
         failed: AtomicBool::new(false),
@@ -144,10 +164,12 @@ fn pass(
             after_read: sink.after_read,
             stop: &|| cancel.load(Ordering::Relaxed) || stage.failed.load(Ordering::Relaxed),
         };
-        let read = read_all(source, wanted, pace, &queues);
+        let read = read_all(source, wanted, &mut work.read_bytes, pace, &queues);
         drop(filled);
         read
     });
+    let left = stage.left.into_inner();
+    work.wanted.blocks = left.unwrap_or_else(PoisonError::into_inner);
     if let Some(error) = stage
         .failure
         .into_inner()
@@ -158,8 +180,9 @@ fn pass(
     if cancel.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
+    read?;
     let unfilled = stage.unfilled.into_inner();
-    Ok((read?, unfilled.unwrap_or_else(PoisonError::into_inner)))
+    Ok(unfilled.unwrap_or_else(PoisonError::into_inner))
 }
 
 /// What the reading thread and the workers hand each other, and what it looks at on its way.
@@ -174,23 +197,23 @@ struct Queues<'a> {
 fn read_all(
     source: &mut dyn DiskSource,
     wanted: &Wanted,
+    read_bytes: &mut u64,
     pace: Pace,
     queues: &Queues<'_>,
-) -> Result<u64, Error> {
-    let mut read_bytes = 0;
+) -> Result<(), Error> {
     let mut in_flight = 0;
     for range in wanted.reads(pace.read_bytes) {
         if (queues.stop)() {
-            return Ok(read_bytes);
+            return Ok(());
         }
         if in_flight == pace.in_flight {
             in_flight -= 1;
-            pass_on(source, queues.filled)?;
+            *read_bytes += pass_on(source, queues.filled)?;
             (queues.after_read)()?;
         }
         // Buffers come back from the workers, which end only after this function.
         let Ok(mut buffer) = queues.free.recv() else {
-            return Ok(read_bytes);
+            return Ok(());
         };
         let length = range.end - range.start;
         buffer.resize(length as usize / SECTOR_BYTES)?;
@@ -199,21 +222,23 @@ fn read_all(
             buffer,
         })?;
         in_flight += 1;
-        read_bytes += length;
     }
     for _ in 0..in_flight {
-        pass_on(source, queues.filled)?;
-    }
-    Ok(read_bytes)
-}
-
-/// Hands the oldest read to the workers.
-fn pass_on(source: &mut dyn DiskSource, filled: &Sender<ReadDone>) -> Result<(), Error> {
-    if let Some(done) = source.next() {
-        // The workers end only after the sender is dropped.
-        let _ = filled.send(done?);
+        *read_bytes += pass_on(source, queues.filled)?;
     }
     Ok(())
+}
+
+/// Hands the oldest read to the workers. Returns its bytes.
+fn pass_on(source: &mut dyn DiskSource, filled: &Sender<ReadDone>) -> Result<u64, Error> {
+    let Some(done) = source.next() else {
+        return Ok(0);
+    };
+    let done = done?;
+    let bytes = done.buffer.len() as u64;
+    // The workers end only after the sender is dropped.
+    let _ = filled.send(done);
+    Ok(bytes)
 }
 
 /// What the workers share.
@@ -221,6 +246,8 @@ struct Stage<'a> {
     sink: Sink<'a>,
     block_shift: u8,
     capacity_bytes: u64,
+    /// Blocks that are not stored yet.
+    left: Mutex<BlockSet>,
     /// Blocks that were read in part, and whose rest could not be had.
     unfilled: Mutex<Vec<u64>>,
     failure: Mutex<Option<Error>>,
@@ -262,12 +289,17 @@ impl Stage<'_> {
             let end = (start + (1 << self.block_shift)).min(self.capacity_bytes);
             // A read ends with the disk, or before.
             let (part, behind) = rest.split_at(rest.len().min((end - at) as usize));
-            if part.len() as u64 == end - start {
+            let is_stored = if part.len() as u64 == end - start {
                 row.put(slot, block, part)?;
-            } else if row
-                .patch(slot, block, (at - start) as usize, part)?
-                .is_none()
-            {
+                true
+            } else {
+                let patched = row.patch(slot, block, (at - start) as usize, part)?;
+                patched.is_some()
+            };
+            if is_stored {
+                let left = self.left.lock();
+                left.unwrap_or_else(PoisonError::into_inner).remove(block);
+            } else {
                 let unfilled = self.unfilled.lock();
                 unfilled.unwrap_or_else(PoisonError::into_inner).push(block);
             }
@@ -290,7 +322,7 @@ impl Stage<'_> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{DiskSource, Pace, ReadDone, ReadRequest, Sink, Wanted, copy};
+    use super::{DiskSource, Pace, ReadDone, ReadRequest, Sink, Wanted, Work, copy};
     use crate::{
         engine::{Error, Event, Monitor, block_set::BlockSet},
         repo::{
@@ -379,7 +411,12 @@ mod tests {
     }
 
     /// Copies the disk into a repository in memory; gives what came of it.
-    fn run(fail_at: Option<u64>, panics: bool, cancelled: bool) -> Result<(), Error> {
+    fn run(
+        fail_at: Option<u64>,
+        panics: bool,
+        cancelled: bool,
+        goes_on: bool,
+    ) -> Result<(), Error> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -414,23 +451,32 @@ mod tests {
             in_flight: VecDeque::new(),
             fail_at,
         };
-        let read = copy(
-            &mut source,
-            &Wanted::whole(BlockSet::full(CAPACITY, shift)),
-            Sink {
-                row: &row,
-                slot,
-                after_read: &|| Ok(()),
-            },
-            Pace {
-                read_bytes: 1 << 19,
-                in_flight: 2,
-                workers: 2,
-            },
-            &Watcher { panics },
-            &AtomicBool::new(cancelled),
-        )?;
-        assert_eq!(read, CAPACITY);
+        let mut work = Work::new(Wanted::whole(BlockSet::full(CAPACITY, shift)));
+        let sink = Sink {
+            row: &row,
+            slot,
+            after_read: &|| Ok(()),
+        };
+        let pace = Pace {
+            read_bytes: 1 << 19,
+            in_flight: 2,
+            workers: 2,
+        };
+        let (watcher, cancel) = (Watcher { panics }, AtomicBool::new(cancelled));
+        let first = copy(&mut source, &mut work, sink, pace, &watcher, &cancel);
+        if goes_on {
+            assert!(matches!(first, Err(Error::Vddk(_))), "{first:?}");
+            let done = work.read_bytes;
+            assert!((1..CAPACITY).contains(&done), "{done}");
+            assert_eq!(work.wanted.bytes(), CAPACITY - done);
+            source.fail_at = None;
+            source.in_flight.clear();
+            copy(&mut source, &mut work, sink, pace, &watcher, &cancel)?;
+        } else {
+            first?;
+        }
+        assert!(work.wanted.blocks.is_empty());
+        assert_eq!(work.read_bytes, CAPACITY);
         let session = row.into_session()?;
         session.set_disk_state(
             slot,
@@ -468,15 +514,27 @@ mod tests {
 
     #[test]
     fn every_block_arrives() {
-        run(None, false, false).unwrap();
+        run(None, false, false, false).unwrap();
+    }
+
+    /// What was stored before is not read again.
+    #[test]
+    fn after_a_failing_read_the_rest_follows() {
+        run(Some(4096), false, false, true).unwrap();
     }
 
     #[test]
     fn a_failing_read_a_signal_and_a_panic_end_the_copy() {
-        assert!(matches!(run(Some(2048), false, false), Err(Error::Vddk(_))));
-        assert!(matches!(run(None, false, true), Err(Error::Interrupted)));
+        assert!(matches!(
+            run(Some(2048), false, false, false),
+            Err(Error::Vddk(_))
+        ));
+        assert!(matches!(
+            run(None, false, true, false),
+            Err(Error::Interrupted)
+        ));
         // Every worker meets the panic; none of them may leave the reading loop waiting.
-        let panicked = run(None, true, false).unwrap_err();
+        let panicked = run(None, true, false, false).unwrap_err();
         assert!(
             panicked.to_string().contains("the watcher fell over"),
             "{panicked}"

@@ -5,7 +5,7 @@ use std::{
     ops::Range,
 };
 
-use vddk::{Disk, Pending, SECTOR_BYTES, SectorBuf};
+use vddk::{Disk, Pending, SECTOR_BYTES, SectorBuf, TransportFallback};
 
 /// Most entries taken of a disk database; there are some twenty.
 const MAX_DATABASE_KEYS: usize = 256;
@@ -83,6 +83,11 @@ impl VddkSource {
             disk,
             in_flight: VecDeque::new(),
         }
+    }
+
+    /// Whether it came by another transport than the one wanted most.
+    pub fn transport_fallback(&self) -> Option<TransportFallback> {
+        self.disk.transport_fallback()
     }
 }
 

@@ -10,7 +10,8 @@ use crate::{
         block_set::BlockSet,
         error::{Error, chain},
         monitor::Event,
-        pipeline,
+        patience::Tries,
+        pipeline::{self, Pace, Work},
         plan::DiskPlan,
         source::{DiskSource, VddkSource},
         wanted::Wanted,
@@ -112,16 +113,108 @@ impl DiskRun<'_> {
         Ok(())
     }
 
+    /// Reads the disk, over as many connections as it takes. Nothing that is stored is read again.
     fn copy_inner(
         &self,
         connection: &Connection,
         task: &DiskTask,
         seen: &mut Seen,
     ) -> Result<u64, Error> {
+        let mut tries = Tries::new(self.options.patience);
+        let mut pace = self.options.pace;
+        let mut work = None;
+        let mut own: Option<Connection> = None;
+        loop {
+            let before = done_bytes(work.as_ref());
+            let at = own.as_ref().unwrap_or(connection);
+            let mut error = match self.copy_some(at, task, seen, &mut work, pace) {
+                Err(Error::Vddk(error)) => error,
+                Err(error) => return Err(error),
+                Ok(()) => break,
+            };
+            if done_bytes(work.as_ref()) > before {
+                tries.reset();
+            }
+            loop {
+                if error.retry() == vddk::Retry::FewerStreams {
+                    pace.in_flight = (pace.in_flight / 2).max(1);
+                }
+                tries.wait(&task.disk.label, error, self.monitor, self.cancel)?;
+                // The old one may be dead in part only, so none of it is used again.
+                if let Some(old) = own.take() {
+                    self.tell_closing(&task.disk.label, old.close());
+                }
+                match (self.connect)() {
+                    Ok(new) => own = Some(new),
+                    Err(Error::Vddk(failed)) => {
+                        error = failed;
+                        continue;
+                    }
+                    Err(other) => return Err(other),
+                }
+                break;
+            }
+        }
+        if let Some(own) = own {
+            self.tell_closing(&task.disk.label, own.close());
+        }
+        Ok(done_bytes(work.as_ref()))
+    }
+
+    /// Opens the disk and reads what is left of it; the first time it is learnt what that is.
+    fn copy_some(
+        &self,
+        connection: &Connection,
+        task: &DiskTask,
+        seen: &mut Seen,
+        work: &mut Option<Work>,
+        pace: Pace,
+    ) -> Result<(), Error> {
         let file = &task.disk.backing.file_name;
         let disk = connection.open(file, &self.options.open)?;
-        self.tell_transport(&task.disk.label, disk.transport_fallback().as_ref());
-        let mut source: Box<dyn DiskSource> = Box::new(VddkSource::new(disk));
+        let mut source = VddkSource::new(disk);
+        if source.capacity_bytes() != task.disk.capacity_bytes {
+            return Err(Error::Vddk(vddk::Error::Argument {
+                what: format!(
+                    "{file}: VDDK sees {} bytes, vSphere {}",
+                    source.capacity_bytes(),
+                    task.disk.capacity_bytes
+                ),
+            }));
+        }
+        let work = match work {
+            Some(work) => work,
+            None => work.insert(self.learn(&mut source, task, seen)?),
+        };
+        self.monitor
+            .disk_begins(&task.disk.label, work.wanted.bytes());
+        let copied = pipeline::copy(
+            &mut source,
+            work,
+            pipeline::Sink {
+                row: self.row,
+                slot: task.slot,
+                after_read: &|| self.checkpoint_if_due(),
+            },
+            pace,
+            self.monitor,
+            self.cancel,
+        );
+        self.monitor.disk_ends();
+        let closed = Box::new(source).close();
+        copied?;
+        self.tell_closing(&task.disk.label, closed);
+        Ok(())
+    }
+
+    /// What an open disk tells of itself, and what is to be read of it.
+    fn learn(
+        &self,
+        source: &mut VddkSource,
+        task: &DiskTask,
+        seen: &mut Seen,
+    ) -> Result<Work, Error> {
+        self.tell_transport(&task.disk.label, source.transport_fallback().as_ref());
         seen.transport = Some(source.transport());
         match source.database() {
             Ok(database) => seen.database = database,
@@ -133,18 +226,9 @@ impl DiskRun<'_> {
                 ),
             )),
         }
-        if source.capacity_bytes() != task.disk.capacity_bytes {
-            return Err(Error::Vddk(vddk::Error::Argument {
-                what: format!(
-                    "{file}: VDDK sees {} bytes, vSphere {}",
-                    source.capacity_bytes(),
-                    task.disk.capacity_bytes
-                ),
-            }));
-        }
         let mut wanted = match &task.wanted {
             Some(changed) => changed.clone(),
-            None => Wanted::whole(self.allocated(source.as_mut(), task)),
+            None => Wanted::whole(self.allocated(source, task)),
         };
         let is_full = task.wanted.is_none();
         self.row.with(|session| {
@@ -166,29 +250,14 @@ impl DiskRun<'_> {
             session.expect_no_others(task.slot);
             Ok::<_, Error>(())
         })??;
-        self.monitor.disk_begins(&task.disk.label, wanted.bytes());
-        let copied = pipeline::copy(
-            source.as_mut(),
-            &wanted,
-            pipeline::Sink {
-                row: self.row,
-                slot: task.slot,
-                after_read: &|| self.checkpoint_if_due(),
-            },
-            self.options.pace,
-            self.monitor,
-            self.cancel,
-        );
-        self.monitor.disk_ends();
-        let closed = source.close();
-        let read_bytes = copied?;
+        Ok(Work::new(wanted))
+    }
+
+    fn tell_closing(&self, label: &str, closed: Result<(), vddk::Error>) {
         if let Err(error) = closed {
-            self.monitor.event(&Event::warning(
-                "close-failed",
-                format!("{}: {error}", task.disk.label),
-            ));
+            let message = format!("{label}: {error}");
+            self.monitor.event(&Event::warning("close-failed", message));
         }
-        Ok(read_bytes)
     }
 
     /// What is stored so far is kept for the next run, should this one die.
@@ -214,7 +283,7 @@ impl DiskRun<'_> {
     }
 
     /// What a full reads: the allocated areas where they can be believed, else everything.
-    fn allocated(&self, source: &mut dyn DiskSource, task: &DiskTask) -> BlockSet {
+    fn allocated(&self, source: &mut VddkSource, task: &DiskTask) -> BlockSet {
         let everything = || BlockSet::full(task.disk.capacity_bytes, task.block_shift);
         let only_ours = self.only_our_snapshot && task.disk.backing.chain_links <= 1;
         if !only_ours || source.transport() == "file" {
@@ -240,6 +309,10 @@ impl DiskRun<'_> {
             }
         }
     }
+}
+
+fn done_bytes(work: Option<&Work>) -> u64 {
+    work.map_or(0, |work| work.read_bytes)
 }
 
 /// A refused login or certificate is the same for every disk.
