@@ -171,7 +171,7 @@ fn the_rest_of_a_damaged_disk_is_restored_and_every_lost_byte_is_told() -> Resul
     let mut bench = Bench::new()?;
     let _ = bench.init()?.expect_code(0);
     let point = bench.backup(&[])?.expect_code(0).point();
-    let pack = largest_file(bench.path("repository"))?;
+    let pack = largest_file(bench.path("repository/pack"))?;
     let mut bytes = fs::read(&pack)?;
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
