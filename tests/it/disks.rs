@@ -65,9 +65,9 @@ fn a_disk_that_takes_part_again_has_what_was_written_meanwhile() -> Result<()> {
     let mut bench = Bench::new()?;
     let _ = bench.init()?.expect_code(0);
     let both = bench.backup(&[])?.expect_code(0);
-    bench.guest_write(2001, 1 << 20, &[7; 1 << 17])?;
+    bench.guest_write(2001, 1 << 20, &vec![7; 1 << 17])?;
     let one = bench.backup(&["--exclude-disk", "2001"])?.expect_code(0);
-    bench.guest_write(2001, 5 << 20, &[9; 1 << 17])?;
+    bench.guest_write(2001, 5 << 20, &vec![9; 1 << 17])?;
     let again = bench.backup(&[])?.expect_code(0);
     bench.assert_restores(&both.point())?;
     bench.assert_restores(&again.point())?;
