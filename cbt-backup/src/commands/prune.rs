@@ -96,10 +96,17 @@ impl Prune {
         let repository = context
             .runtime
             .block_on(self.repository.open(&context.config))?;
-        let compacted = if self.compact {
-            Some(self.compact(context, &repository, &watch)?)
-        } else {
-            None
+        let compacted = match self
+            .compact
+            .then(|| self.compact(context, &repository, &watch))
+        {
+            // What is garbage already can go all the same, and makes room.
+            Some(Err(failure)) if failure.code == ExitCode::NotWritable => {
+                let text = format!("nothing was moved: {failure}; what nobody needs is removed");
+                watch.progress.event(&Event::warning("not-compacted", text));
+                None
+            }
+            compacted => compacted.transpose()?,
         };
         let sweep = || {
             context
@@ -236,16 +243,17 @@ fn lost(missed: &MissedRoot) -> String {
         ..
     } = missed;
     let (held, until) = (bytes(*held), missed.held_until_ms.and_then(time));
+    let packs = count(*packs, "pack");
     match (missed.held_until_ms, until) {
         (None, _) => format!(
-            "the root of session {session} is lost and did not come back: its {packs} packs ({held}) go"
+            "the root of session {session} is lost, and nothing holds its {packs} ({held}) any longer"
         ),
         (Some(_), Some(until)) => format!(
-            "the root of session {session} is lost: its {packs} packs ({held}) stay until {until}, so \
+            "the root of session {session} is lost: its {packs} ({held}) stay until {until}, so \
              that it can be brought back from a copy"
         ),
         (Some(_), None) => format!(
-            "the root of session {session} is lost: its {packs} packs ({held}) stay while there is a bin"
+            "the root of session {session} is lost: its {packs} ({held}) stay while there is a bin"
         ),
     }
 }

@@ -24,6 +24,14 @@ const NO_BUCKET: [&str; 4] = [
     "The specified bucket does not exist",
 ];
 
+/// What Linux says of a file on a bad medium: EIO, EBADMSG (a checksum of the file system's), EUCLEAN (its
+/// structure is damaged).
+const ROTTEN: [i32; 3] = [5, 74, 117];
+
+/// The packs: one that the medium does not give is damaged like one with wrong bytes, goes into quarantine, and the next
+/// backup heals it. Of any other object it is not for us to say more than that it can't be read.
+const DATA: &str = "pack/";
+
 /// The error of a listing, which a store refuses only for a bucket that is not there.
 pub(super) fn of_list(prefix: &str, source: StoreError) -> Error {
     let text = source.to_string();
@@ -46,12 +54,26 @@ pub(super) fn of_read(operation: &'static str, name: &str, source: StoreError) -
             object,
             source: source.into(),
         },
+        other if name.starts_with(DATA) && is_rotten(other) => {
+            let text: Vec<String> = chain(&source).map(ToString::to_string).collect();
+            Error::damaged(
+                name,
+                format!("the medium does not give it: {}", text.join(": ")),
+            )
+        }
         _ => Error::Store {
             operation,
             object,
             source: source.into(),
         },
     }
+}
+
+/// True when the medium under a folder can't give the bytes of a file, such as one with a bad sector.
+fn is_rotten(error: &StoreError) -> bool {
+    let numbers = chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    let mut numbers = numbers.filter_map(io::Error::raw_os_error);
+    numbers.any(|number| ROTTEN.contains(&number))
 }
 
 /// The error of a write.
@@ -234,6 +256,18 @@ mod tests {
             Error::NoBucket { .. }
         ));
         assert!(matches!(of_list("x", generic("odd")), Error::Store { .. }));
+    }
+
+    #[test]
+    fn a_pack_on_a_bad_sector_is_damaged_and_a_list_there_is_not_taken_for_less_than_it_is() {
+        for number in ROTTEN {
+            let rotten = || generic(io::Error::from_raw_os_error(number));
+            let error = of_read("read", "pack/x/1d", rotten());
+            assert!(error.is_damage() && !error.is_passing(), "{error:?}");
+            assert!(!of_read("read", "sweep/x", rotten()).is_damage());
+        }
+        let other = generic(io::Error::from_raw_os_error(24));
+        assert!(!of_read("read", "pack/x/1d", other).is_damage());
     }
 
     #[test]

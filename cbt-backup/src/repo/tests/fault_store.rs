@@ -26,6 +26,7 @@ pub(super) struct Faults {
     writes_left: Arc<AtomicUsize>,
     hold: Arc<Mutex<Option<Hold>>>,
     packs_locked: Arc<AtomicBool>,
+    rotten: Arc<Mutex<Option<String>>>,
 }
 
 /// One listing waits here.
@@ -42,12 +43,29 @@ impl Faults {
             writes_left: Arc::new(AtomicUsize::new(usize::MAX)),
             hold: Arc::default(),
             packs_locked: Arc::default(),
+            rotten: Arc::default(),
         }
     }
 
     /// After so many writes the store is full.
     pub(super) fn writes(&self, writes: usize) {
         self.writes_left.store(writes, Ordering::SeqCst);
+    }
+
+    /// The object that lies on a bad sector.
+    pub(super) fn rot(&self, name: Option<&str>) {
+        *self.rotten.lock().unwrap() = name.map(str::to_owned);
+    }
+
+    fn check_rot(&self, path: &Path) -> Result<()> {
+        let rotten = self.rotten.lock().unwrap();
+        if rotten.as_deref() == Some(path.as_ref()) {
+            return Err(StoreError::Generic {
+                store: "FaultStore",
+                source: Box::new(io::Error::from_raw_os_error(5)),
+            });
+        }
+        Ok(())
     }
 
     /// Whether the store refuses to delete packs.
@@ -156,10 +174,14 @@ impl ObjectStore for FaultStore {
     }
 
     async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
+        if !options.head {
+            self.faults.check_rot(from)?;
+        }
         self.inner.get_opts(from, options).await
     }
 
     async fn get_ranges(&self, from: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.faults.check_rot(from)?;
         self.inner.get_ranges(from, ranges).await
     }
 

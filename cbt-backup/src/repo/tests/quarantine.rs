@@ -207,3 +207,23 @@ fn a_session_that_has_read_a_list_is_not_hurt_when_it_is_lifted() {
     assert!(site.restore(&site.reopen().unwrap(), made.point).unwrap() == now);
     assert!(verify(&site, VerifyLevel::Full).findings.is_empty());
 }
+
+/// A bad sector is damage like any other: found, named, healed by the next backup, and forgiven when the medium
+/// gives the pack again.
+#[test]
+fn a_pack_on_a_bad_sector_is_damaged_and_heals() {
+    let (site, faults, point) = site();
+    for pack in packs(&site) {
+        faults.rot(Some(&pack.to_string()));
+        let report = verify(&site, VerifyLevel::Full);
+        assert_eq!(report.damaged_packs, [pack], "{:?}", report.findings);
+        assert!(report.quarantined && is_damaged(&site));
+        let healed = site.backup(&image(1), None, 2).unwrap();
+        assert!(site.restore(&site.reopen().unwrap(), healed).unwrap() == image(1));
+        faults.rot(None);
+        let report = verify(&site, VerifyLevel::Full);
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+        assert_eq!(report.lifted_lists.len(), 1);
+        assert!(site.restore(&site.reopen().unwrap(), point).unwrap() == image(1));
+    }
+}
