@@ -73,10 +73,17 @@ fn commands_run_around_the_snapshot_and_know_what_came_of_it() -> Result<()> {
 fn a_command_that_fails_or_hangs_leaves_nothing_behind() -> Result<()> {
     let mut bench = Bench::new()?;
     let _ = bench.init()?.expect_code(0);
+    // What has frozen something and fails is followed by what thaws it.
+    let tell = teller(&bench);
     let _ = bench
-        .backup(&["--before", "exit 3"])?
+        .backup(&["--before", "exit 3", "--after-snapshot", &tell])?
         .expect_code(13)
         .expect_said("the command before");
+    let lines = told(&bench);
+    assert!(
+        lines.len() == 1 && lines[0].starts_with("after-snapshot|"),
+        "{lines:?}"
+    );
     let _ = bench
         .backup(&["--before", "sleep 60", "--hook-seconds", "1"])?
         .expect_code(13)

@@ -14,7 +14,7 @@ pub struct HookOptions {
     /// Shell command to run right before the snapshot of each VM, such as one that stops a database from writing; `man cbt-backup-backup` has its environment
     #[arg(long, value_name = "COMMAND")]
     before: Option<String>,
-    /// Shell command to run once the snapshot is there or has failed
+    /// Shell command to run once the snapshot is there, or will not come
     #[arg(long, value_name = "COMMAND")]
     after_snapshot: Option<String>,
     /// Shell command to run at the end of each VM's run, whatever came of it

@@ -421,8 +421,9 @@ impl Run<'_> {
         }
         self.check_cancel()?;
         let run = name.session.to_string();
-        self.hooked(&run).run(Moment::Before, &[])?;
-        let frozen = self.freeze(&name.to_string());
+        let asked = self.hooked(&run).run(Moment::Before, &[]);
+        // A command that failed or was ended half way may have frozen something: the next one follows in any case.
+        let frozen = asked.and_then(|()| self.freeze(&name.to_string()));
         let snapshot = frozen.as_ref().map_or("", |frozen| &frozen.snapshot.id);
         let words = [("CBT_HOOK_SNAPSHOT", snapshot)];
         self.hooked(&run).run(Moment::AfterSnapshot, &words)?;

@@ -27,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub enum Moment {
     /// Right before the snapshot is asked for.
     Before,
-    /// Once the snapshot is there, or has failed.
+    /// Once the snapshot is there, or will not come.
     AfterSnapshot,
     /// When the run is over.
     After,
