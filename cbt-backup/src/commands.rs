@@ -21,6 +21,7 @@ pub mod verify;
 pub mod vms;
 
 mod context;
+mod failures;
 mod site;
 
 pub use context::Context;

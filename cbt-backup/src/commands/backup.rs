@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use vddk::{OpenOptions, TransportModes};
 
 pub use self::policy::{Access, Cbt, OnBadMap, Policy, Quiesce, StandingSnapshot};
-pub(super) use self::round::{Round, Work, of_vm};
+pub(super) use self::round::{Round, Work};
 use super::{Context, site::with_site};
 use crate::{
     cli::{

@@ -5,12 +5,11 @@ mod tell;
 use clap::Args;
 
 use self::tell::{Tally, tell};
-use super::{Context, backup::of_vm, site::with_site};
+use super::{Context, failures::Failures, site::with_site};
 use crate::{
     cli::{
         exit_code::{ExitCode, Failure},
         options::{RepositoryOptions, ServerOptions, VddkOptions},
-        output::{note, printable},
         selection::{NamedVms, SELECTORS},
         state_options::StateOptions,
     },
@@ -105,7 +104,7 @@ fn visit_all(
     options: &JanitorOptions,
 ) -> Result<ExitCode, Failure> {
     let mut tally = Tally::default();
-    let mut failed: Option<Failure> = None;
+    let mut failures = Failures::of(vms.len());
     for vm in vms {
         let progress = context.progress();
         let cancel = &context.cancel;
@@ -115,28 +114,16 @@ fn visit_all(
                 tally.add(&report);
             }
             Err(error) => {
-                let failure = Failure::from(error);
-                let stops = failure.code == ExitCode::Interrupted;
-                // The first one is told at the end, as that of the whole run.
-                if failed.is_some() {
-                    let text = failure.to_string();
-                    note(&format!(
-                        "error: {}: {}",
-                        printable(&vm.path),
-                        printable(&text)
-                    ));
-                }
-                failed = failed.or_else(|| Some(of_vm(failure, vm, vms.len())));
-                if stops {
+                if failures.add(error.into(), vm) {
                     break;
                 }
             }
         }
     }
     tally.tell(context.output);
-    match failed {
-        Some(failure) => Err(failure),
-        None if tally.left > 0 => Ok(ExitCode::LeftBehind),
-        None => Ok(ExitCode::Done),
-    }
+    failures.or(if tally.left > 0 {
+        ExitCode::LeftBehind
+    } else {
+        ExitCode::Done
+    })
 }

@@ -2,11 +2,7 @@
 
 mod schedule;
 
-use std::{
-    sync::atomic::Ordering,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -21,11 +17,8 @@ use crate::{
         interval::Interval,
         output::note,
     },
-    engine::{Event, Monitor as _},
+    engine::{Event, Monitor as _, pause_until},
 };
-
-/// How often is looked whether a signal came.
-const SIGNAL_POLL: Duration = Duration::from_millis(50);
 
 /// Back virtual machines up again and again, for instance every five minutes.
 ///
@@ -87,11 +80,8 @@ impl Run {
                 }
                 let wait = next.at.saturating_sub(begun.elapsed());
                 progress.step(&format!("wait {} s for the next round", wait.as_secs()));
-                while begun.elapsed() < next.at {
-                    if context.cancel.load(Ordering::SeqCst) {
-                        return result;
-                    }
-                    thread::sleep(SIGNAL_POLL.min(next.at.saturating_sub(begun.elapsed())));
+                if pause_until(begun + next.at, &context.cancel).is_err() {
+                    return result;
                 }
             }
         })

@@ -1,8 +1,7 @@
 //! Keeping the VM from being moved while its disks are read (`PrepareForAccess`).
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
+    sync::atomic::AtomicBool,
     time::{Duration, Instant},
 };
 
@@ -12,6 +11,7 @@ use super::{
     error::{Error, chain},
     ledger::{Effect, Ledger},
     monitor::{Event, Monitor},
+    pause::pause_until,
     site::Site,
     undo::MOVE_METHOD,
 };
@@ -48,8 +48,6 @@ impl Default for AccessOptions {
 
 /// How often it is looked whether somebody else has let go.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How soon a signal is noticed meanwhile.
-const SIGNAL_POLL: Duration = Duration::from_millis(100);
 
 /// The request to keep a VM in place.
 pub(super) struct AccessRequest<'a> {
@@ -180,12 +178,7 @@ impl AccessRequest<'_> {
     fn wait_until_free(&self, until: Instant) -> Result<bool, Error> {
         loop {
             let look = (Instant::now() + LOOK_EVERY).min(until);
-            while Instant::now() < look {
-                if self.cancel.load(Ordering::Relaxed) {
-                    return Err(Error::Interrupted);
-                }
-                thread::sleep(SIGNAL_POLL);
-            }
+            pause_until(look, self.cancel)?;
             if !self.is_held()? {
                 return Ok(true);
             }

@@ -1,18 +1,15 @@
 //! Trying again what failed for a reason that may pass.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
+    sync::atomic::AtomicBool,
     time::{Duration, Instant},
 };
 
 use super::{
     error::{Error, chain},
     monitor::{Event, Monitor},
+    pause::pause_until,
 };
-
-/// How often is looked whether a signal came.
-const SIGNAL_POLL: Duration = Duration::from_millis(50);
 
 /// The longest wait before a try.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -85,13 +82,6 @@ impl Tries {
             self.patience.tries
         );
         monitor.event(&Event::warning("tried-again", message));
-        let begun = Instant::now();
-        while begun.elapsed() < wait {
-            if cancel.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            thread::sleep(SIGNAL_POLL.min(wait.saturating_sub(begun.elapsed())));
-        }
-        Ok(())
+        pause_until(Instant::now() + wait, cancel)
     }
 }

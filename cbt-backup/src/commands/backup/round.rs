@@ -9,10 +9,10 @@ use crate::{
         output::{note, printable},
         selection::NamedVms,
     },
-    commands::Context,
+    commands::{Context, failures::Failures},
     engine::{self, BackupOptions, Site},
     repo::Repository,
-    vsphere::{VmSelection, VmSummary},
+    vsphere::VmSelection,
 };
 
 /// What rounds work with.
@@ -53,7 +53,7 @@ impl Work<'_> {
         let vms = self.wanted.without_templates(vms)?;
         let mut codes = Vec::new();
         let mut removal = Duration::ZERO;
-        let mut failed: Option<Failure> = None;
+        let mut failures = Failures::of(vms.len());
         for vm in &vms {
             let progress = context.progress();
             if vms.len() > 1 && !context.output.json {
@@ -74,41 +74,15 @@ impl Work<'_> {
                     removal = removal.max(report.removal);
                 }
                 Err(error) => {
-                    let failure = Failure::from(error);
-                    let stops = failure.code == ExitCode::Interrupted;
-                    // The first one is told at the end, as that of the whole round.
-                    if failed.is_some() {
-                        let text = failure.to_string();
-                        note(&format!(
-                            "error: {}: {}",
-                            printable(&vm.path),
-                            printable(&text)
-                        ));
-                    }
-                    failed = failed.or_else(|| Some(of_vm(failure, vm, vms.len())));
-                    if stops {
+                    if failures.add(error.into(), vm) {
                         break;
                     }
                 }
             }
         }
         Ok(Round {
-            result: match failed {
-                Some(failure) => Err(failure),
-                None => Ok(worst(&codes)),
-            },
+            result: failures.or(worst(&codes)),
             removal,
         })
-    }
-}
-
-/// Where there are several, the VM that failed is named.
-pub(in crate::commands) fn of_vm(failure: Failure, vm: &VmSummary, count: usize) -> Failure {
-    if count < 2 {
-        return failure;
-    }
-    Failure {
-        error: failure.error.context(vm.path.clone()),
-        ..failure
     }
 }

@@ -1,18 +1,14 @@
 //! Whether a backup of a VM is at work on some machine, by the repository alone.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
+    sync::atomic::AtomicBool,
     time::{Duration, Instant},
 };
 
 use crate::{
-    engine::{error::Error, monitor::Monitor, site::Site},
+    engine::{error::Error, monitor::Monitor, pause::pause_until, site::Site},
     repo::{Look, Repository, SessionId, VmKey},
 };
-
-/// How soon a signal is noticed.
-const SIGNAL_POLL: Duration = Duration::from_millis(100);
 
 /// What was seen of the backups of one VM.
 #[derive(Clone, Debug, Default)]
@@ -54,13 +50,7 @@ impl Watch {
         cancel: &AtomicBool,
     ) -> Result<Self, Error> {
         monitor.step("watch the repository for a run that lives");
-        let until = Instant::now() + interval;
-        while Instant::now() < until {
-            if cancel.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            thread::sleep(SIGNAL_POLL.min(until.saturating_duration_since(Instant::now())));
-        }
+        pause_until(Instant::now() + interval, cancel)?;
         let now = site.runtime.block_on(repository.look())?;
         self.is_alive = now.shows_life(before, vm);
         self.sessions.extend(now.backups_of(vm));

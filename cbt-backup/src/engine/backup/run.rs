@@ -1,0 +1,385 @@
+//! A run from the first outside effect on: reading, then both tails.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use vddk::{Access, ConnectOptions, Connection, DiskFacts};
+
+use super::{BackupOptions, BackupReport};
+use crate::{
+    engine::{
+        access::{self, AccessRequest},
+        description::Description,
+        disk_run::{DiskReport, DiskRun},
+        error::Error,
+        freeze::{self, Frozen},
+        hook::{Hooked, Moment},
+        ledger::{Effect, Ledger},
+        monitor::{Event, Monitor},
+        patience::Tries,
+        plan::Tracking,
+        recorder::Recorder,
+        saved,
+        site::Site,
+        storage, tracking, undo,
+    },
+    repo::{NewFile, ObjectId, PointEvent, PointId, PointKind, RootInfo, Session, SessionRow},
+    vsphere::{Disk, Moref, Vm},
+};
+
+/// A run from the first outside effect on.
+pub(super) struct Run<'a> {
+    pub(super) site: &'a Site,
+    pub(super) vm: Vm,
+    pub(super) options: &'a BackupOptions,
+    pub(super) recorder: &'a Recorder<'a>,
+    pub(super) cancel: &'a AtomicBool,
+    pub(super) ledger: Ledger,
+    pub(super) access: Option<Access>,
+    pub(super) fills_blocks: bool,
+}
+
+/// What was read, and what the root has to say of it.
+struct ReadOut {
+    disks: Vec<DiskReport>,
+    files: Vec<NewFile>,
+    frozen: Frozen,
+}
+
+impl Run<'_> {
+    /// Reads, then ends both sides: the point is committed, and vSphere is put back as it was.
+    /// Neither end waits for the other or keeps the other from happening.
+    pub(super) fn go(
+        mut self,
+        session: Session,
+        repository: ObjectId,
+    ) -> Result<BackupReport, Error> {
+        let name = Description {
+            session: session.id(),
+            repository: Some(repository),
+        };
+        // A fault of ours must not keep vSphere from being put back as it was.
+        let row = SessionRow::new(session, self.options.checkpoint);
+        let read = catch_unwind(AssertUnwindSafe(|| self.read(&row, name)))
+            .unwrap_or_else(|payload| Err(Error::panicked(payload.as_ref())));
+        // None if changing sessions failed on the way: then there is an error, too.
+        let session = row.into_session();
+        let Run {
+            site,
+            vm,
+            recorder,
+            ledger,
+            access,
+            ..
+        } = self;
+        let moref = vm.moref();
+        let went_wrong = match &read {
+            Ok(read) => read.disks.iter().any(|disk| disk.failure.is_some()),
+            Err(_) => true,
+        };
+        let hot_added = read.as_ref().is_ok_and(|read| {
+            read.disks
+                .iter()
+                .any(|disk| disk.transport.as_deref() == Some("hotadd"))
+        });
+        let clean_up = (went_wrong && !ledger.open_effects().is_empty()) || hot_added;
+        thread::scope(|scope| {
+            let tail =
+                scope.spawn(move || undo::unwind(site, &moref, ledger, access, clean_up, recorder));
+            let stored = match (read, session) {
+                (Ok(read), Ok(session)) => commit(session, vm.name, read, recorder),
+                (Err(error), session) => {
+                    if let Ok(session) = session {
+                        session.abandon();
+                    }
+                    Err(error)
+                }
+                (Ok(_), Err(error)) => Err(error.into()),
+            };
+            // A panic in there is a fault of ours; then something may well be left.
+            let unwound = tail.join().unwrap_or(undo::Unwound {
+                is_clean: false,
+                removal: Duration::ZERO,
+            });
+            stored.map(|report| BackupReport {
+                left_behind: !unwound.is_clean,
+                removal: unwound.removal,
+                events: recorder.events(),
+                ..report
+            })
+        })
+    }
+
+    fn read(&mut self, row: &SessionRow, name: Description) -> Result<ReadOut, Error> {
+        self.check_cancel()?;
+        let facts = storage::facts(self.site, &self.vm, &self.options.transports, self.recorder);
+        // What cannot work is refused before anything is changed.
+        self.connect_options(facts).plan()?;
+        self.begin_access(&name.identity())?;
+        let host = self.site.ask(self.site.client.host_of(&self.vm))?;
+        let tracking = tracking::prepare(
+            self.site,
+            &self.vm,
+            &host,
+            self.options.tracking,
+            self.recorder,
+            self.cancel,
+        )?;
+        if let Tracking::Off { reason } | Tracking::Unsound { reason } = &tracking {
+            self.recorder.event(&Event::info(
+                "tracking-off",
+                format!("disks are read in full: {reason}"),
+            ));
+        }
+        self.check_cancel()?;
+        let run = name.session.to_string();
+        let asked = self.hooked(&run).run(Moment::Before, &[]);
+        // A command that failed or was ended half way may have frozen something: the next one follows in any case.
+        let frozen = asked.and_then(|()| self.freeze(&name.to_string()));
+        let snapshot = frozen.as_ref().map_or("", |frozen| &frozen.snapshot.id);
+        let words = [("CBT_HOOK_SNAPSHOT", snapshot)];
+        self.hooked(&run).run(Moment::AfterSnapshot, &words)?;
+        let frozen = frozen?;
+        let snapshot = &frozen.snapshot;
+        self.check_cancel()?;
+        let config = self.site.ask(self.site.client.snapshot_config(snapshot))?;
+        let vm = self.vm.moref();
+        let disks_of = self.options.disks.of(&config.disks, self.recorder);
+        let files = saved::files(self.site, &self.vm, &host, config, self.recorder);
+        let recorder = self.recorder;
+        let connect = || self.connect(snapshot, facts);
+        let partial = || root_info(PointKind::Partial, &frozen, files.clone(), None, recorder);
+        let run = DiskRun {
+            site: self.site,
+            vm: &vm,
+            snapshot,
+            tracking: &tracking,
+            only_our_snapshot: self.vm.snapshots.roots.is_empty(),
+            snapshots_before: frozen.others,
+            before_snapshot: frozen.before,
+            host: &host,
+            row,
+            fills_blocks: self.fills_blocks,
+            partial: &partial,
+            connect: &connect,
+            options: self.options,
+            monitor: self.recorder,
+            cancel: self.cancel,
+        };
+        let mut tasks = Vec::new();
+        for disk in &disks_of {
+            self.check_cancel()?;
+            tasks.extend(run.prepare(disk)?);
+        }
+        if tasks.is_empty() {
+            return Err(Error::NoDisk {
+                vm: self.vm.name.clone(),
+            });
+        }
+        self.recorder.step("connect to the disks");
+        let connection = self.connect_patiently(&connect)?;
+        self.recorder.step("read disks");
+        let mut disks = Vec::new();
+        for task in tasks {
+            self.check_cancel()?;
+            disks.push(run.copy(&connection, task)?);
+        }
+        if let Err(error) = connection.close() {
+            self.recorder
+                .event(&Event::warning("disconnect-failed", error.to_string()));
+        }
+        self.look_for_moves(&run, &disks_of, &mut disks)?;
+        if let Some(failure) = disks
+            .iter()
+            .all(|disk| disk.failure.is_some())
+            .then(|| disks.swap_remove(0).failure)
+        {
+            return Err(Error::AllDisksFailed {
+                vm: self.vm.name.clone(),
+                reason: failure.unwrap_or_default(),
+            });
+        }
+        Ok(ReadOut {
+            disks,
+            files,
+            frozen,
+        })
+    }
+
+    fn hooked<'b>(&'b self, run: &'b str) -> Hooked<'b> {
+        Hooked {
+            hooks: &self.options.hooks,
+            vm: &self.vm,
+            run,
+            monitor: self.recorder,
+            cancel: self.cancel,
+        }
+    }
+
+    fn check_cancel(&self) -> Result<(), Error> {
+        if self.cancel.load(Ordering::Relaxed) {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn record(&mut self, effect: Effect) -> Result<(), Error> {
+        let path = self.options.state_dir.clone();
+        self.ledger
+            .record(effect)
+            .map_err(|source| Error::State { path, source })
+    }
+
+    /// Keeps the VM from being moved.
+    fn begin_access(&mut self, identity: &str) -> Result<(), Error> {
+        let path = &self.options.state_dir;
+        let vm = self.vm.moref();
+        let request = AccessRequest {
+            site: self.site,
+            vm: &vm,
+            identity,
+            options: self.options.access,
+            monitor: self.recorder,
+            cancel: self.cancel,
+        };
+        let access = request.prepare(&mut self.ledger, |source| Error::State {
+            path: path.clone(),
+            source,
+        })?;
+        self.access = access;
+        Ok(())
+    }
+
+    /// Without access the VM may have been moved meanwhile: what was read of a disk that was is in
+    /// doubt.
+    fn look_for_moves(
+        &self,
+        run: &DiskRun<'_>,
+        before: &[Disk],
+        disks: &mut [DiskReport],
+    ) -> Result<(), Error> {
+        if self.access.is_some() {
+            return Ok(());
+        }
+        let now = self
+            .site
+            .ask(self.site.client.snapshot_config(run.snapshot))?;
+        for (device_key, reason) in access::moved(before, &now) {
+            for disk in disks.iter_mut().filter(|d| d.device_key == device_key) {
+                if disk.failure.is_none() {
+                    run.fail(disk, reason.clone())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the snapshot, which is on the ledger before.
+    fn freeze(&mut self, description: &str) -> Result<Frozen, Error> {
+        self.record(Effect::Snapshot {
+            description: description.to_owned(),
+        })?;
+        let vm = self.vm.moref();
+        let quiesce = self.options.quiesce.for_vm(&self.vm, self.recorder);
+        freeze::freeze(self.site, &vm, description, quiesce, self.recorder)
+    }
+
+    /// How disks are reached; the snapshot is still to be named.
+    fn connect_options(&self, facts: DiskFacts) -> ConnectOptions {
+        ConnectOptions {
+            read_only: true,
+            ..ConnectOptions::writable(self.options.transports.clone())
+        }
+        .with_policy(self.options.transport_policy)
+        .with_facts(facts)
+    }
+
+    fn connect_patiently(
+        &self,
+        connect: &dyn Fn() -> Result<Connection, Error>,
+    ) -> Result<Connection, Error> {
+        let mut tries = Tries::new(self.options.patience);
+        loop {
+            match connect() {
+                Err(Error::Vddk(error)) => {
+                    tries.wait("connecting", error, self.recorder, self.cancel)?;
+                }
+                connected => return connected,
+            }
+        }
+    }
+
+    fn connect(&self, snapshot: &Moref, facts: DiskFacts) -> Result<Connection, Error> {
+        let options = ConnectOptions {
+            snapshot: Some(snapshot.id.clone()),
+            ..self.connect_options(facts)
+        };
+        Ok(match &self.access {
+            Some(access) => access.connect(&options)?,
+            None => self
+                .site
+                .library
+                .connect(&self.site.connect_params(&self.vm.moref())?, &options)?,
+        })
+    }
+}
+
+/// What a point says beside its disks.
+fn root_info(
+    kind: PointKind,
+    frozen: &Frozen,
+    files: Vec<NewFile>,
+    parent: Option<PointId>,
+    recorder: &Recorder<'_>,
+) -> RootInfo {
+    let events = recorder.events().into_iter().map(|event| PointEvent {
+        code: event.kind,
+        text: event.message,
+    });
+    RootInfo {
+        kind,
+        snapshot_time: format!("{:.0}", frozen.time),
+        snapshot_time_ms: frozen.time.as_millisecond(),
+        zone: "UTC".to_owned(),
+        consistency: frozen.consistency,
+        parent,
+        files,
+        events: events.collect(),
+        program: concat!("cbt-backup ", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}
+
+fn commit(
+    session: Session,
+    vm: String,
+    read: ReadOut,
+    recorder: &Recorder<'_>,
+) -> Result<BackupReport, Error> {
+    let any_full = read.disks.iter().any(|disk| disk.action == "full");
+    let kind = if any_full {
+        PointKind::Full
+    } else {
+        PointKind::Incremental
+    };
+    let incomplete = read.disks.iter().any(|disk| disk.failure.is_some());
+    let mut files = read.files;
+    files.extend(saved::disk_databases(&read.disks));
+    let parent = read.disks.iter().filter_map(|disk| disk.parent).max();
+    let info = root_info(kind, &read.frozen, files, parent, recorder);
+    let committed = session.commit(info)?;
+    Ok(BackupReport {
+        point: committed.point,
+        vm,
+        kind,
+        disks: read.disks,
+        events: Vec::new(),
+        left_behind: false,
+        removal: Duration::ZERO,
+        incomplete,
+    })
+}
