@@ -31,12 +31,12 @@ fn roots(below: &Path) -> usize {
 }
 
 /// A backup that is killed once it has kept a partial point. Its guest writes meanwhile.
-fn die_half_way(bench: &mut Bench, options: &[&str]) -> Result<()> {
+fn die_half_way(bench: &mut Bench, options: &[&str], read_ms: u64) -> Result<()> {
     let points = bench.path("repository/point");
     let count = move || roots(&points);
     let before = count();
     let options = [&["--checkpoint-seconds", "1"], options].concat();
-    let mut backup = bench.start_backup_to_the_middle(&options)?;
+    let mut backup = bench.start_slow_backup(&options, read_ms)?;
     backup
         .run
         .wait_until("the partial point", || count() > before)?;
@@ -55,7 +55,7 @@ fn read_bytes(outcome: &Outcome) -> u64 {
 fn a_full_that_died_is_not_read_again() -> Result<()> {
     let mut bench = Bench::new()?;
     let _ = bench.init()?.expect_code(0);
-    die_half_way(&mut bench, &[])?;
+    die_half_way(&mut bench, &[], 150)?;
     assert_eq!(kinds(&bench)?, ["partial"]);
     let partial = bench.list()?.result()["points"][0]["point"]
         .as_str()
@@ -94,7 +94,7 @@ fn an_increment_after_a_full_that_died_builds_on_the_last_complete_point() -> Re
     let _ = bench.init()?.expect_code(0);
     let first = bench.backup(&[])?.expect_code(0);
     bench.guest_write(2000, 1 << 20, &[0x61; 4096])?;
-    die_half_way(&mut bench, &["--full"])?;
+    die_half_way(&mut bench, &["--full"], 150)?;
     assert_eq!(kinds(&bench)?, ["full", "partial"]);
     bench.guest_write(2001, 1 << 20, &[0x62; 4096])?;
     let next = bench.backup(&[])?.expect_code(0);
@@ -105,6 +105,41 @@ fn an_increment_after_a_full_that_died_builds_on_the_last_complete_point() -> Re
     bench.assert_put_back()?;
     bench.assert_restores(&next.point())?;
     bench.assert_restores(&first.point())?;
+    bench.assert_sound()
+}
+
+/// 12 MiB of the first disk change. The run that would have read them dies.
+#[test]
+fn an_increment_that_died_is_not_read_again() -> Result<()> {
+    const CHANGED: usize = 12 << 20;
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let first = bench.backup(&[])?.expect_code(0);
+    let mut changed = vec![0; CHANGED];
+    for (number, sector) in (0_u64..).zip(changed.chunks_mut(512)) {
+        sector.fill(number as u8 | 1);
+        sector[..8].copy_from_slice(&number.to_le_bytes());
+    }
+    bench.guest_write(2000, 1 << 20, &changed)?;
+    die_half_way(&mut bench, &[], 1000)?;
+    assert_eq!(kinds(&bench)?, ["full", "partial"]);
+    // Where the dead run has been, where it has not, and where nothing had changed.
+    for at in [2 << 20, 12 << 20, 20 << 20] {
+        bench.guest_write(2000, at, &[0x5a; 4096])?;
+    }
+    let next = bench.backup(&[])?.expect_code(0);
+    let events = next.events();
+    assert!(events.contains(&"resumed".to_owned()), "{events:?}");
+    assert_eq!(next.disk(2000).text("action"), "incremental");
+    let read_bytes = next.disk(2000).bytes("read_bytes");
+    assert!(
+        (512 << 10..CHANGED as u64).contains(&read_bytes),
+        "{read_bytes}"
+    );
+    bench.assert_put_back()?;
+    bench.assert_restores(&next.point())?;
+    bench.assert_restores(&first.point())?;
+    assert_eq!(kinds(&bench)?.len(), 2, "the partial point has served");
     bench.assert_sound()
 }
 

@@ -55,9 +55,18 @@ impl Bench {
     ///
     /// When it does not come that far.
     pub fn start_backup_to_the_middle(&mut self, options: &[&str]) -> Result<Backup> {
+        self.start_slow_backup(options, 150)
+    }
+
+    /// As [`Bench::start_backup_to_the_middle`], with so many milliseconds for each read.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn start_slow_backup(&mut self, options: &[&str], read_ms: u64) -> Result<Backup> {
         let slow = Fault {
             call: "VixDiskLib_ReadAsync".into(),
-            delay_ms: Some(150),
+            delay_ms: Some(read_ms),
             ..Fault::default()
         };
         self.order(&[

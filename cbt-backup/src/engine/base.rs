@@ -41,8 +41,16 @@ pub(super) struct Base {
     pub(super) disk: BaseDisk,
     /// The point whose run read the data: another one where the disk was carried there.
     pub(super) origin: PointId,
-    /// That run was not over: there is something to build on, and nothing to restore.
-    pub(super) is_partial: bool,
+    /// That run was not over: there is something to build on, and nothing to restore. So many bytes from the
+    /// disk's start are as they were at its snapshot.
+    pub(super) covered_bytes: Option<u64>,
+}
+
+impl Base {
+    /// Whether that run was not over.
+    pub(super) fn is_partial(&self) -> bool {
+        self.covered_bytes.is_some()
+    }
 }
 
 /// The newest point that holds data of this disk, and the disk in it; `partial` ones only where asked
@@ -75,7 +83,10 @@ pub(super) fn base_of(disk: &Disk, parents: &[Point], partial: bool) -> Option<B
                 DiskState::Carried { from, .. } => *from,
                 _ => point.id(),
             },
-            is_partial: matches!(record.state, DiskState::Partial { .. }),
+            covered_bytes: match record.state {
+                DiskState::Partial { covered_bytes } => Some(covered_bytes),
+                _ => None,
+            },
         })
     })
 }

@@ -1,6 +1,7 @@
 //! One disk of a run: what is planned and asked; `copy` reads and stores it.
 
 mod copy;
+mod resume;
 
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
@@ -121,7 +122,11 @@ impl DiskRun<'_> {
     /// # Errors
     /// When the repository cannot take it, or a bad map is to fail the run.
     pub fn prepare(&self, disk: &Disk) -> Result<Option<DiskTask>, Error> {
-        let (base, mut plan) = self.base_and_plan(disk)?;
+        let Ground {
+            mut base,
+            mut plan,
+            partial,
+        } = self.ground(disk)?;
         if let Some(base) = &base {
             self.tell_event(disk, plan::event(disk, &base.disk));
         }
@@ -179,6 +184,15 @@ impl DiskRun<'_> {
             );
             self.monitor.event(&Event::info("no-change-id", message));
         }
+        let origin = base.as_ref().filter(|base| !base.is_partial());
+        let origin = origin.map(|base| base.origin);
+        let mut unchanged_since = None;
+        if let (Some(partial), Some(answer)) = (partial, &mut answer)
+            && self.goes_on(disk, &partial, answer)?
+        {
+            unchanged_since = base.map(|whole| whole.parent);
+            base = Some(partial);
+        }
         let reuse = !matches!(
             plan,
             DiskPlan::Full {
@@ -186,10 +200,9 @@ impl DiskRun<'_> {
                 ..
             }
         );
-        let origin = base.as_ref().filter(|base| !base.is_partial);
-        let origin = origin.map(|base| base.origin);
         let parent = base.map(|base| base.parent).filter(|_| reuse);
-        let (slot, parent) = self.add(disk, &landmark, parent, &mut plan, &mut answer)?;
+        let parents = (parent, unchanged_since);
+        let (slot, parent) = self.add(disk, &landmark, parents, &mut plan, &mut answer)?;
         let block_shift = self
             .row
             .with(|session| session.geometry(slot).block_shift())?;
@@ -228,13 +241,13 @@ impl DiskRun<'_> {
 
     /// What the disk builds on, and what is read for that.
     ///
-    /// After a run that died a partial point is the newest. What it has not covered must be read whole:
-    /// an increment on the last complete point reads less.
-    fn base_and_plan(&self, disk: &Disk) -> Result<(Option<Base>, DiskPlan), Error> {
+    /// After a run that died a partial point is the newest. An increment asks from the last complete point
+    /// all the same: what the dead run has not covered did not change before that.
+    fn ground(&self, disk: &Disk) -> Result<Ground, Error> {
         let (newest, whole) = self.row.with(|session| {
             let parents = session.parents();
             let newest = base_of(disk, parents, true);
-            let is_partial = newest.as_ref().is_some_and(|base| base.is_partial);
+            let is_partial = newest.as_ref().is_some_and(Base::is_partial);
             let whole = is_partial.then(|| base_of(disk, parents, false)).flatten();
             (newest, whole)
         })?;
@@ -242,18 +255,26 @@ impl DiskRun<'_> {
             let base = base.map(|base| &base.disk);
             plan::plan(disk, self.tracking, base, |base| self.may_be_reverted(base))
         };
+        let is_incremental = |plan: &DiskPlan| matches!(plan, DiskPlan::Incremental { .. });
         if let Some(whole) = whole {
             let planned = plan(Some(&whole));
-            if matches!(planned, DiskPlan::Incremental { .. }) {
-                return Ok((Some(whole), planned));
+            if is_incremental(&planned) {
+                return Ok(Ground {
+                    partial: newest.filter(|newest| is_incremental(&plan(Some(newest)))),
+                    base: Some(whole),
+                    plan: planned,
+                });
             }
         }
         let planned = plan(newest.as_ref());
-        if newest.as_ref().is_some_and(|base| base.is_partial) {
-            let message = format!("{} goes on from a run that was cut short", disk.label);
-            self.monitor.event(&Event::info("resumed", message));
+        if newest.as_ref().is_some_and(Base::is_partial) {
+            self.tell_resumed(disk);
         }
-        Ok((newest, planned))
+        Ok(Ground {
+            base: newest,
+            plan: planned,
+            partial: None,
+        })
     }
 
     /// What happened to the disk's tracking, where it is not what always happens.
@@ -272,7 +293,7 @@ impl DiskRun<'_> {
         &self,
         disk: &Disk,
         landmark: &Landmark,
-        parent: Option<ParentDisk>,
+        (parent, unchanged_since): (Option<ParentDisk>, Option<ParentDisk>),
         plan: &mut DiskPlan,
         answer: &mut Option<coverage::Coverage>,
     ) -> Result<(DiskSlot, Option<ParentDisk>), Error> {
@@ -286,6 +307,7 @@ impl DiskRun<'_> {
             change_id_after_ms: landmark.change_id_after_ms,
             distrusted_tracking: landmark.distrusted_tracking.clone(),
             parent,
+            unchanged_since,
         };
         let add = |parent| self.row.with(|session| session.add_disk(spec(parent)));
         match add(parent)? {
@@ -344,6 +366,14 @@ impl DiskRun<'_> {
             reuse_parent: true,
         }
     }
+}
+
+/// What a disk builds on.
+struct Ground {
+    base: Option<Base>,
+    plan: DiskPlan,
+    /// Of an increment on a complete point: what a later run had read before it died.
+    partial: Option<Base>,
 }
 
 /// The set is asked for at the tracking grain, before the disk's block size is known.

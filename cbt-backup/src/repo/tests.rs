@@ -26,6 +26,7 @@ mod matrix;
 mod model;
 mod operation_store;
 mod partial;
+mod partial_increment;
 mod patch;
 mod probe;
 mod protocol;

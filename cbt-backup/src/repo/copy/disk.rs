@@ -45,6 +45,7 @@ impl PointCopy<'_> {
             change_id_after_ms: record.change_id_after_ms,
             distrusted_tracking: record.distrusted_tracking.clone(),
             parent: ground.parent.filter(|_| has_data),
+            unchanged_since: None,
         };
         let slot = self.row.with(|session| session.add_copied_disk(spec))??;
         let work = Work {

@@ -13,8 +13,11 @@ use crate::repo::id::PackKind;
 use crate::repo::node::Node;
 use crate::repo::ranges::BlockRange;
 use crate::repo::reference::Ref;
-use crate::repo::root::{DiskRecord, PutStats};
-use crate::repo::tree::{BaseTree, Geometry, NodePlace, TreeCursor, TreeItem};
+use crate::repo::root::{DiskRecord, DiskState, PutStats, TreeRecord};
+use crate::repo::tree::{
+    Against, BaseTree, Demand, Difference, Geometry, NodePlace, TreeCursor, TreeDifference,
+    TreeItem,
+};
 use crate::repo::usage::{Needs, UsageChange};
 
 /// Most disks a point may have; 255 means "none" in packs and tables.
@@ -243,7 +246,7 @@ impl Session {
         let mut missing = BlockSet::default();
         let recount = parent.needs.packs().any(|pack| disk.avoided.contains(pack));
         if recount {
-            let tree = parent.record.tree.map(super::super::root::TreeRecord::base);
+            let tree = parent.record.tree.map(TreeRecord::base);
             let mut cursor = TreeCursor::new(&self.repo, old, tree).avoiding(&disk.avoided);
             while let Some(item) = cursor.next().await {
                 match item {
@@ -265,8 +268,14 @@ impl Session {
         }
         // A run that was not over has not read the rest.
         let uncovered = parent.record.uncovered(old);
-        if disk.resumes {
-            missing.insert(uncovered.start, uncovered.end - uncovered.start);
+        if disk.resumes && !uncovered.is_empty() {
+            match self.older_record(&disk.spec, &parent.record) {
+                Some(older) => {
+                    self.find_different(&parent.record, &older, uncovered.start, &mut missing)
+                        .await?;
+                }
+                None => missing.insert(uncovered.start, uncovered.end - uncovered.start),
+            }
         }
         // A last block that was cut by the disk's old end is longer now.
         let last = old.blocks() - 1;
@@ -278,6 +287,64 @@ impl Session {
             }
         }
         disk.work().missing = missing;
+        Ok(())
+    }
+
+    /// The whole disk that a partial parent can be compared with, if its tree has the same shape.
+    fn older_record(&self, spec: &DiskSpec, parent: &DiskRecord) -> Option<DiskRecord> {
+        let named = spec.unchanged_since?;
+        let point = self
+            .parents
+            .iter()
+            .find(|point| point.id() == named.point)?;
+        let record = point.root.disks.get(named.disk)?;
+        let shape = |record: &DiskRecord| {
+            (
+                record.capacity_bytes,
+                record.block_shift,
+                record.fan_out_bits,
+            )
+        };
+        let is_whole = matches!(
+            record.state,
+            DiskState::Complete | DiskState::Carried { .. }
+        );
+        (is_whole && shape(record) == shape(parent)).then(|| record.clone())
+    }
+
+    /// From block `from` on: what is not in a partial parent as in the older point. That run has put
+    /// it, or left a hole for what it could not take from its own parent, or built on another point.
+    async fn find_different(
+        &self,
+        parent: &DiskRecord,
+        older: &DiskRecord,
+        from: u64,
+        missing: &mut BlockSet,
+    ) -> Result<(), Error> {
+        let geometry = parent.geometry()?;
+        let base = |record: &DiskRecord| record.tree.map(TreeRecord::base);
+        let demand = Demand {
+            from,
+            ..Demand::default()
+        };
+        let against = Against::Tree(base(older));
+        let tree = base(parent);
+        let mut differences = TreeDifference::new(&self.repo, geometry, tree, against, demand);
+        while let Some(item) = differences.next().await? {
+            match item {
+                Difference::Same(_) => {}
+                Difference::Block { number, .. } => missing.insert(number, 1),
+                Difference::Hole(range) | Difference::Damaged { range, .. } => {
+                    // A node may reach to both sides of where the parent ends.
+                    let first = range.first.max(from);
+                    missing.insert(first, (range.first + range.blocks).saturating_sub(first));
+                }
+            }
+        }
+        // There the older point has holes that are none.
+        for run in &older.unreadable {
+            missing.insert(run.first, run.blocks);
+        }
         Ok(())
     }
 

@@ -78,6 +78,10 @@ pub struct DiskSpec {
     pub distrusted_tracking: Option<String>,
     /// Where blocks that are not put come from. Without a parent they are holes.
     pub parent: Option<ParentDisk>,
+    /// An older point that has the disk whole, for a parent that is partial. Whoever names it puts all that
+    /// changed since that point's snapshot. Then of what the parent has not covered, only that need be put
+    /// besides which differs between the two.
+    pub unchanged_since: Option<ParentDisk>,
 }
 
 /// Names a disk of a session.
