@@ -106,3 +106,51 @@ fn a_disk_that_was_moved_while_it_was_read_fails() -> Result<()> {
     bench.assert_put_back()?;
     bench.assert_restores(&next.point())
 }
+
+/// Each of these calls fails once for a reason that may pass, before its effect or with it.
+#[test]
+fn what_may_pass_is_tried_again_at_both_ends_of_a_run() -> Result<()> {
+    let mut bench = bench()?;
+    let _ = bench.backup(&[])?.expect_code(0);
+    for (call, after) in [
+        ("VixDiskLib_PrepareForAccess", false),
+        ("VixDiskLib_PrepareForAccess", true),
+        ("VixDiskLib_EndAccess", false),
+    ] {
+        bench.guest_write(2000, 4096, &[9; 4096])?;
+        bench.order(&[Fault {
+            after: Some(after),
+            ..once(call, 2)
+        }])?;
+        let before = bench.calls()?.count("vixdisklib", call);
+        let outcome = bench.backup(&["--access", "require"])?.expect_code(0);
+        let made = bench.calls()?.count("vixdisklib", call) - before;
+        assert_eq!(made, 2, "{call}, {after}");
+        assert_eq!(outcome.events(), ["tried-again"], "{call}, {after}");
+        bench.order(&[])?;
+        bench.assert_put_back()?;
+        bench.assert_restores(&outcome.point())?;
+    }
+    // After a failure the library's own clean-up, too.
+    bench.order(&[once("VixDiskLib_Open", 4), once("VixDiskLib_Cleanup", 2)])?;
+    let failed = bench.backup(&["--full"])?.expect_code(3);
+    assert_eq!(
+        failed.events(),
+        ["disk-failed", "tried-again"],
+        "{failed:#?}"
+    );
+    let cleaned = bench.calls()?.count("vixdisklib", "VixDiskLib_Cleanup");
+    assert_eq!(cleaned, 2);
+    bench.order(&[])?;
+    bench.assert_put_back()
+}
+
+fn once(call: &str, code: u64) -> Fault {
+    Fault {
+        call: call.to_owned(),
+        nth: Some(1),
+        count: Some(1),
+        code: Some(code),
+        ..Fault::default()
+    }
+}

@@ -11,9 +11,10 @@ use super::{
     error::{Error, chain},
     ledger::{Effect, Ledger},
     monitor::{Event, Monitor},
+    patience::{Patience, Tries},
     pause::pause_until,
     site::Site,
-    undo::MOVE_METHOD,
+    undo::{self, MOVE_METHOD},
 };
 use crate::vsphere::{Disk, Moref, SnapshotConfig};
 
@@ -59,6 +60,8 @@ pub(super) struct AccessRequest<'a> {
     pub identity: &'a str,
     /// How hard.
     pub options: AccessOptions,
+    /// How long is tried what fails for a reason that may pass.
+    pub patience: Patience,
     /// Who watches.
     pub monitor: &'a dyn Monitor,
     /// Set by a signal.
@@ -97,6 +100,7 @@ impl AccessRequest<'_> {
         };
         let until = Instant::now() + self.options.wait;
         let mut told = false;
+        let mut tries = Tries::new(self.patience);
         let (error, words) = loop {
             // What is held before we ask is not held by us.
             let was_held = self.is_held()?;
@@ -106,7 +110,15 @@ impl AccessRequest<'_> {
                 Err(refusal) => refusal,
             };
             match refusal {
-                Refusal::Unclear(error) => break (error, String::new()),
+                Refusal::Unclear(error) => {
+                    let what = "keeping the VM from being moved";
+                    let waited = tries.wait(what, error, self.monitor, self.cancel);
+                    match waited.and_then(|()| self.take_back(&effect, ledger, &state)) {
+                        Ok(()) => {}
+                        Err(Error::Vddk(error)) => break (error, String::new()),
+                        Err(error) => return Err(error),
+                    }
+                }
                 Refusal::Outright(error) => {
                     ledger.undone(&effect).map_err(&state)?;
                     break (error, String::new());
@@ -167,6 +179,17 @@ impl AccessRequest<'_> {
                 () => Refusal::Unclear(error),
             }
         })
+    }
+
+    /// Ends what may have taken effect before it is tried again: of two, one might stay.
+    fn take_back(
+        &self,
+        effect: &Effect,
+        ledger: &mut Ledger,
+        state: impl Fn(std::io::Error) -> Error,
+    ) -> Result<(), Error> {
+        undo::end_access(self.site, self.vm, None, self.identity)?;
+        ledger.undone(effect).map_err(state)
     }
 
     fn is_held(&self) -> Result<bool, Error> {

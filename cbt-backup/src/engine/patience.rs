@@ -32,6 +32,29 @@ impl Default for Patience {
     }
 }
 
+impl Patience {
+    /// Does something until it works, or fails for a reason that does not pass, or failed often enough. `what`
+    /// is what messages call it.
+    ///
+    /// # Errors
+    /// The last failure; [`Error::Interrupted`].
+    pub fn until_done<T>(
+        self,
+        what: &str,
+        monitor: &dyn Monitor,
+        cancel: &AtomicBool,
+        mut work: impl FnMut() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut tries = Tries::new(self);
+        loop {
+            match work() {
+                Err(Error::Vddk(error)) => tries.wait(what, error, monitor, cancel)?,
+                done => return done,
+            }
+        }
+    }
+}
+
 /// The tries at one thing.
 #[derive(Debug)]
 pub struct Tries {

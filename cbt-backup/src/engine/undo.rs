@@ -1,6 +1,9 @@
 //! Putting vSphere back as it was: the tail of every run, and what a dead run left.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::AtomicBool,
+    time::{Duration, Instant},
+};
 
 use vddk::Access;
 
@@ -8,6 +11,7 @@ use super::{
     error::{Error, chain},
     ledger::{Effect, Ledger},
     monitor::{Event, Monitor},
+    patience::Patience,
     site::Site,
 };
 use crate::vsphere::Moref;
@@ -17,6 +21,9 @@ pub(super) const MOVE_METHOD: &str = "RelocateVM_Task";
 
 /// The name of every snapshot we make.
 pub const SNAPSHOT_NAME: &str = "cbt-backup";
+
+/// The tail of a run is not cut short.
+static NO_SIGNAL: AtomicBool = AtomicBool::new(false);
 
 /// What came of an undoing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +39,8 @@ pub struct Unwound {
 ///
 /// `access` is the handle of this very run, where it is its ledger; a dead run's access is ended by
 /// its identity. `clean_up` calls VixDiskLib's own clean-up before a snapshot is removed, as the
-/// guide wants it after HotAdd and after any failure.
+/// guide wants it after HotAdd and after any failure. What fails in VDDK for a reason that may pass is tried
+/// again, also after a signal: the next one ends the process.
 ///
 /// Tells whether nothing is left, and what the snapshot took to go.
 pub fn unwind(
@@ -41,6 +49,7 @@ pub fn unwind(
     mut ledger: Ledger,
     mut access: Option<Access>,
     clean_up: bool,
+    patience: Patience,
     monitor: &dyn Monitor,
 ) -> Unwound {
     let mut unwound = Unwound {
@@ -48,7 +57,7 @@ pub fn unwind(
         removal: Duration::ZERO,
     };
     if clean_up {
-        clean_up_library(site, vm, monitor);
+        clean_up_library(site, vm, patience, monitor);
     }
     for effect in ledger.open_effects() {
         let begun = Instant::now();
@@ -58,7 +67,12 @@ pub fn unwind(
                 unwound.removal += begun.elapsed();
                 removed
             }
-            Effect::Access { identity } => end_access(site, vm, access.take(), identity),
+            Effect::Access { identity } => {
+                let what = "allowing the VM to be moved";
+                patience.until_done(what, monitor, &NO_SIGNAL, || {
+                    end_access(site, vm, access.take(), identity)
+                })
+            }
         };
         if let Err(error) = undone {
             unwound.is_clean = false;
@@ -98,11 +112,24 @@ fn left_behind(effect: &Effect, vm: &Moref, error: &str) -> String {
     }
 }
 
-pub(super) fn clean_up_library(site: &Site, vm: &Moref, monitor: &dyn Monitor) {
-    let cleaned = site
-        .connect_params(vm)
-        .and_then(|params| site.library.cleanup(&params));
-    if let Some(warning) = clean_up_warning(cleaned) {
+pub(super) fn clean_up_library(site: &Site, vm: &Moref, patience: Patience, monitor: &dyn Monitor) {
+    let clean_up = || {
+        let params = site.connect_params(vm)?;
+        match site.library.cleanup(&params) {
+            // What it could not remove is in use, for as long as another backup takes.
+            Err(error @ vddk::Error::Cleanup { report, .. }) if report.remaining > 0 => {
+                Ok(Err(error))
+            }
+            Err(error) => Err(error.into()),
+            Ok(report) => Ok(Ok(report)),
+        }
+    };
+    let cleaned = patience.until_done("VixDiskLib_Cleanup", monitor, &NO_SIGNAL, clean_up);
+    let warning = match cleaned {
+        Ok(cleaned) => clean_up_warning(cleaned),
+        Err(error) => Some(Event::warning("cleanup", error.to_string())),
+    };
+    if let Some(warning) = warning {
         monitor.event(&warning);
     }
 }

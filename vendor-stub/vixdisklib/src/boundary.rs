@@ -113,7 +113,11 @@ pub(crate) fn code(
     body: impl FnOnce(&mut Call) -> Result<u32, Failure>,
 ) -> VixError {
     noted(name, |call| {
-        call.go()?;
+        if call.ordered.fails_after() {
+            call.strike();
+        } else {
+            call.go()?;
+        }
         body(call)
     })
 }

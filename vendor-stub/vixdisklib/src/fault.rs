@@ -80,6 +80,11 @@ impl Ordered {
         self.get(|fault| fault.after).unwrap_or(false)
     }
 
+    /// Is the work done, and its end a failure all the same?
+    pub(crate) fn fails_after(&self) -> bool {
+        self.crashes_after() && self.get(|fault| fault.crash).is_none()
+    }
+
     /// How long to wait.
     pub(crate) fn delay(&self) -> Duration {
         Duration::from_millis(self.get(|fault| fault.delay_ms).unwrap_or(0))

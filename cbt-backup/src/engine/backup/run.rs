@@ -20,7 +20,6 @@ use crate::{
         hook::{Hooked, Moment},
         ledger::{Effect, Ledger},
         monitor::{Event, Monitor},
-        patience::Tries,
         plan::Tracking,
         recorder::Recorder,
         saved,
@@ -71,6 +70,7 @@ impl Run<'_> {
         let Run {
             site,
             vm,
+            options,
             recorder,
             ledger,
             access,
@@ -88,8 +88,10 @@ impl Run<'_> {
         });
         let clean_up = (went_wrong && !ledger.open_effects().is_empty()) || hot_added;
         thread::scope(|scope| {
-            let tail =
-                scope.spawn(move || undo::unwind(site, &moref, ledger, access, clean_up, recorder));
+            let patience = options.patience;
+            let tail = scope.spawn(move || {
+                undo::unwind(site, &moref, ledger, access, clean_up, patience, recorder)
+            });
             let stored = match (read, session) {
                 (Ok(read), Ok(session)) => commit(session, vm.name, read, recorder),
                 (Err(error), session) => {
@@ -244,6 +246,7 @@ impl Run<'_> {
             vm: &vm,
             identity,
             options: self.options.access,
+            patience: self.options.patience,
             monitor: self.recorder,
             cancel: self.cancel,
         };
@@ -303,15 +306,8 @@ impl Run<'_> {
         &self,
         connect: &dyn Fn() -> Result<Connection, Error>,
     ) -> Result<Connection, Error> {
-        let mut tries = Tries::new(self.options.patience);
-        loop {
-            match connect() {
-                Err(Error::Vddk(error)) => {
-                    tries.wait("connecting", error, self.recorder, self.cancel)?;
-                }
-                connected => return connected,
-            }
-        }
+        let patience = self.options.patience;
+        patience.until_done("connecting", self.recorder, self.cancel, connect)
     }
 
     fn connect(&self, snapshot: &Moref, facts: DiskFacts) -> Result<Connection, Error> {

@@ -108,7 +108,8 @@ pub struct Fault {
     pub hang_until_ms: Option<u64>,
     /// End the process of the caller (VixDiskLib).
     pub crash: Option<Crash>,
-    /// With `crash`: not before the work is done and stands in the journal (VixDiskLib).
+    /// With `crash`: not before the work is done and stands in the journal. With `code`: the work is done, and
+    /// the call fails all the same (VixDiskLib).
     pub after: Option<bool>,
     /// The connection of the disk to its host is lost: the call fails with `code` (default 14011),
     /// and so does every other on the handle until the disk is opened anew (VixDiskLib).

@@ -6,6 +6,7 @@ use crate::{
         error::{Error, chain},
         janitor::{Finding, FindingKind, Outcome},
         ledger::{Effect, Ledger},
+        patience::Patience,
         undo::{self, SNAPSHOT_NAME},
     },
     vsphere::Vm,
@@ -45,7 +46,17 @@ impl Visit<'_> {
                     "dead-run",
                     format!("run {session} died and is cleaned up now"),
                 );
-                if undo::unwind(self.site, self.moref, dead, None, true, self.monitor).is_clean {
+                let patience = Patience::default();
+                let unwound = undo::unwind(
+                    self.site,
+                    self.moref,
+                    dead,
+                    None,
+                    true,
+                    patience,
+                    self.monitor,
+                );
+                if unwound.is_clean {
                     let reason = format!("run {session} died; undone: {}", listed(&visible));
                     (Outcome::Undone, reason)
                 } else {

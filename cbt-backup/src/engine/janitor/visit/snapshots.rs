@@ -9,6 +9,7 @@ use crate::{
             proof::{self, Owner},
             watch::Watch,
         },
+        patience::Patience,
         undo,
     },
     vsphere::{SnapshotNode, Vm},
@@ -85,7 +86,7 @@ impl Visit<'_> {
             "dead-run",
             format!("the snapshot {:?} is removed now: {why}", node.description),
         );
-        undo::clean_up_library(self.site, self.moref, self.monitor);
+        undo::clean_up_library(self.site, self.moref, Patience::default(), self.monitor);
         let removed =
             undo::remove_snapshots(self.site, self.moref, &node.description, self.monitor);
         match removed {
