@@ -183,7 +183,7 @@ impl From<repo::Error> for Failure {
         use repo::Error as E;
         let (code, hint) = match &error {
             E::ConfigLost { .. } => (ExitCode::Damage, Some(REPAIR_CONFIG)),
-            E::Damaged { object, .. } if object == "config" => {
+            E::Damaged { object, .. } | E::BadMedium { object, .. } if object == "config" => {
                 (ExitCode::Damage, Some(REPAIR_CONFIG))
             }
             E::NoConfigCopy => (
@@ -199,10 +199,14 @@ impl From<repo::Error> for Failure {
                     "check the key; if its slot is the damaged one, put that object back from a copy, or open the repository with another key, remove the slot with `cbt-backup key remove` and make a new one with `key add`",
                 ),
             ),
-            E::Damaged { object, .. } if object.starts_with("key/") => (
-                ExitCode::Damage,
-                Some("no other slot is there: put this object back from a copy"),
-            ),
+            E::Damaged { object, .. } | E::BadMedium { object, .. }
+                if object.starts_with("key/") =>
+            {
+                (
+                    ExitCode::Damage,
+                    Some("no other slot is there: put this object back from a copy"),
+                )
+            }
             E::WrongKey {
                 what: SlotKind::KeyFile,
                 ..
@@ -276,17 +280,23 @@ impl From<repo::Error> for Failure {
             E::Unsweepable { .. } => (
                 ExitCode::Damage,
                 Some(
-                    "`verify` says what is hit; drop the point by its id with `forget`, then prune",
+                    "`verify` says what is hit; drop the point by its id with `forget`, then prune. One that is dropped already is in the way until its days in the bin are over",
                 ),
             ),
             E::NotWhole { .. } => (
                 ExitCode::Damage,
                 Some("a prune has taken some of its data, or is about to"),
             ),
-            E::Damaged { object, .. } if object.starts_with("sweep/q-") => (
-                ExitCode::Damage,
-                Some("`cbt-backup verify --level full` reads all packs and lifts this quarantine"),
-            ),
+            E::Damaged { object, .. } | E::BadMedium { object, .. }
+                if object.starts_with("sweep/q-") =>
+            {
+                (
+                    ExitCode::Damage,
+                    Some(
+                        "`cbt-backup verify --level full` reads all packs and lifts this quarantine",
+                    ),
+                )
+            }
             E::Unreadable { .. } if error.is_damage() => (
                 ExitCode::Damage,
                 Some(

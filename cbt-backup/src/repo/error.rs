@@ -213,6 +213,14 @@ pub enum Error {
     /// An object would be larger than its kind may be; it was not written.
     #[error(
         "{object} would have {size_bytes} bytes, more than the {limit_bytes} such an object may have"
+    /// The medium under a folder does not give an object, as when it lies on a bad sector.
+    #[error("{object} is damaged: the medium does not give it: {what}")]
+    BadMedium {
+        /// Name of the object.
+        object: String,
+        /// What the system said.
+        what: String,
+    },
     )]
     WouldBeTooLarge {
         /// Name of the object.
@@ -448,7 +456,9 @@ impl Error {
     /// The pack that is lost or damaged, where it is a pack.
     pub fn damaged_pack(&self) -> Option<PackId> {
         let object = match self {
-            Self::Damaged { object, .. } | Self::Missing { object } => object,
+            Self::Damaged { object, .. }
+            | Self::BadMedium { object, .. }
+            | Self::Missing { object } => object,
             Self::Unreadable { source, .. } => return source.damaged_pack(),
             _ => return None,
         };
@@ -471,11 +481,17 @@ impl Error {
                 source.is_damage()
             }
             _ => false,
+    /// True when the medium does not give something. Perhaps it will: a network mount that gives up says the same.
+    pub(crate) fn is_bad_medium(&self) -> bool {
+        matches!(self, Self::BadMedium { .. })
+    }
+
         }
     }
 }
 
 fn and_damaged(slots: &[ObjectId]) -> String {
+            | Self::BadMedium { .. }
     let names: Vec<String> = slots
         .iter()
         .map(|slot| ObjectName::Key(*slot).to_string())

@@ -28,10 +28,6 @@ const NO_BUCKET: [&str; 4] = [
 /// structure is damaged).
 const ROTTEN: [i32; 3] = [5, 74, 117];
 
-/// The packs: one that the medium does not give is damaged like one with wrong bytes, goes into quarantine, and the next
-/// backup heals it. Of any other object it is not for us to say more than that it can't be read.
-const DATA: &str = "pack/";
-
 /// The error of a listing, which a store refuses only for a bucket that is not there.
 pub(super) fn of_list(prefix: &str, source: StoreError) -> Error {
     let text = source.to_string();
@@ -54,12 +50,11 @@ pub(super) fn of_read(operation: &'static str, name: &str, source: StoreError) -
             object,
             source: source.into(),
         },
-        other if name.starts_with(DATA) && is_rotten(other) => {
+        // Of a folder that the medium does not list nobody knows what is in it.
+        other if operation == "read" && is_rotten(other) => {
             let text: Vec<String> = chain(&source).map(ToString::to_string).collect();
-            Error::damaged(
-                name,
-                format!("the medium does not give it: {}", text.join(": ")),
-            )
+            let what = text.join(": ");
+            Error::BadMedium { object, what }
         }
         _ => Error::Store {
             operation,
@@ -259,12 +254,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pack_on_a_bad_sector_is_damaged_and_a_list_there_is_not_taken_for_less_than_it_is() {
+    fn what_is_on_a_bad_sector_is_damaged_and_a_listing_there_is_not_taken_for_less_than_it_is() {
         for number in ROTTEN {
             let rotten = || generic(io::Error::from_raw_os_error(number));
             let error = of_read("read", "pack/x/1d", rotten());
             assert!(error.is_damage() && !error.is_passing(), "{error:?}");
-            assert!(!of_read("read", "sweep/x", rotten()).is_damage());
+            assert!(error.is_bad_medium());
+            assert!(!of_list("open", rotten()).is_damage());
+            assert!(!of_delete("open/x", rotten()).is_damage());
         }
         let other = generic(io::Error::from_raw_os_error(24));
         assert!(!of_read("read", "pack/x/1d", other).is_damage());

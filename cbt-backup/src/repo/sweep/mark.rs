@@ -84,9 +84,9 @@ impl<'a> Marker<'a> {
             }
             match self.needs_of(root).await {
                 Ok(packs) => kept.extend(packs.iter()),
-                // What is dead may be unreadable: nobody can bring it back.
+                // What is dead may be unreadable: nobody can bring it back, unless the medium gives it later.
                 Err(error @ Error::Missing { .. }) if root_went(&error, root) => return Err(error),
-                Err(error) if dead && error.is_damage() => {
+                Err(error) if dead && error.is_damage() && !error.is_bad_medium() => {
                     tracing::warn!(%root, %error, "a dropped point cannot be read and is not kept");
                 }
                 Err(error) if error.is_damage() => {

@@ -57,6 +57,11 @@ impl Faults {
         *self.rotten.lock().unwrap() = name.map(str::to_owned);
     }
 
+    fn heal(&self, path: &Path) {
+        let mut rotten = self.rotten.lock().unwrap();
+        rotten.take_if(|name| name.as_str() == path.as_ref());
+    }
+
     fn check_rot(&self, path: &Path) -> Result<()> {
         let rotten = self.rotten.lock().unwrap();
         if rotten.as_deref() == Some(path.as_ref()) {
@@ -134,10 +139,12 @@ impl fmt::Display for FaultStore {
 
 impl FaultStore {
     pub(super) fn new(faults: &Faults) -> Self {
-        Self {
-            inner: Arc::default(),
-            faults: faults.clone(),
-        }
+        Self::over(Arc::default(), faults)
+    }
+
+    pub(super) fn over(inner: Arc<InMemory>, faults: &Faults) -> Self {
+        let faults = faults.clone();
+        Self { inner, faults }
     }
 
     fn take_write(&self) -> Result<()> {
@@ -162,6 +169,8 @@ impl ObjectStore for FaultStore {
         options: PutOptions,
     ) -> Result<PutResult> {
         self.take_write()?;
+        // It takes another sector.
+        self.faults.heal(to);
         self.inner.put_opts(to, payload, options).await
     }
 

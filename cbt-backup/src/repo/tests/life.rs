@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tokio::runtime::Runtime;
 
 use super::compaction::all_that_is_not_full;
+use super::fault_store::{FaultStore, Faults};
 use super::site::{BLOCK_BYTES, Site, cheap, content, info, options, passphrase, spec};
 use super::sweep::at_once;
 use crate::repo::announce::{OpenSession, SessionKind};
@@ -309,20 +311,21 @@ impl Life {
 
     /// All objects.
     pub(super) fn objects(&self) -> BTreeMap<String, Vec<u8>> {
-        let site = self.copy();
+        let site = self.copy(&Faults::none());
         let names = site.names("").into_iter();
         names.map(|name| (name.clone(), site.read(&name))).collect()
     }
 
     /// A copy to be damaged.
-    pub(super) fn copy(&self) -> Site {
-        let objects: Arc<InMemory> = Arc::new(self.objects.fork());
+    pub(super) fn copy(&self, faults: &Faults) -> Site {
+        let objects = FaultStore::over(Arc::new(self.objects.fork()), faults);
+        let objects: Arc<dyn ObjectStore> = Arc::new(objects);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let store = Store::with_objects(Arc::clone(&objects) as _, "memory");
+        let store = Store::with_objects(Arc::clone(&objects), "memory");
         let secret = passphrase();
         let repo = runtime.block_on(Repository::open(store, &secret)).unwrap();
         Site {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 
+use super::fault_store::Faults;
 use super::life::{Life, Truth};
 use super::site::Site;
 use super::sweep::at_once;
@@ -23,15 +24,18 @@ enum Way {
     Swap,
     Duplicate,
     Replay,
+    /// It lies on a bad sector.
+    Rot,
 }
 
-const WAYS: [Way; 6] = [
+const WAYS: [Way; 7] = [
     Way::Flip,
     Way::Cut,
     Way::Delete,
     Way::Swap,
     Way::Duplicate,
     Way::Replay,
+    Way::Rot,
 ];
 
 /// One damage: objects as they are to be, none for one that is lost.
@@ -182,6 +186,7 @@ fn damages(life: &Life) -> Vec<Damage> {
             Some([sound.as_slice(), b"x"].concat()),
         );
         put(Way::Delete, "lost", None);
+        put(Way::Rot, "on a bad sector", Some(sound.clone()));
         for other in other_names(life, name) {
             let objects = vec![(other.clone(), Some(sound.clone()))];
             add(Way::Duplicate, kind, format!("{name} as {other}"), objects);
@@ -230,12 +235,16 @@ fn may_suffer(point: &Truth, damage: &Damage) -> bool {
 
 /// Does the damage and looks what comes of it.
 fn judge(life: &Life, damage: &Damage) -> Outcome {
-    let site = life.copy();
+    let faults = Faults::none();
+    let site = life.copy(&faults);
     for (name, bytes) in &damage.objects {
         match bytes {
             Some(bytes) => site.write(name, bytes.clone()),
             None => site.delete(name),
         }
+    }
+    if damage.way == Way::Rot {
+        faults.rot(Some(&damage.objects[0].0));
     }
     let what = format!("{:?} {}: {}", damage.way, damage.kind, damage.what);
     let opened = site.reopen();
@@ -424,7 +433,7 @@ fn every_damage_of_every_object_is_told_or_harmless() {
     assert_eq!(kinds, Life::KINDS, "every kind of object was there");
     // All that holds data, or says where it is, tells of every flip, cut and loss.
     for kind in ["data pack", "node pack", "root"] {
-        for way in [Way::Flip, Way::Cut, Way::Delete, Way::Swap] {
+        for way in [Way::Flip, Way::Cut, Way::Delete, Way::Swap, Way::Rot] {
             let (told, harmless) = table[kind][&way];
             assert!(told > 0 && harmless == 0, "{kind}, {way:?}");
         }

@@ -6,7 +6,9 @@ use super::fault_store::{FaultStore, Faults};
 use super::site::{BLOCK_BYTES, Site, content, options};
 use super::sweep::at_once;
 use crate::repo::name::ObjectName;
-use crate::repo::{Error, ObjectId, PackId, PointId, Severity, VerifyLevel, VerifyReport};
+use crate::repo::{
+    Error, ObjectId, PackId, PointId, Severity, SweepOptions, VerifyLevel, VerifyReport,
+};
 
 const BLOCKS: u8 = 12;
 
@@ -226,4 +228,28 @@ fn a_pack_on_a_bad_sector_is_damaged_and_heals() {
         assert_eq!(report.lifted_lists.len(), 1);
         assert!(site.restore(&site.reopen().unwrap(), point).unwrap() == image(1));
     }
+}
+
+/// What it needs is not known, and the medium may give it again. When its time is over nobody asks.
+#[test]
+fn a_dropped_root_on_a_bad_sector_stops_a_sweep_while_it_is_in_the_bin() {
+    let (site, faults, point) = site();
+    let other = site.backup(&image(51), None, 2).unwrap();
+    let name = site.point(point).name.to_string();
+    let dropped = site.repo.drop_point(point, "", "", 5_000);
+    site.runtime.block_on(dropped).unwrap();
+    faults.rot(Some(&name));
+    let in_bin = SweepOptions {
+        now_ms: 5_500,
+        bin_ms: 1_000,
+        ..at_once()
+    };
+    let stopped = site.runtime.block_on(site.repo.sweep(in_bin, &()));
+    assert!(matches!(stopped, Err(Error::Unsweepable { point: of, .. }) if of == point));
+    let report = site
+        .runtime
+        .block_on(site.repo.sweep(at_once(), &()))
+        .unwrap();
+    assert_eq!(report.roots_removed, 1);
+    assert!(site.restore(&site.reopen().unwrap(), other).unwrap() == image(51));
 }
