@@ -1,6 +1,7 @@
 //! Points are dropped, brought back and pruned by the real program.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use cbt_tests::{Bench, Noise, Outcome};
@@ -22,6 +23,24 @@ fn living(bench: &Bench) -> Result<Vec<String>> {
     let rows = list["points"].as_array().context("no points")?.clone();
     let ids = rows.iter().filter_map(|row| row["point"].as_str());
     Ok(ids.map(str::to_owned).collect())
+}
+
+fn empty_folders(root: PathBuf) -> Result<Vec<PathBuf>> {
+    let (mut folders, mut empty) = (vec![root], Vec::new());
+    while let Some(folder) = folders.pop() {
+        let mut entries = 0;
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            entries += 1;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+        if entries == 0 {
+            empty.push(folder);
+        }
+    }
+    Ok(empty)
 }
 
 #[test]
@@ -71,6 +90,13 @@ fn points_are_dropped_brought_back_and_pruned() -> Result<()> {
     let pruned = run(&bench, "prune", &["--bin-days", "0", "--compact"])?;
     assert!(number(&pruned, "packs_deleted") > 0, "{pruned}");
     assert_eq!(number(&pruned, "packs_untold"), 0, "{pruned}");
+    let empty = empty_folders(bench.path("repository"))?;
+    assert!(
+        empty
+            .iter()
+            .all(|one| one.parent() == Some(&bench.path("repository"))),
+        "{empty:?}"
+    );
     assert_eq!(
         bench.verify("full")?.expect_code(0).result()["findings"],
         serde_json::json!([])

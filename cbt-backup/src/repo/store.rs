@@ -245,6 +245,16 @@ impl Store {
         }
     }
 
+    /// Removes the empty folders that deletions left, where a folder is more than a part of a name.
+    pub(crate) async fn remove_emptied_folders(&self) -> Result<(), Error> {
+        let Some(root) = self.folder.clone() else {
+            return Ok(());
+        };
+        let remove = move || local::remove_empty_below(&root, &["fence", "pack", "point"]);
+        let removed = tokio::task::spawn_blocking(remove).await;
+        removed.map_err(|error| Error::machine("the removal of empty folders", &error))
+    }
+
     /// Reads a sealed JSON object.
     pub(crate) async fn get_sealed<T: DeserializeOwned>(
         &self,

@@ -84,6 +84,24 @@ pub(super) fn remove_empty(root: &FilePath, name: &str) {
     let _ = std::fs::remove_dir(&folder);
 }
 
+/// Removes the empty folders in the folders of sessions, points and the like. Others may write meanwhile: whoever finds
+/// the folder of an object gone makes it again.
+pub(super) fn remove_empty_below(root: &FilePath, kinds: &[&str]) {
+    for kind in kinds {
+        for entry in std::fs::read_dir(root.join(kind))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            // Not through links: a folder may be a link to another disk.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let name = entry.file_name();
+                remove_empty(&root.join(kind), &name.to_string_lossy());
+            }
+        }
+    }
+}
+
 /// `LocalFileSystem` with a listing that odd names of other people's files do not stop, and with deletions that
 /// last.
 #[derive(Debug)]

@@ -13,6 +13,8 @@ use crate::repo::cipher::random;
 
 /// How often a file is written whose staged form was taken away.
 const TRIES: usize = 4;
+/// How often the folder of an object is made: a sweep may remove it while it is empty.
+const FOLDER_TRIES: usize = 100;
 /// Digits behind the `#` of a name of ours. Other programs count from 1.
 const DIGITS: usize = 20;
 /// No object stands deeper.
@@ -46,6 +48,7 @@ fn finish(mut file: File, staged: &Path, path: &Path, payload: &PutPayload) -> i
 
 /// Makes the staged file of an object, locked as far as the file system has locks.
 fn stage(path: &Path) -> io::Result<(File, PathBuf)> {
+    let mut tries = 0;
     loop {
         let number = u64::from_le_bytes(*random::<8>().map_err(io::Error::other)?);
         let mut staged = path.as_os_str().to_owned();
@@ -66,7 +69,15 @@ fn stage(path: &Path) -> io::Result<(File, PathBuf)> {
                 }
             },
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make_parents(path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < FOLDER_TRIES => {
+                tries += 1;
+                let went = [io::ErrorKind::NotFound, io::ErrorKind::AlreadyExists];
+                match make_parents(path) {
+                    // Just then it was there, or went. A file in its place is told by the next try to stage.
+                    Err(error) if went.contains(&error.kind()) => {}
+                    made => made?,
+                }
+            }
             Err(error) => return Err(error),
         }
     }
@@ -153,6 +164,41 @@ mod tests {
         // A folder is in the way.
         write(&root.path().join("a"), &PutPayload::from("x")).unwrap_err();
         assert_eq!(names(root.path()), ["a"]);
+    }
+
+    #[test]
+    fn a_folder_that_goes_while_it_is_empty_is_made_again() {
+        use crate::repo::store::local::remove_empty_below;
+        use std::sync::atomic::{AtomicBool, Ordering};
+        use std::thread::ScopedJoinHandle;
+        let root = tempfile::tempdir().unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let removing = scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    remove_empty_below(root.path(), &["point"]);
+                }
+            });
+            let writers: Vec<_> = (0..3)
+                .map(|writer| {
+                    let root = root.path();
+                    scope.spawn(move || {
+                        for number in 0..400 {
+                            let path = root.join(format!("point/vm/{}/{writer}", number % 3));
+                            write(&path, &PutPayload::from("x")).unwrap();
+                            std::fs::read_to_string(&path).unwrap();
+                            std::fs::remove_file(&path).unwrap();
+                        }
+                    })
+                })
+                .collect();
+            let written: Vec<_> = writers.into_iter().map(ScopedJoinHandle::join).collect();
+            done.store(true, Ordering::Relaxed);
+            removing.join().unwrap();
+            written.into_iter().for_each(Result::unwrap);
+        });
+        remove_empty_below(root.path(), &["point"]);
+        assert_eq!(names(&root.path().join("point")), Vec::<String>::new());
     }
 
     #[test]

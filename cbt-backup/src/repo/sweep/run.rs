@@ -104,6 +104,7 @@ impl Sweep<'_> {
         self.clean_old_generations(&packs).await?;
         self.clean_tombstones(&rootless, &second).await?;
         self.clean_idle_readers().await?;
+        store.remove_emptied_folders().await?;
         self.clean_lost().await?;
         self.clean_lists(&second.kept).await?;
         let store = self.repo.store();
