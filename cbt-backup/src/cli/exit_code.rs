@@ -189,7 +189,13 @@ impl From<repo::Error> for Failure {
             E::NoConfigCopy => (
                 ExitCode::Damage,
                 Some(
-                    "bring config back from a copy of the repository; `key replace` makes a slot that holds one",
+                    "bring config back from a copy of the repository; after that `key replace` makes a slot that holds one",
+                ),
+            ),
+            E::NoCopyOpened { .. } => (
+                ExitCode::Refused,
+                Some(
+                    "check the key; if it opens one of the others, bring config back from a copy of the repository",
                 ),
             ),
             E::NoRepository { .. } => (ExitCode::NoRepository, Some("`cbt-backup init` makes one")),

@@ -152,6 +152,12 @@ impl List {
             let head = ["SLOT", "KIND", "LABEL", ""].map(str::to_owned).to_vec();
             let rows: Vec<_> = std::iter::once(head).chain(slots.iter().map(row)).collect();
             context.output.line(&table(&rows));
+            for slot in slots.iter().filter(|slot| lacks_config(slot)) {
+                note(&format!(
+                    "hint: key/{} holds no copy of config, so `key repair` cannot use it: `key replace` with its key makes one that does",
+                    slot.id
+                ));
+            }
             for slot in slots.iter().filter(|slot| damaged(slot)) {
                 note(&format!(
                     "hint: key/{id} is damaged: remove it with `cbt-backup key remove {id}` and add its key again with `key add`",
@@ -173,12 +179,18 @@ fn row(slot: &KeySlotInfo) -> Vec<String> {
         KeySlotState::Unknown => ("of a later program".to_owned(), String::new()),
         KeySlotState::Damaged { why } => ("damaged".to_owned(), printable(why)),
     };
-    let note = if slot.opened_by {
-        "opened by this one"
-    } else {
-        ""
-    };
-    vec![slot.id.to_string(), kind, label, note.to_owned()]
+    let notes = [
+        (slot.opened_by, "opened by this one"),
+        (lacks_config(slot), "no copy of config"),
+    ];
+    let notes = notes.iter().filter(|(is_so, _)| *is_so);
+    let notes: Vec<&str> = notes.map(|(_, note)| *note).collect();
+    vec![slot.id.to_string(), kind, label, notes.join(", ")]
+}
+
+/// An earlier program made it.
+fn lacks_config(slot: &KeySlotInfo) -> bool {
+    matches!(slot.state, KeySlotState::Usable { .. }) && !slot.holds_config
 }
 
 impl Add {

@@ -29,6 +29,19 @@ pub enum Error {
     /// The key slot holds no copy of `config`: an earlier program made it.
     #[error("no key slot that this key may open holds a copy of config")]
     NoConfigCopy,
+    /// The key opens no slot with a copy of `config`; there are others, which cannot be tried without `config`.
+    #[error(
+        "the {what} opens none of the {with_copy} key slots that hold a copy of config; {without}, made by another version of the program, \
+         cannot be tried without config"
+    )]
+    NoCopyOpened {
+        /// What was tried.
+        what: SlotKind,
+        /// Slots that were tried.
+        with_copy: usize,
+        /// Slots that could not be.
+        without: usize,
+    },
     /// `init` met a repository.
     #[error("there is a repository at {location} already")]
     AlreadyRepository {
@@ -200,6 +213,14 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// The medium under a folder does not give an object, as when it lies on a bad sector.
+    #[error("{object} is damaged: the medium does not give it: {what}")]
+    BadMedium {
+        /// Name of the object.
+        object: String,
+        /// What the system said.
+        what: String,
+    },
     /// An object is larger than its kind may be; it was not read.
     #[error("{object} has {size_bytes} bytes, more than the {limit_bytes} such an object may have")]
     TooLarge {
@@ -213,14 +234,6 @@ pub enum Error {
     /// An object would be larger than its kind may be; it was not written.
     #[error(
         "{object} would have {size_bytes} bytes, more than the {limit_bytes} such an object may have"
-    /// The medium under a folder does not give an object, as when it lies on a bad sector.
-    #[error("{object} is damaged: the medium does not give it: {what}")]
-    BadMedium {
-        /// Name of the object.
-        object: String,
-        /// What the system said.
-        what: String,
-    },
     )]
     WouldBeTooLarge {
         /// Name of the object.
@@ -468,11 +481,17 @@ impl Error {
         }
     }
 
+    /// True when the medium does not give something. Perhaps it will: a network mount that gives up says the same.
+    pub(crate) fn is_bad_medium(&self) -> bool {
+        matches!(self, Self::BadMedium { .. })
+    }
+
     /// True when something in the repository is lost or not what it was.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Missing { .. }
             | Self::Damaged { .. }
+            | Self::BadMedium { .. }
             | Self::TooLarge { .. }
             | Self::ConfigLost { .. }
             | Self::NoConfigCopy
@@ -481,17 +500,11 @@ impl Error {
                 source.is_damage()
             }
             _ => false,
-    /// True when the medium does not give something. Perhaps it will: a network mount that gives up says the same.
-    pub(crate) fn is_bad_medium(&self) -> bool {
-        matches!(self, Self::BadMedium { .. })
-    }
-
         }
     }
 }
 
 fn and_damaged(slots: &[ObjectId]) -> String {
-            | Self::BadMedium { .. }
     let names: Vec<String> = slots
         .iter()
         .map(|slot| ObjectName::Key(*slot).to_string())

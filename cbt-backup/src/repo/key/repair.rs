@@ -27,7 +27,7 @@ impl Repository {
     /// again where it is lost or damaged. A `config` that asks for something this program does not know is left alone.
     ///
     /// # Errors
-    /// `NoRepository`, `WrongKey`; `NoConfigCopy` when the slot was made by an earlier program;
+    /// `NoRepository`, `WrongKey`; `NoConfigCopy` when all slots were made by an earlier program, `NoCopyOpened` when some were;
     /// `FormatTooNew`, `NeedsFeature`, `NotWritable`, `Store`.
     pub async fn repair_config(
         store: &Store,
@@ -75,7 +75,7 @@ async fn saved_config(store: &Store, key: &RepositoryKey) -> Result<Config, Erro
         return Err(Error::NoRepository { location });
     }
     let (mut slots, mut damaged) = (Vec::new(), Vec::new());
-    let mut without = false;
+    let mut without = 0;
     for slot in &ids {
         // The place only names the object here; the slot itself says which repository it is of.
         let named = Place {
@@ -91,17 +91,25 @@ async fn saved_config(store: &Store, key: &RepositoryKey) -> Result<Config, Erro
                     },
                     found,
                 )),
-                None => without = true,
+                None => without += 1,
             },
-            Ok((_, None)) => without = true,
+            Ok((_, None)) => without += 1,
             Err(error) if error.is_damage() => damaged.push(*slot),
             Err(error) => return Err(error),
         }
     }
-    let wrong = Error::WrongKey {
-        what: key.kind(),
-        slots: ids.len(),
-        damaged,
+    let wrong = match (slots.len(), without) {
+        (_, 0) => Error::WrongKey {
+            what: key.kind(),
+            slots: ids.len(),
+            damaged,
+        },
+        (0, _) => Error::NoConfigCopy,
+        (with_copy, without) => Error::NoCopyOpened {
+            what: key.kind(),
+            with_copy,
+            without,
+        },
     };
     let key = key.duplicate();
     off_the_runtime(move || {
@@ -111,7 +119,7 @@ async fn saved_config(store: &Store, key: &RepositoryKey) -> Result<Config, Erro
                 return about.config.ok_or(Error::NoConfigCopy);
             }
         }
-        Err(if without { Error::NoConfigCopy } else { wrong })
+        Err(wrong)
     })
     .await
 }

@@ -33,6 +33,8 @@ pub struct KeySlotInfo {
     pub state: KeySlotState,
     /// The repository was opened by it.
     pub opened_by: bool,
+    /// It holds a copy of `config`, for `key repair`. Slots of earlier programs do not.
+    pub holds_config: bool,
     /// The copy of `config` in it.
     #[serde(skip)]
     pub(crate) config: Option<Config>,
@@ -185,6 +187,7 @@ impl Repository {
                 id,
                 state,
                 opened_by: id == opened_by,
+                holds_config: config.is_some(),
                 config,
             });
         }

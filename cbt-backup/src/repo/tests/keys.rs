@@ -238,4 +238,15 @@ fn a_slot_of_an_earlier_program_opens_and_holds_no_copy() {
     assert!(site.open(own()).is_ok());
     let none = repair(&site, own()).unwrap_err();
     assert!(matches!(none, Error::NoConfigCopy), "{none}");
+    // Beside one with a copy it is told what is known of each.
+    site.add(&file(1), "").unwrap();
+    assert_eq!(repair(&site, file(1)).unwrap(), ConfigRepair::Sound);
+    for key in [own(), text("wrong")] {
+        let told = repair(&site, key).unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "the passphrase opens none of the 1 key slots that hold a copy of config; 1, made by another version of the program, \
+             cannot be tried without config"
+        );
+    }
 }
