@@ -204,7 +204,12 @@ impl Image {
     ) -> Result<(), E> {
         let end = hole.first + hole.blocks;
         let mut next = hole.first;
-        let lost = self.unreadable.iter().map(|run| {
+        // They are in order: those before the hole are passed over at once, there may be many of both.
+        let before = self
+            .unreadable
+            .partition_point(|run| run.first + run.blocks <= hole.first);
+        let within = self.unreadable[before..].iter();
+        let lost = within.take_while(|run| run.first < end).map(|run| {
             let from = run.first.clamp(hole.first, end);
             (from, (run.first + run.blocks).clamp(from, end))
         });
