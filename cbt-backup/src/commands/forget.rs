@@ -29,7 +29,7 @@ Examples:
   cbt-backup forget --vm app01 --keep-last 3 --keep-within 2w --apply --repo /backup/vms
   cbt-backup forget 01JD --apply --repo /backup/vms")]
 pub struct Forget {
-    /// Points to drop whatever the rules say: ids, or as many characters of them as are needed
+    /// Points to drop, but for the newest complete one of a VM: ids, or as many characters of them as are needed
     #[arg(conflicts_with_all = ["vm", "keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "keep_within"])]
     point: Vec<String>,
     /// Only points of this virtual machine
