@@ -17,7 +17,7 @@ use crate::{
     cli::{
         exit_code::{ExitCode, Failure},
         options::RepositoryOptions,
-        output::{bytes, count},
+        output::{bytes, count, printable},
         progress::Progress,
     },
     engine::{Event, Monitor, host::host_name},
@@ -26,6 +26,8 @@ use crate::{
         SweepOptions, SweepReport,
     },
 };
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Remove what no point needs any more.
 ///
@@ -47,6 +49,9 @@ pub struct Prune {
     /// Days for which a dropped point can be brought back; its data stay as long
     #[arg(long, default_value_t = 7, value_name = "N")]
     bin_days: u32,
+    /// Days for which the data of a point whose root was lost are held, from the first prune that misses it
+    #[arg(long, default_value_t = 7, value_name = "N")]
+    lost_days: u32,
     /// Seconds between two looks at running sessions; heart-beats come every 60
     #[arg(long, default_value_t = 150, value_name = "N")]
     look_seconds: u32,
@@ -80,7 +85,8 @@ impl Prune {
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
         let options = SweepOptions {
             now_ms: Timestamp::now().as_millisecond(),
-            bin_ms: i64::from(self.bin_days) * 24 * 60 * 60 * 1000,
+            bin_ms: i64::from(self.bin_days) * DAY_MS,
+            lost_ms: i64::from(self.lost_days) * DAY_MS,
             look_interval: Duration::from_secs(self.look_seconds.into()),
             max_looks: self.max_looks,
             max_percent: self.max_percent,
@@ -167,7 +173,7 @@ impl Prune {
                 "roots_removed": report.roots_removed, "leftovers_removed": report.leftovers_removed,
                 "fenced": names(&report.fenced), "still_open": names(&report.still_open),
                 "lost_roots": report.missed_roots.iter().map(|missed| json!({
-                    "session": missed.session.to_string(), "packs": missed.packs, "bytes": missed.bytes,
+                    "session": missed.session.to_string(), "vm": missed.vm, "begun": time(missed.session.made_ms()), "packs": missed.packs, "bytes": missed.bytes,
                     "held_until": missed.held_until_ms.and_then(time),
                 })).collect::<Vec<_>>(),
                 "compacted": compacted.map(|compacted| json!({
@@ -236,26 +242,21 @@ impl Prune {
 
 /// What is to be said of a point whose root is lost.
 fn lost(missed: &MissedRoot) -> String {
-    let MissedRoot {
-        session,
-        packs,
-        bytes: held,
-        ..
-    } = missed;
-    let (held, until) = (bytes(*held), missed.held_until_ms.and_then(time));
-    let packs = count(*packs, "pack");
-    match (missed.held_until_ms, until) {
-        (None, _) => format!(
-            "the root of session {session} is lost, and nothing holds its {packs} ({held}) any longer"
-        ),
+    let session = missed.session;
+    let of_vm = missed.vm.as_ref();
+    let of_vm = of_vm.map_or_else(String::new, |vm| format!(" of {}", printable(vm)));
+    let begun =
+        time(session.made_ms()).map_or_else(String::new, |time| format!(", begun at {time},"));
+    let (held, until) = (bytes(missed.bytes), missed.held_until_ms.and_then(time));
+    let packs = count(missed.packs, "pack");
+    let what = match (missed.held_until_ms, until) {
+        (None, _) => format!("nothing holds its {packs} ({held}) any longer"),
         (Some(_), Some(until)) => format!(
-            "the root of session {session} is lost: its {packs} ({held}) stay until {until}, so \
-             that it can be brought back from a copy"
+            "its {packs} ({held}) stay until {until}, so that it can be brought back from a copy"
         ),
-        (Some(_), None) => format!(
-            "the root of session {session} is lost: its {packs} ({held}) stay while there is a bin"
-        ),
-    }
+        (Some(_), None) => format!("its {packs} ({held}) stay until --lost-days 0"),
+    };
+    format!("the root of session {session}{of_vm}{begun} is lost: {what}")
 }
 
 fn time(milliseconds: i64) -> Option<String> {

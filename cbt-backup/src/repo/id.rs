@@ -88,6 +88,13 @@ ulid_type!(
     SessionId,
     "session id"
 );
+impl SessionId {
+    /// When it was made, in milliseconds since 1970, by the clock of its machine: for people.
+    pub fn made_ms(self) -> i64 {
+        i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX)
+    }
+}
+
 ulid_type!(
     /// A repository, a key slot, a sweep or a list.
     ObjectId,

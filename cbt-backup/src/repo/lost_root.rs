@@ -4,7 +4,7 @@
 //! root next. So a pack with a usage table, whose session is not announced, was not ended by a fence and
 //! has no root, is what a lost root leaves. A sweep that removes a root lists that pack before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::condemned::{Condemned, PackList};
 use super::config::FORMAT;
 use super::error::Error;
 use super::id::{PackId, PackKind, SessionId};
-use super::name::{ObjectName, SMALL_LIMIT_BYTES};
+use super::name::{ObjectName, RootName, SMALL_LIMIT_BYTES};
 use super::pack::{PlainLength, table_of};
 use super::pack_map::PackSet;
 use super::repository::Repository;
@@ -60,6 +60,8 @@ pub(super) struct LostRoot {
     pub(super) session: SessionId,
     /// What its point needed, as far as that can be read: its own packs, and those its table names.
     pub(super) needs: PackSet,
+    /// The VM, where a point that is there shares packs with it.
+    pub(super) vm: Option<String>,
 }
 
 /// What was seen in the last node pack of a session.
@@ -86,10 +88,15 @@ impl LostRoot {
         if last.is_empty() {
             return Ok(Vec::new());
         }
+        let mut roots = Vec::new();
         for folder in ["open", "point", "fence"] {
             for (name, _) in repo.store().list(folder).await? {
-                if let Some(session) = ObjectName::parse(&name).and_then(|name| name.session()) {
+                let name = ObjectName::parse(&name);
+                if let Some(session) = name.as_ref().and_then(ObjectName::session) {
                     last.remove(&session);
+                }
+                if let Some(ObjectName::Root(root)) = name {
+                    roots.push(root);
                 }
             }
         }
@@ -107,8 +114,9 @@ impl LostRoot {
             };
             let own = packs.keys().copied().filter(|pack| pack.session == session);
             let named = named.iter().flat_map(|table| table.packs());
-            let needs = own.chain(named).collect();
-            lost.push(Self { session, needs });
+            let needs: PackSet = own.chain(named).collect();
+            let vm = vm_of(repo, &roots, &needs).await?;
+            lost.push(Self { session, needs, vm });
         }
         lost.sort_unstable_by_key(|root| root.session);
         Ok(lost)
@@ -133,6 +141,25 @@ fn last_node_packs(packs: &HashMap<PackId, u64>) -> HashMap<SessionId, (PackId, 
         }
     }
     last
+}
+
+/// The VM of a point that was made by a session whose packs are among these: an increment takes over what the points
+/// before it have. What cannot be read says nothing.
+async fn vm_of(
+    repo: &Repository,
+    roots: &[RootName],
+    needs: &PackSet,
+) -> Result<Option<String>, Error> {
+    let sessions: HashSet<SessionId> = needs.sessions().collect();
+    let related = roots.iter().filter(|root| sessions.contains(&root.session));
+    let Some(newest) = related.max_by_key(|root| root.session) else {
+        return Ok(None);
+    };
+    match repo.read_root(newest).await {
+        Ok(point) => Ok(Some(point.root.vm.name)),
+        Err(error) if error.is_damage() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// What sweeps have condemned, as far as that can be read. Quarantines are something else.

@@ -1,4 +1,4 @@
-//! Lost roots: the packs of a point whose root nobody has removed are held for the time of the bin.
+//! Lost roots: the packs of a point whose root nobody has removed are held for a time.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,18 +12,18 @@ use crate::repo::lost_root::{LostRecord, LostRoot, stored_tables};
 use crate::repo::name::{ObjectName, RootName, SMALL_LIMIT_BYTES};
 
 impl Sweep<'_> {
-    /// Takes out of the garbage what lost roots need, until the time of the bin is over.
+    /// Takes out of the garbage what lost roots need, until their time is over.
     pub(super) async fn hold_lost(
         &mut self,
         packs: &HashMap<PackId, u64>,
         mark: &Mark,
         garbage: &mut HashMap<PackId, u64>,
-        bin_since_ms: i64,
     ) -> Result<(), Error> {
+        let since_ms = self.options.since_ms(self.options.lost_ms);
         let roots = LostRoot::find(self.repo, packs, |pack| mark.kept.contains(pack)).await?;
         for root in roots {
             let noticed_ms = self.noticed_ms(root.session).await?;
-            let held = noticed_ms > bin_since_ms;
+            let held = noticed_ms > since_ms;
             let needed = garbage
                 .iter()
                 .filter(|(pack, _)| root.needs.contains(**pack));
@@ -34,20 +34,21 @@ impl Sweep<'_> {
             }
             self.report.missed_roots.push(MissedRoot {
                 session: root.session,
+                vm: root.vm,
                 packs: count,
                 bytes,
-                held_until_ms: held.then(|| noticed_ms.saturating_add(self.options.bin_ms)),
+                held_until_ms: held.then(|| noticed_ms.saturating_add(self.options.lost_ms)),
             });
         }
         Ok(())
     }
 
-    /// When the root was first missed. A record that cannot be read holds its packs as long as there is a bin.
+    /// When the root was first missed. A record that cannot be read holds its packs as long as any are held.
     async fn noticed_ms(&self, session: SessionId) -> Result<i64, Error> {
         let now_ms = self.options.now_ms;
         match LostRecord::read(self.repo, session).await {
             Ok(Some(record)) => Ok(record.noticed_ms),
-            Ok(None) if self.options.dry_run || self.options.bin_ms == 0 => Ok(now_ms),
+            Ok(None) if self.options.dry_run || self.options.lost_ms == 0 => Ok(now_ms),
             Ok(None) => {
                 let record = LostRecord::new(session, now_ms);
                 let name = ObjectName::Lost(session).to_string();

@@ -7,10 +7,12 @@ use crate::repo::id::SessionId;
 /// How a sweep works.
 #[derive(Clone, Debug)]
 pub struct SweepOptions {
-    /// The time now in milliseconds since 1970. It decides about the bin and nothing else.
+    /// The time now in milliseconds since 1970. It decides about the bin and lost roots and nothing else.
     pub now_ms: i64,
     /// How long a dropped point lies in the bin, in milliseconds. Until then its data stay.
     pub bin_ms: i64,
+    /// How long the packs of a lost root are held once it is missed, in milliseconds.
+    pub lost_ms: i64,
     /// Time between two looks at the announcements. A session whose announcement did not change
     /// between them counts as dead, so it must be well above the time between two heart-beats.
     pub look_interval: Duration,
@@ -27,17 +29,28 @@ pub struct SweepOptions {
 }
 
 impl Default for SweepOptions {
-    /// A bin of 7 days (with `now_ms` to be set), looks 150 s apart without an end, 90 percent, recounted.
+    /// 7 days for the bin and for lost roots (with `now_ms` to be set), looks 150 s apart without an end, 90 percent, recounted.
     fn default() -> Self {
         Self {
             now_ms: 0,
             bin_ms: 7 * 24 * 60 * 60 * 1000,
+            lost_ms: 7 * 24 * 60 * 60 * 1000,
             look_interval: Duration::from_secs(150),
             max_looks: None,
             max_percent: 90,
             recount: true,
             dry_run: false,
             deletes: 8,
+        }
+    }
+}
+
+impl SweepOptions {
+    /// What happened after this is younger than `length_ms`; nothing is, where that is 0.
+    pub(super) fn since_ms(&self, length_ms: i64) -> i64 {
+        match length_ms {
+            0 => i64::MAX,
+            length_ms => self.now_ms.saturating_sub(length_ms),
         }
     }
 }
@@ -74,6 +87,8 @@ pub struct SweepReport {
 pub struct MissedRoot {
     /// The session.
     pub session: SessionId,
+    /// The VM, where a point that is there shares packs with it.
+    pub vm: Option<String>,
     /// Packs that only this root needed.
     pub packs: u64,
     /// Their bytes.

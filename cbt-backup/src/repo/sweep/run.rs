@@ -59,16 +59,12 @@ impl Sweep<'_> {
     async fn run(&mut self) -> Result<(), Error> {
         let packs = self.repo.stored_packs().await?;
         let open = self.repo.announced_sessions().await?;
-        let bin_since_ms = match self.options.bin_ms {
-            0 => i64::MAX,
-            bin_ms => self.options.now_ms.saturating_sub(bin_ms),
-        };
+        let bin_since_ms = self.options.since_ms(self.options.bin_ms);
         let mut marker = Marker::new(self.repo, bin_since_ms, self.options.recount);
         let first = marker.mark(self.options.dry_run).await?;
         let mut garbage = packs.clone();
         garbage.retain(|pack, _| !first.kept.contains(*pack) && !open.contains(&pack.session));
-        self.hold_lost(&packs, &first, &mut garbage, bin_since_ms)
-            .await?;
+        self.hold_lost(&packs, &first, &mut garbage).await?;
         self.report.packs = packs.len() as u64;
         self.report.pack_bytes = packs.values().sum();
         self.report.packs_untold = marker.untold();
@@ -104,11 +100,11 @@ impl Sweep<'_> {
         self.clean_old_generations(&packs).await?;
         self.clean_tombstones(&rootless, &second).await?;
         self.clean_idle_readers().await?;
-        store.remove_emptied_folders().await?;
         self.clean_lost().await?;
         self.clean_lists(&second.kept).await?;
         let store = self.repo.store();
         self.report.leftovers_removed += store.remove_cut_writes().await?;
+        store.remove_emptied_folders().await?;
         store.keep_reserve().await;
         Ok(())
     }

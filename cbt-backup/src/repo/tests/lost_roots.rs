@@ -1,4 +1,4 @@
-//! A root that is lost is told, and its packs are held for the time of the bin.
+//! A root that is lost is told, and its packs are held for a time.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::repo::{
     Finding, MissedRoot, PointId, PointKind, Severity, SweepOptions, SweepReport, VerifyLevel,
 };
 
-const BIN_MS: i64 = 1_000;
+const LOST_MS: i64 = 1_000;
 
 fn image(seed: u8) -> Vec<u8> {
     (0..20)
@@ -22,7 +22,7 @@ fn image(seed: u8) -> Vec<u8> {
 fn at(now_ms: i64) -> SweepOptions {
     SweepOptions {
         now_ms,
-        bin_ms: BIN_MS,
+        lost_ms: LOST_MS,
         ..at_once()
     }
 }
@@ -65,6 +65,7 @@ fn a_lost_root_is_told_and_can_be_brought_back_until_its_time_is_over() {
     let names: Vec<_> = told.iter().map(|found| found.object.as_str()).collect();
     assert_eq!(names, [format!("pack/{session}")], "{told:?}");
     assert_eq!(told[0].severity, Severity::Error);
+    assert!(told[0].what.contains("of db01, begun at 20"), "{told:?}");
 
     let packs = site.names("pack");
     let own = packs
@@ -78,10 +79,11 @@ fn a_lost_root_is_told_and_can_be_brought_back_until_its_time_is_over() {
     let report = sweep(&site, dry);
     assert_eq!((report.packs_deleted, report.missed_roots.len()), (0, 1));
     assert!(site.names("lost").is_empty(), "a dry run changes nothing");
-    for now_ms in [5_000, 5_000 + BIN_MS - 1] {
+    for now_ms in [5_000, 5_000 + LOST_MS - 1] {
         let report = sweep(&site, at(now_ms));
         let [
             MissedRoot {
+                vm: Some(ref vm),
                 packs,
                 held_until_ms,
                 ..
@@ -90,7 +92,8 @@ fn a_lost_root_is_told_and_can_be_brought_back_until_its_time_is_over() {
         else {
             panic!("{report:?}");
         };
-        assert_eq!((packs, held_until_ms), (own, Some(5_000 + BIN_MS)));
+        assert_eq!(vm, "db01", "its points share packs with it");
+        assert_eq!((packs, held_until_ms), (own, Some(5_000 + LOST_MS)));
         assert_eq!(report.packs_deleted, 0);
     }
     assert_eq!(site.names("pack"), packs);
@@ -106,7 +109,7 @@ fn a_lost_root_is_told_and_can_be_brought_back_until_its_time_is_over() {
 fn when_its_time_is_over_the_packs_go() {
     let (site, full, _, session) = lost_increment();
     sweep(&site, at(5_000));
-    let report = sweep(&site, at(5_000 + BIN_MS));
+    let report = sweep(&site, at(5_000 + LOST_MS));
     assert_eq!(report.missed_roots[0].held_until_ms, None);
     assert!(report.packs_deleted > 0);
     assert!(site.names(&format!("pack/{session}")).is_empty());
@@ -140,7 +143,7 @@ fn a_record_that_cannot_be_read_is_told_and_holds() {
     let report = sweep(&site, at(9_000));
     assert!(report.missed_roots[0].held_until_ms.is_some());
     assert_eq!(report.packs_deleted, 0);
-    // Without a bin nothing is held.
+    // Unless nothing is to be held.
     assert!(sweep(&site, at_once()).packs_deleted > 0);
 }
 
@@ -217,10 +220,10 @@ fn a_removed_root_whose_packs_are_locked_is_not_taken_for_lost() {
 fn two_sweeps_in_a_row_tell_once_of_each_root() {
     let (site, ..) = lost_increment();
     sweep(&site, at(5_000));
-    let first = sweep(&site, at(5_000 + BIN_MS));
+    let first = sweep(&site, at(5_000 + LOST_MS));
     let missed = first.missed_roots.clone();
     assert_eq!(missed.len(), 1);
-    let next = sweep(&site, at(5_000 + BIN_MS));
+    let next = sweep(&site, at(5_000 + LOST_MS));
     assert_eq!(first.and_then(next).missed_roots, missed);
     let again = SweepReport {
         missed_roots: missed.clone(),

@@ -18,6 +18,7 @@ fn image(seed: u8) -> Vec<u8> {
 pub(super) fn at_once() -> SweepOptions {
     SweepOptions {
         bin_ms: 0,
+        lost_ms: 0,
         look_interval: Duration::from_millis(1),
         max_percent: 100,
         ..SweepOptions::default()

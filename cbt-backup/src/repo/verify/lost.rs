@@ -1,6 +1,8 @@
 //! Roots that are lost. A root names everything else, so nothing that is left points at it: what
 //! tells of it are the packs that no root needs.
 
+use jiff::Timestamp;
+
 use super::finding::{Finding, Severity};
 use super::run::Verify;
 use crate::repo::error::Error;
@@ -15,9 +17,11 @@ impl Verify<'_> {
         let find = LostRoot::find(self.repo, &self.packs, needed);
         for root in self.handle.block_on(find)? {
             let (packs, bytes) = root.own(&self.packs);
+            let begun = Timestamp::from_millisecond(root.session.made_ms()).unwrap_or_default();
+            let vm = root.vm.as_deref().unwrap_or("a VM that is not known");
             let what = format!(
-                "the root of the point that session {} made is lost; {packs} of its packs are there, {bytes} \
-                 bytes, and a prune holds them for the time of the bin",
+                "the root of the point that session {} made is lost, of {vm}, begun at {begun:.0}; {packs} of its packs are \
+                 there, {bytes} bytes, and a prune holds them for a time",
                 root.session
             );
             let name = format!("pack/{}", root.session);
