@@ -2,8 +2,9 @@
 //! of an incremental run. Then: what it left is undone, by its ledger or, as if its machine were gone, by
 //! the repository; the points before are whole; the next run succeeds.
 //!
-//! All that a run changes outside between two calls is its ledger and its repository, so each state of the
-//! ledger is met here. Each state of the repository is met by the repository's own tests.
+//! All that a run changes outside between two calls is its ledger and its repository, so each whole state of the
+//! ledger is met here. Those in the middle of a line are met by `ledger_writes`, and each state of the repository by the
+//! repository's own tests.
 //!
 //! `cargo test` walks a spread of the points, `CBT_CRASH_POINTS=all` walks all of them.
 
@@ -29,16 +30,16 @@ const SPREAD: usize = 16;
 
 /// One moment in the life of a run.
 #[derive(Clone, Debug)]
-struct Point {
+pub(crate) struct Point {
     /// `vcenter` or `vixdisklib`.
-    who: String,
-    call: String,
+    pub who: String,
+    pub call: String,
     /// Which of these calls of the run, from 1.
-    nth: u64,
+    pub nth: u64,
     /// Once it has had its effect, else before.
-    after: bool,
+    pub after: bool,
     /// In a run that reads everything, else in an increment.
-    full: bool,
+    pub full: bool,
 }
 
 impl Point {
@@ -66,7 +67,7 @@ impl Point {
 }
 
 /// A small VM, and a journal that has each read.
-fn bench() -> Result<Bench> {
+pub(crate) fn bench() -> Result<Bench> {
     let bench = Bench::with(&BenchOptions {
         capacities_bytes: vec![7 << 20, (5 << 20) + 3 * 512],
         ..BenchOptions::default()
@@ -81,7 +82,7 @@ fn bench() -> Result<Bench> {
 }
 
 /// Something for the next run to read.
-fn write_something(bench: &mut Bench, round: usize) -> Result<()> {
+pub(crate) fn write_something(bench: &mut Bench, round: usize) -> Result<()> {
     let byte = u8::try_from(round % 251)?;
     for (disk, grains) in [(2000, [3, 40, 90]), (2001, [0, 33, 70])] {
         for grain in grains {
@@ -138,7 +139,7 @@ fn points(calls: &[Entry], full: bool) -> Vec<Point> {
 }
 
 /// Runs until the moment comes; false if it never came.
-fn die_at(bench: &mut Bench, point: &Point) -> Result<bool> {
+pub(crate) fn die_at(bench: &mut Bench, point: &Point) -> Result<bool> {
     bench.order(&[point.fault()])?;
     let options = if point.full { &["--full"][..] } else { &[] };
     let calls_before = bench.calls()?.count("vcenter", &point.call);

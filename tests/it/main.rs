@@ -18,6 +18,7 @@ mod hooks;
 mod interrupted;
 mod janitor;
 mod keys;
+mod ledger_writes;
 mod lies;
 mod output;
 mod privileges;
