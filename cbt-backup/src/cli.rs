@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub mod block_size;
+pub mod budget_options;
 pub mod config;
 pub mod exit_code;
 pub mod hook_options;

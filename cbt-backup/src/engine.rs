@@ -3,18 +3,21 @@
 //! - `base`, [`plan`], [`tracking`], `growth`, [`reverts`], `changed_map`, [`coverage`]: what is read of each disk, and the
 //!   proof that the server's map of changed areas covers it.
 //! - [`storage`]: what decides on the way to the disks.
-//! - [`source`], [`pipeline`], [`target`]: how the bytes move.
+//! - [`source`], [`pipeline`], [`target`]: how the bytes move; [`budget`]: what the disks in work share; [`binding`]: what they wait for.
 //! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back.
 //! - [`description`], [`janitor`]: how what dead runs left is known, and undone.
 //! - `access`: keeping the VM in place meanwhile.
 //! - [`mod@freeze`]: the snapshot that is read; [`saved`]: what is kept of the VM beside its disks.
 //! - [`mod@backup`], [`disk_run`], [`mod@restore`]: the runs.
+//! - [`session_memory`]: what a run may take.
 //! - [`monitor`], [`recorder`]: what a run tells.
 
 mod access;
 pub mod backup;
 mod base;
+pub mod binding;
 pub mod block_set;
+pub mod budget;
 mod changed_map;
 pub mod coverage;
 pub mod description;
@@ -36,6 +39,7 @@ pub mod recorder;
 pub mod restore;
 pub mod reverts;
 pub mod saved;
+pub mod session_memory;
 pub mod site;
 pub mod source;
 pub mod storage;
@@ -47,6 +51,8 @@ pub mod wanted;
 
 pub use access::{AccessOptions, AccessPolicy};
 pub use backup::{BackupOptions, BackupReport, OnBadMap, backup};
+pub use binding::Stage;
+pub use budget::{Budget, BudgetLimits};
 pub use disk_choice::{DiskChoice, DiskName};
 pub use disk_run::DiskReport;
 pub use error::Error;
@@ -58,5 +64,6 @@ pub use patience::Patience;
 pub use pause::pause_until;
 pub use restore::{RestoreOptions, RestoreReport, RestoredDisk, restore};
 pub use reverts::RevertPolicy;
+pub use session_memory::SessionMemory;
 pub use site::Site;
 pub use tracking::TrackingPolicy;

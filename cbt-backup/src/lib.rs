@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bucket;
 pub mod cli;
 pub mod commands;
 pub mod engine;

@@ -188,7 +188,12 @@ fn a_kill_at_any_call_leaves_nothing_that_is_not_undone() -> Result<()> {
     let mut bench = bench()?;
     let mut all = Vec::new();
     let mut made = Vec::new();
-    for (full, options) in [(true, &["--full"][..]), (false, &[])] {
+    // One disk after the other: then each run makes its calls in the same order.
+    let in_order = ["--disks-at-once", "1"];
+    for (full, options) in [
+        (true, &["--disks-at-once", "1", "--full"][..]),
+        (false, &in_order),
+    ] {
         write_something(&mut bench, usize::from(full))?;
         if full {
             // The first run switches tracking on; those that are walked do not.

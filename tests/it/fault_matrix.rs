@@ -179,7 +179,7 @@ fn bench() -> Result<Bench> {
 fn cells(bench: &mut Bench) -> Result<Vec<Cell>> {
     bench.guest_write(2000, 1 << 20, &[9; 4096])?;
     let before = bench.calls()?.entries().len();
-    let _ = bench.backup(&[])?.expect_code(0);
+    let _ = bench.backup(&["--disks-at-once", "1"])?.expect_code(0);
     let calls = bench.calls()?;
     let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for entry in &calls.entries()[before..] {

@@ -35,6 +35,8 @@ mod secrets;
 mod selection;
 mod server_faults;
 mod session;
+mod several_disks;
+mod several_vms;
 mod tracking;
 mod tracking_events;
 mod transports;

@@ -91,10 +91,11 @@ fn details_tell_what_a_backup_depends_on() -> Result<()> {
 }
 
 #[test]
-fn several_vms_are_backed_up_one_after_the_other() -> Result<()> {
+fn several_vms_are_backed_up() -> Result<()> {
     let (bench, _) = bench()?;
     let _ = bench.init()?.expect_code(0);
-    let run = bench.run(bench.backup_arguments("glob:*01", &[]))?;
+    let one_by_one = bench.backup_arguments("glob:*01", &["--vms-at-once", "1"]);
+    let run = bench.run(one_by_one)?;
     let values = run.expect_code(0).values();
     let results: Vec<&str> = values
         .iter()

@@ -1,6 +1,7 @@
 //! Backups on the bench: from the first to the end, or stopped in the middle.
 
 use std::ffi::{OsStr, OsString};
+use std::sync::atomic::Ordering;
 
 use anyhow::Result;
 use lab::Fault;
@@ -145,6 +146,9 @@ impl Bench {
         let mut arguments = self.repository_arguments(command, options);
         arguments.insert(1, vm.into());
         add_missing(&mut arguments, &own);
+        if self.counts_calls.load(Ordering::Relaxed) && ["backup", "run"].contains(&command) {
+            add_missing(&mut arguments, &[("--disks-at-once", "1".as_ref())]);
+        }
         self.add_server(&mut arguments);
         arguments
     }

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 use lab::{
@@ -74,6 +74,8 @@ pub struct Bench {
     pub(crate) points: BTreeMap<String, Frozen>,
     pub(crate) killed: Vec<u32>,
     runs: AtomicU32,
+    /// Faults are ordered, which count calls.
+    pub(crate) counts_calls: AtomicBool,
     program: &'static Path,
     folder: TempDir,
 }
@@ -145,6 +147,7 @@ impl Bench {
             points: BTreeMap::new(),
             killed: Vec::new(),
             runs: AtomicU32::new(0),
+            counts_calls: AtomicBool::new(false),
             program,
             folder,
         })
@@ -259,12 +262,15 @@ impl Bench {
         Ok(vm.disk(device_key).context("no such disk")?.capacity_bytes)
     }
 
-    /// Orders faults, in place of those ordered before.
+    /// Orders faults, in place of those ordered before. They count calls: while there are any, backups read
+    /// one disk after the other, unless a test says otherwise.
     ///
     /// # Errors
     ///
     /// When the lab refuses them.
     pub fn order(&self, faults: &[Fault]) -> Result<()> {
+        self.counts_calls
+            .store(!faults.is_empty(), Ordering::Relaxed);
         Ok(self.lab.set_faults(faults)?)
     }
 

@@ -1,15 +1,21 @@
 //! Progress: bars on a terminal, lines elsewhere, JSON lines when asked.
 
+mod board;
+
 use std::{
-    sync::{Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
+use self::board::{Bar, Board};
 use super::output::{Output, bytes, note, on_terminal, printable};
-use crate::engine::{Event, Monitor, Severity};
+use crate::{
+    engine::{Event, Monitor, Severity, Stage},
+    vsphere::VmSummary,
+};
 
 /// How often a line tells of progress where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -32,7 +38,20 @@ enum Style {
 pub struct Progress {
     style: Style,
     output: Output,
-    disk: Mutex<Option<Disk>>,
+    /// The VM, where there are several.
+    vm: Option<Vm>,
+    /// What is shown of all VMs.
+    board: Arc<Board>,
+    /// Those in work, by their keys.
+    disks: Mutex<BTreeMap<i32, Disk>>,
+    /// The stage that the others wait for.
+    stage: Mutex<Option<Stage>>,
+}
+
+#[derive(Debug)]
+struct Vm {
+    name: String,
+    path: String,
 }
 
 #[derive(Debug)]
@@ -42,7 +61,7 @@ struct Disk {
     done_bytes: u64,
     begun: Instant,
     told: Instant,
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
 }
 
 impl Progress {
@@ -57,28 +76,88 @@ impl Progress {
         Self {
             style,
             output,
-            disk: Mutex::new(None),
+            vm: None,
+            board: Arc::default(),
+            disks: Mutex::default(),
+            stage: Mutex::default(),
         }
     }
 
-    fn say(&self, text: &str) {
-        let disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
-        match disk.as_ref().and_then(|disk| disk.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| note(text)),
-            None => note(text),
+    /// The progress of one of several VMs: each line names it.
+    #[must_use]
+    pub fn of_vm(&self, vm: &VmSummary) -> Self {
+        Self {
+            style: self.style,
+            output: self.output,
+            vm: Some(Vm {
+                name: vm.name.clone(),
+                path: vm.path.clone(),
+            }),
+            board: Arc::clone(&self.board),
+            disks: Mutex::default(),
+            stage: Mutex::default(),
         }
+    }
+
+    fn stage(&self) -> Option<Stage> {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far a disk is, and what it waits for.
+    fn line(&self, disk: &Disk) -> String {
+        let stage = self.stage().map(|stage| format!(", waits for: {stage}"));
+        format!("  {}{}", disk.line(), stage.unwrap_or_default())
+    }
+
+    fn disks(&self) -> MutexGuard<'_, BTreeMap<i32, Disk>> {
+        self.disks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A text for people, which begins with the VM where there are several.
+    fn named(&self, text: &str) -> String {
+        match &self.vm {
+            Some(vm) => format!("{}: {text}", printable(&vm.path)),
+            None => text.to_owned(),
+        }
+    }
+
+    /// Writes something where no bar is in the way.
+    pub fn beside(&self, write: impl FnOnce()) {
+        self.board.beside(write);
+    }
+
+    fn say(&self, text: &str) {
+        self.beside(|| note(text));
+    }
+
+    fn json(&self, mut line: Map<String, Value>, kind: &str) {
+        line.insert("version".to_owned(), json!(1));
+        line.insert("type".to_owned(), json!(kind));
+        if let Some(vm) = &self.vm {
+            line.insert("vm".to_owned(), json!(vm.name));
+            line.insert("vm_path".to_owned(), json!(vm.path));
+        }
+        self.output.json_line(&line.into());
+    }
+
+    fn json_progress(&self, key: i32, disk: &Disk) {
+        let mut line = Map::new();
+        line.insert("disk".to_owned(), json!(disk.label));
+        if key != 0 {
+            line.insert("device_key".to_owned(), json!(key));
+        }
+        line.insert("done_bytes".to_owned(), json!(disk.done_bytes));
+        line.insert("total_bytes".to_owned(), json!(disk.total_bytes));
+        if let Some(stage) = self.stage() {
+            line.insert("stage".to_owned(), json!(stage));
+        }
+        self.json(line, "progress");
     }
 }
 
 impl Disk {
     fn line(&self) -> String {
-        let seconds = self.begun.elapsed().as_secs_f64().max(0.001);
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_sign_loss,
-            reason = "shown with three digits"
-        )]
-        let rate = (self.done_bytes as f64 / seconds) as u64;
+        let rate = rate(self.done_bytes, self.begun.elapsed());
         format!(
             "{}: {} of {}, {}/s",
             self.label,
@@ -89,44 +168,56 @@ impl Disk {
     }
 }
 
+/// Bytes a second.
+fn rate(done_bytes: u64, time: Duration) -> u64 {
+    let seconds = time.as_secs_f64().max(0.001);
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "shown with three digits"
+    )]
+    let rate = (done_bytes as f64 / seconds) as u64;
+    rate
+}
+
 impl Monitor for Progress {
     fn step(&self, name: &str) {
         match self.style {
-            Style::Json => self
-                .output
-                .json_line(&json!({"version": 1, "type": "step", "step": name})),
+            Style::Json => {
+                let step = ("step".to_owned(), json!(name));
+                self.json(Map::from_iter([step]), "step");
+            }
             Style::Quiet => {}
-            Style::Bars | Style::Lines => self.say(&format!("{name} …")),
+            Style::Bars | Style::Lines => self.say(&self.named(&format!("{name} …"))),
         }
     }
 
-    fn disk_begins(&self, label: &str, total_bytes: u64) {
-        let label = printable(label);
-        let bar = (self.style == Style::Bars).then(|| {
-            let style = ProgressStyle::with_template(
-                "  {msg} {bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} eta {eta}",
-            );
-            let bar = ProgressBar::new(total_bytes).with_message(label.clone());
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar
-        });
+    fn disk_begins(&self, key: i32, label: &str, total_bytes: u64) {
+        // In JSON the VM has a field of its own.
+        let label = match self.style {
+            Style::Json => printable(label),
+            _ => self.named(&printable(label)),
+        };
         let now = Instant::now();
-        *self.disk.lock().unwrap_or_else(PoisonError::into_inner) = Some(Disk {
+        let disk = Disk {
+            bar: (self.style == Style::Bars).then(|| self.board.begin(&label, total_bytes)),
             label,
             total_bytes,
             done_bytes: 0,
             begun: now,
             told: now,
-            bar,
-        });
+        };
+        self.disks().insert(key, disk);
     }
 
-    fn advance(&self, more_bytes: u64) {
-        let mut guard = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(disk) = guard.as_mut() else { return };
+    fn advance(&self, key: i32, more_bytes: u64) {
+        let mut disks = self.disks();
+        let Some(disk) = disks.get_mut(&key) else {
+            return;
+        };
         disk.done_bytes += more_bytes;
         if let Some(bar) = &disk.bar {
-            bar.inc(more_bytes);
+            self.board.advance(bar, more_bytes);
             return;
         }
         let every = if self.style == Style::Json {
@@ -139,49 +230,43 @@ impl Monitor for Progress {
         }
         disk.told = Instant::now();
         match self.style {
-            Style::Json => self.output.json_line(&json!({
-                "version": 1, "type": "progress", "disk": disk.label,
-                "done_bytes": disk.done_bytes, "total_bytes": disk.total_bytes,
-            })),
-            Style::Lines => note(&format!("  {}", disk.line())),
+            Style::Json => self.json_progress(key, disk),
+            Style::Lines => note(&self.line(disk)),
             Style::Bars | Style::Quiet => {}
         }
     }
 
-    fn disk_ends(&self) {
-        let Some(disk) = self
-            .disk
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        else {
+    fn disk_ends(&self, key: i32) {
+        let Some(mut disk) = self.disks().remove(&key) else {
             return;
         };
-        if let Some(bar) = &disk.bar {
-            bar.finish_and_clear();
+        if let Some(bar) = disk.bar.take() {
+            self.board.end(bar);
         }
         match self.style {
-            Style::Json => self.output.json_line(&json!({
-                "version": 1, "type": "progress", "disk": disk.label,
-                "done_bytes": disk.done_bytes, "total_bytes": disk.total_bytes,
-            })),
-            Style::Bars | Style::Lines => note(&format!("  {}", disk.line())),
+            Style::Json => self.json_progress(key, &disk),
+            Style::Bars | Style::Lines => self.say(&format!("  {}", disk.line())),
             Style::Quiet => {}
+        }
+    }
+
+    fn bound_by(&self, stage: Stage) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage);
+        for bar in self.disks().values().filter_map(|disk| disk.bar.as_ref()) {
+            bar.say(&format!("waits for: {stage}"));
         }
     }
 
     fn event(&self, event: &Event) {
         if self.style == Style::Json {
             let mut line = event.details.clone();
-            line.insert("version".to_owned(), json!(1));
-            line.insert("type".to_owned(), json!("event"));
             line.insert("severity".to_owned(), json!(event.severity));
             line.insert("kind".to_owned(), json!(event.kind));
             line.insert("message".to_owned(), json!(event.message));
-            self.output.json_line(&line.into());
+            self.json(line, "event");
             return;
         }
-        let message = printable(&event.message);
+        let message = self.named(&printable(&event.message));
         match event.severity {
             Severity::Warning => self.say(&format!("warning: {message}")),
             Severity::Info if self.style != Style::Quiet => self.say(&format!("note: {message}")),

@@ -4,7 +4,7 @@ mod policy;
 mod report;
 mod round;
 
-use std::{str::FromStr as _, time::Duration};
+use std::{str::FromStr as _, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
@@ -16,13 +16,17 @@ use super::{Context, site::with_site};
 use crate::{
     cli::{
         block_size::BlockSize,
+        budget_options::{BudgetOptions, at_once},
         exit_code::{ExitCode, Failure},
         hook_options::{HOOK_ENVIRONMENT, HookOptions},
         options::{RepositoryOptions, ServerOptions, VddkOptions},
         selection::{NamedVms, SELECTORS},
         state_options::StateOptions,
     },
-    engine::{AccessOptions, BackupOptions, DiskChoice, DiskName, Patience, pipeline::Pace},
+    engine::{
+        AccessOptions, BackupOptions, Budget, DiskChoice, DiskName, Patience, SessionMemory,
+        pipeline::Pace,
+    },
     repo::RowInterval,
 };
 
@@ -35,7 +39,7 @@ Examples:
 
 /// Back virtual machines up: in full the first time, then what changed.
 ///
-/// One after the other, each a point of its own. A VM goes on running. A snapshot is made, its disks are read through VDDK, and the snapshot is
+/// Two at a time, each a point of its own. A VM goes on running. A snapshot is made, its disks are read through VDDK, and the snapshot is
 /// removed again, also after a failure or Ctrl-C. What changed since the last point is asked from
 /// vSphere (Changed Block Tracking, switched on where that is safe); where the answer cannot be
 /// believed, the disk is read in full in the same run.
@@ -102,6 +106,14 @@ pub struct Backup {
     /// Size of the blocks that disks are cut into which no point has yet [default: that of the repository]
     #[arg(long, value_enum, value_name = "SIZE")]
     block_size: Option<BlockSize>,
+    /// Disks of a virtual machine that are read at once; they share memory and threads
+    #[arg(long, env = "CBT_BACKUP_DISKS_AT_ONCE", default_value_t = 4, value_parser = at_once, value_name = "N")]
+    disks_at_once: usize,
+    /// Virtual machines that are backed up at once; they share memory, and what hosts and datastores may be asked for
+    #[arg(long, env = "CBT_BACKUP_VMS_AT_ONCE", default_value_t = 2, value_parser = at_once, value_name = "N")]
+    vms_at_once: usize,
+    #[command(flatten)]
+    budget: BudgetOptions,
     /// Times that connecting, opening and reading are tried without any progress when they fail for a reason that may pass, such as a broken connection; each wait is twice as long as the one before, from a second up to a minute
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     vddk_tries: u32,
@@ -143,6 +155,7 @@ impl Backup {
                 site,
                 repository: &repository,
                 options: &options,
+                vms_at_once: self.vms_at_once,
             })
         })
     }
@@ -185,6 +198,9 @@ impl Backup {
                 ..Patience::default()
             },
             pace: Pace::default(),
+            disks_at_once: self.disks_at_once,
+            session_memory: SessionMemory::default(),
+            budget: Arc::new(Budget::new(self.budget.limits())),
             block_shift: self.block_size.map(BlockSize::shift),
             heartbeat: Duration::from_secs(self.beat_seconds),
             look_interval: self.state.look_interval(),

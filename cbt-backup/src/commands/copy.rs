@@ -118,15 +118,15 @@ impl CopyMonitor for Watch {
     }
 
     fn disk_begins(&self, label: &str, total_bytes: u64) {
-        self.progress.disk_begins(label, total_bytes);
+        self.progress.disk_begins(0, label, total_bytes);
     }
 
     fn advance_bytes(&self, more_bytes: u64) {
-        self.progress.advance(more_bytes);
+        self.progress.advance(0, more_bytes);
     }
 
     fn disk_ends(&self) {
-        self.progress.disk_ends();
+        self.progress.disk_ends(0);
     }
 
     fn pack_damaged(&self, pack: PackId, error: &Error) {

@@ -1,4 +1,4 @@
-//! Failures of a command that works on several VMs, one after the other.
+//! Failures of a command that works on several VMs.
 
 use crate::{
     cli::{

@@ -127,7 +127,7 @@ impl Prune {
             // The first one has removed the old generations, and this one takes their packs.
             report = report.and_then(sweep()?);
         }
-        watch.progress.disk_ends();
+        watch.progress.disk_ends(0);
         for missed in &report.missed_roots {
             watch
                 .progress
@@ -153,7 +153,7 @@ impl Prune {
             ..CompactOptions::default()
         };
         let report = repository.compact(&context.runtime, &host_name(), &options, watch)?;
-        watch.progress.disk_ends();
+        watch.progress.disk_ends(0);
         for (point, why) in &report.skipped {
             let text = format!("point {point} was not compacted: {why}");
             watch.progress.event(&Event::info("not-compacted", text));
@@ -284,11 +284,11 @@ impl SweepMonitor for Watch {
         if bytes == 0 {
             return;
         }
-        self.progress.disk_begins("packs", bytes);
+        self.progress.disk_begins(0, "packs", bytes);
     }
 
     fn advance_bytes(&self, bytes: u64) {
-        self.progress.advance(bytes);
+        self.progress.advance(0, bytes);
     }
 
     fn should_stop(&self) -> bool {

@@ -103,7 +103,7 @@ impl Verify {
             cancel: Arc::clone(&context.cancel),
         };
         let report = repository.verify(&context.runtime, level, &watch)?;
-        watch.progress.disk_ends();
+        watch.progress.disk_ends(0);
         tell(context, &report);
         Ok(if report.is_clean() {
             ExitCode::Done
@@ -159,11 +159,11 @@ impl VerifyMonitor for Watch {
         if total_bytes == 0 {
             return;
         }
-        self.progress.disk_begins("packs", total_bytes);
+        self.progress.disk_begins(0, "packs", total_bytes);
     }
 
     fn advance_bytes(&self, more_bytes: u64) {
-        self.progress.advance(more_bytes);
+        self.progress.advance(0, more_bytes);
     }
 
     fn host(&self) -> String {

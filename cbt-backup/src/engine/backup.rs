@@ -2,13 +2,19 @@
 
 mod run;
 
-use std::{path::PathBuf, sync::atomic::AtomicBool, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use vddk::{OpenOptions, TransportModes, TransportPolicy};
 
 use self::run::Run;
 use super::{
     access::AccessOptions,
+    binding::Stage,
+    budget::Budget,
     disk_choice::DiskChoice,
     disk_run::DiskReport,
     error::{Error, chain},
@@ -22,6 +28,7 @@ use super::{
     pipeline::Pace,
     recorder::Recorder,
     reverts::RevertPolicy,
+    session_memory::SessionMemory,
     site::Site,
     tracking::TrackingPolicy,
     vm_lock::VmLock,
@@ -75,6 +82,12 @@ pub struct BackupOptions {
     pub patience: Patience,
     /// How disks are moved.
     pub pace: Pace,
+    /// Most disks of a VM that are read at once.
+    pub disks_at_once: usize,
+    /// What the session of the VM may take.
+    pub session_memory: SessionMemory,
+    /// What they share with those of other VMs.
+    pub budget: Arc<Budget>,
     /// The time between two signs of life in the repository.
     pub heartbeat: Duration,
     /// As [`JanitorOptions::look_interval`].
@@ -98,6 +111,8 @@ pub struct BackupReport {
     pub disks: Vec<DiskReport>,
     /// What happened.
     pub events: Vec<Event>,
+    /// The stage that the others waited for, if any was waited for.
+    pub binding: Option<Stage>,
     /// Something is left in vSphere.
     pub left_behind: bool,
     /// Some disks could not be read.
@@ -192,7 +207,7 @@ fn attempt(
         .iter()
         .any(|finding| finding.outcome == Outcome::Left);
     let vm = fit(tidied.vm)?;
-    let session = begin_session(site, repository, &vm, options.heartbeat)?;
+    let session = begin_session(site, repository, &vm, options)?;
     let ledgers = options.state_dir.join("ledger");
     let ledger = match Ledger::begin(&ledgers, &session.id().to_string(), subject) {
         Ok(ledger) => ledger,
@@ -287,7 +302,7 @@ fn begin_session(
     site: &Site,
     repository: &Repository,
     vm: &Vm,
-    heartbeat: Duration,
+    options: &BackupOptions,
 ) -> Result<Session, Error> {
     let uuid = vm_uuid(vm);
     let spec = SessionSpec {
@@ -302,8 +317,8 @@ fn begin_session(
         host: host_name(),
     };
     let options = SessionOptions {
-        heartbeat,
-        ..SessionOptions::default()
+        heartbeat: options.heartbeat,
+        ..options.session_memory.options()
     };
     let begun = repository.begin(spec, &site.runtime, options);
     Ok(site.runtime.block_on(begun)?)

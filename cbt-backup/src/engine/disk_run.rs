@@ -2,6 +2,7 @@
 
 mod copy;
 mod resume;
+mod several;
 
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
@@ -11,6 +12,7 @@ use vddk::Connection;
 use super::{
     backup::{BackupOptions, OnBadMap},
     base::{Base, Landmark, base_of},
+    binding::Waits,
     block_set::BlockSet,
     changed_map::refusal_of,
     coverage::{self, BadMap, Uncovered},
@@ -87,6 +89,8 @@ pub struct DiskRun<'a> {
     pub connect: &'a (dyn Fn() -> Result<Connection, Error> + Sync),
     /// How.
     pub options: &'a BackupOptions,
+    /// What the threads that read have waited for.
+    pub waits: &'a Waits,
     /// Who watches.
     pub monitor: &'a dyn Monitor,
     /// Set by a signal.
@@ -134,10 +138,8 @@ impl DiskRun<'_> {
         let mut answer = None;
         match &plan {
             DiskPlan::Skip { reason } => {
-                self.monitor.event(&Event::warning(
-                    "disk-skipped",
-                    format!("{} is left out: {reason}", disk.label),
-                ));
+                let message = format!("{} is left out: {reason}", disk.label);
+                self.tell(disk, Event::warning("disk-skipped", message));
                 return Ok(None);
             }
             DiskPlan::Incremental { .. } if self.options.full => {
@@ -182,7 +184,7 @@ impl DiskRun<'_> {
                 "vSphere gives no change id for {}: the next backup reads it in full",
                 disk.label
             );
-            self.monitor.event(&Event::info("no-change-id", message));
+            self.tell(disk, Event::info("no-change-id", message));
         }
         let origin = base.as_ref().filter(|base| !base.is_partial());
         let origin = origin.map(|base| base.origin);
@@ -283,7 +285,7 @@ impl DiskRun<'_> {
         if *self.tracking == Tracking::On && is_told {
             let kind = format!("tracking-{}", event.id());
             let message = format!("{}: {event}", disk.label);
-            self.monitor.event(&Event::info(&kind, message));
+            self.tell(disk, Event::info(&kind, message));
         }
     }
 
@@ -312,14 +314,12 @@ impl DiskRun<'_> {
         let add = |parent| self.row.with(|session| session.add_disk(spec(parent)));
         match add(parent)? {
             Err(error) if parent.is_some() && error.is_damage() => {
-                self.monitor.event(&Event::warning(
-                    "parent-damaged",
-                    format!(
-                        "{}: the last point cannot be built on: {}; the disk is read in full",
-                        disk.label,
-                        chain(&error)
-                    ),
-                ));
+                let message = format!(
+                    "{}: the last point cannot be built on: {}; the disk is read in full",
+                    disk.label,
+                    chain(&error)
+                );
+                self.tell(disk, Event::warning("parent-damaged", message));
                 *plan = DiskPlan::Full {
                     reason: format!("the last point is damaged: {}", chain(&error)),
                     reuse_parent: false,
@@ -331,14 +331,18 @@ impl DiskRun<'_> {
         }
     }
 
+    /// Tells what happened to a disk.
+    fn tell(&self, disk: &Disk, event: Event) {
+        let event = of_disk(event, &disk.label, disk.device_key);
+        self.monitor.event(&event);
+    }
+
     fn full_after_bad_map(&self, disk: &Disk, bad: &BadMap) -> DiskPlan {
-        self.monitor.event(&Event::warning(
-            "bad-map",
-            format!(
-                "{}: {bad}; the answer is not used, the disk is read in full",
-                disk.label
-            ),
-        ));
+        let message = format!(
+            "{}: {bad}; the answer is not used, the disk is read in full",
+            disk.label
+        );
+        self.tell(disk, Event::warning("bad-map", message));
         DiskPlan::Full {
             reason: format!("the map of changed areas cannot be believed: {bad}"),
             reuse_parent: true,
@@ -357,10 +361,8 @@ impl DiskRun<'_> {
             why = format!("{refusal} ({why})");
             then = refusal.remedy();
         }
-        self.monitor.event(&Event::warning(
-            "changed-areas-failed",
-            format!("{}: {why}; {then}", disk.label),
-        ));
+        let message = format!("{}: {why}; {then}", disk.label);
+        self.tell(disk, Event::warning("changed-areas-failed", message));
         DiskPlan::Full {
             reason: format!("vSphere could not tell the changed areas: {why}"),
             reuse_parent: true,
@@ -374,6 +376,11 @@ struct Ground {
     plan: DiskPlan,
     /// Of an increment on a complete point: what a later run had read before it died.
     partial: Option<Base>,
+}
+
+/// An event that names its disk for programs.
+fn of_disk(event: Event, label: &str, device_key: i32) -> Event {
+    event.with("disk", label).with("device_key", device_key)
 }
 
 /// The set is asked for at the tracking grain, before the disk's block size is known.

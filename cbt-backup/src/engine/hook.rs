@@ -212,9 +212,9 @@ mod tests {
 
     impl Monitor for Told {
         fn step(&self, _name: &str) {}
-        fn disk_begins(&self, _label: &str, _total_bytes: u64) {}
-        fn advance(&self, _bytes: u64) {}
-        fn disk_ends(&self) {}
+        fn disk_begins(&self, _key: i32, _label: &str, _total_bytes: u64) {}
+        fn advance(&self, _key: i32, _bytes: u64) {}
+        fn disk_ends(&self, _key: i32) {}
         fn event(&self, event: &Event) {
             self.0.lock().unwrap().push(event.clone());
         }

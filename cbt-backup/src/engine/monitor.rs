@@ -1,5 +1,7 @@
 //! What a run tells while it works. The program draws bars or lines from it; tests record it.
 
+use super::binding::Stage;
+
 /// Something that happened, worth a line.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Event {
@@ -56,15 +58,20 @@ impl Event {
 }
 
 /// Sees the progress of a run. Calls come from several threads.
+///
+/// Several disks may be in work at once: each has a key, which is vSphere's device key. Work that is done on one thing only has
+/// the key 0.
 pub trait Monitor: Send + Sync {
     /// A step of the run begins, for instance `create snapshot`.
     fn step(&self, name: &str);
     /// Work on one disk begins; `total_bytes` will be read or written.
-    fn disk_begins(&self, label: &str, total_bytes: u64);
-    /// So many bytes of the current disk are done, in addition.
-    fn advance(&self, bytes: u64);
-    /// Work on the current disk ended.
-    fn disk_ends(&self);
+    fn disk_begins(&self, key: i32, label: &str, total_bytes: u64);
+    /// So many bytes of a disk in work are done, in addition.
+    fn advance(&self, key: i32, bytes: u64);
+    /// Work on a disk ended.
+    fn disk_ends(&self, key: i32);
+    /// The other stages wait for this one now.
+    fn bound_by(&self, _stage: Stage) {}
     /// Something happened.
     fn event(&self, event: &Event);
 }

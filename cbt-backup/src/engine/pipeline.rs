@@ -1,39 +1,47 @@
 //! One disk on its way: read, zero test, hash, compress, seal, pack.
 //!
-//! The calling thread keeps reads in flight; a few workers hand the blocks to the repository's
-//! session, which does the rest. The number of buffers is fixed: when the repository is slow, no
+//! The calling thread keeps reads in flight; the workers, which all disks in work share, hand the blocks to the
+//! repository's session, which does the rest. The number of buffers is fixed: when the repository is slow, no
 //! buffer is free and reading waits.
 
+mod buffers;
+mod stage;
+mod workers;
+
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Instant,
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use vddk::{SECTOR_BYTES, SectorBuf};
+use vddk::SECTOR_BYTES;
 
+use self::{buffers::Buffers, stage::Stage};
+pub use self::{
+    stage::Sink,
+    workers::{Job, Workers},
+};
 use super::{
-    block_set::BlockSet,
+    binding::Waits,
     error::Error,
-    monitor::Monitor,
-    source::{DiskSource, ReadDone, ReadRequest},
+    source::{DiskSource, ReadRequest},
     wanted::Wanted,
 };
-use crate::repo::{DiskSlot, SessionRow};
 
-/// How a disk is moved.
+/// How disks are moved.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// Longest read, in bytes; a whole number of blocks.
     pub read_bytes: u64,
-    /// Reads in flight.
+    /// Most reads of a disk in flight.
     pub in_flight: usize,
     /// Threads that hash, compress and seal.
     pub workers: usize,
+    /// Memory of the buffers that are read into.
+    pub buffer_bytes: u64,
 }
 
 impl Default for Pace {
@@ -43,32 +51,57 @@ impl Default for Pace {
             read_bytes: 2 * 1024 * 1024,
             in_flight: 4,
             workers: cores.clamp(1, 8),
+            buffer_bytes: 96 * 1024 * 1024,
         }
     }
 }
 
 impl Pace {
-    /// Enough for the reads in flight, the queue, and one in each worker's hands.
+    /// The pace of one of so many disks that are in work at once, and share the memory.
+    #[must_use]
+    pub fn shared_by(self, disks: usize) -> Self {
+        Self {
+            buffer_bytes: self.buffer_bytes / disks.max(1) as u64,
+            ..self
+        }
+    }
+
+    /// The pace of a disk with blocks of this size: a read is never shorter than a block.
+    fn for_blocks(self, block_shift: u8) -> Self {
+        let read_bytes = self.read_bytes.max(1 << block_shift);
+        Self { read_bytes, ..self }
+    }
+
+    /// Enough for the reads in flight, the queue, and one in each worker's hands, as far as there is memory.
+    /// Below two nothing moves.
     fn buffers(&self) -> usize {
-        2 * self.in_flight + self.workers
+        let wanted = 2 * self.in_flight + self.workers;
+        let affordable = (self.buffer_bytes / self.read_bytes) as usize;
+        wanted.min(affordable).max(2)
+    }
+
+    /// Of the buffers one at least is with the workers, or free.
+    fn reads_in_flight(&self) -> usize {
+        self.in_flight.clamp(1, self.buffers() - 1)
     }
 }
 
-/// Where the blocks go.
-#[derive(Clone, Copy)]
-pub struct Sink<'a> {
-    /// The sessions of the run.
-    pub row: &'a SessionRow,
-    /// The disk's place in each of them.
-    pub slot: DiskSlot,
+/// What the reading thread looks at on its way.
+pub struct Way<'a> {
+    /// Called before so many bytes are asked for: the moment to wait for one's turn.
+    pub before_read: &'a dyn Fn(u64) -> Result<(), Error>,
     /// Called after each read: the moment to commit what is there.
-    pub after_read: &'a (dyn Fn() -> Result<(), Error> + Sync),
+    pub after_read: &'a dyn Fn() -> Result<(), Error>,
+    /// What is waited for.
+    pub waits: &'a Waits,
+    /// Set when all is to end.
+    pub halt: &'a AtomicBool,
 }
 
-impl std::fmt::Debug for Sink<'_> {
+impl std::fmt::Debug for Way<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sink")
-            .field("slot", &self.slot)
+        f.debug_struct("Way")
+            .field("halt", self.halt)
             .finish_non_exhaustive()
     }
 }
@@ -101,16 +134,16 @@ impl Work {
 /// # Errors
 /// [`Error::Vddk`] when a read failed, [`Error::Repository`] when a block could not be stored,
 /// [`Error::Interrupted`].
-pub fn copy(
+pub fn copy<'env>(
     source: &mut dyn DiskSource,
     work: &mut Work,
-    sink: Sink<'_>,
+    sink: &Sink<'env>,
     pace: Pace,
-    monitor: &dyn Monitor,
-    cancel: &AtomicBool,
+    workers: &Workers<'env>,
+    way: &Way<'_>,
 ) -> Result<(), Error> {
     loop {
-        let unfilled = pass(source, work, sink, pace, monitor, cancel)?;
+        let unfilled = pass(source, work, sink, pace, workers, way)?;
         if unfilled.is_empty() {
             return Ok(());
         }
@@ -121,200 +154,103 @@ pub fn copy(
 }
 
 /// Goes over the disk once. Returns the blocks that are to be read whole.
-fn pass(
+fn pass<'env>(
     source: &mut dyn DiskSource,
     work: &mut Work,
-    sink: Sink<'_>,
+    sink: &Sink<'env>,
     pace: Pace,
-    monitor: &dyn Monitor,
-    cancel: &AtomicBool,
+    workers: &Workers<'env>,
+    way: &Way<'_>,
 ) -> Result<Vec<u64>, Error> {
-    let wanted = &work.wanted;
-    let block_shift = wanted.blocks.block_shift();
-    // A read is never shorter than a block.
-    let pace = Pace {
-        read_bytes: pace.read_bytes.max(1 << block_shift),
-        ..pace
+    let pace = pace.for_blocks(work.wanted.blocks.block_shift());
+    let stage = Arc::new(Stage::new(
+        sink.clone(),
+        &work.wanted.blocks,
+        source.capacity_bytes(),
+    ));
+    let mut buffers = Buffers::new(pace.buffers(), pace.read_bytes);
+    let mut reading = Reading {
+        source,
+        stage: &stage,
+        buffers: &mut buffers,
+        workers,
+        way,
+        pace,
+        read_bytes: &mut work.read_bytes,
     };
-    let stage = Stage {
-        sink,
-        block_shift,
-        capacity_bytes: source.capacity_bytes(),
-        left: Mutex::new(wanted.blocks.clone()),
-        unfilled: Mutex::default(),
-        failure: Mutex::new(None),
-        failed: AtomicBool::new(false),
-    };
-    let (filled, to_store) = bounded::<ReadDone>(pace.in_flight);
-    let (give_back, free) = bounded::<SectorBuf>(pace.buffers());
-    for _ in 0..pace.buffers() {
-        let _ = give_back.try_send(SectorBuf::new(pace.read_bytes as usize / SECTOR_BYTES)?);
-    }
-    let read = thread::scope(|scope| {
-        for _ in 0..pace.workers {
-            let (to_store, give_back, stage) = (to_store.clone(), give_back.clone(), &stage);
-            scope.spawn(move || stage.run(&to_store, &give_back, monitor));
-        }
-        drop(to_store);
-        // Now every buffer is free or belongs to a worker: without workers the wait for one ends.
-        drop(give_back);
-        let queues = Queues {
-            filled: &filled,
-            free: &free,
-            after_read: sink.after_read,
-            stop: &|| cancel.load(Ordering::Relaxed) || stage.failed.load(Ordering::Relaxed),
-        };
-        let read = read_all(source, wanted, &mut work.read_bytes, pace, &queues);
-        drop(filled);
-        read
-    });
-    let left = stage.left.into_inner();
-    work.wanted.blocks = left.unwrap_or_else(PoisonError::into_inner);
-    if let Some(error) = stage
-        .failure
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-    {
+    let read = reading.all(&work.wanted);
+    // Only now is all stored that was read.
+    buffers.wait_for_all();
+    let done = stage.end();
+    work.wanted.blocks = done.left;
+    if let Some(error) = done.failure {
         return Err(error);
     }
-    if cancel.load(Ordering::Relaxed) {
+    if way.halt.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
     read?;
-    let unfilled = stage.unfilled.into_inner();
-    Ok(unfilled.unwrap_or_else(PoisonError::into_inner))
+    Ok(done.unfilled)
 }
 
-/// What the reading thread and the workers hand each other, and what it looks at on its way.
-struct Queues<'a> {
-    filled: &'a Sender<ReadDone>,
-    free: &'a Receiver<SectorBuf>,
-    after_read: &'a dyn Fn() -> Result<(), Error>,
-    stop: &'a dyn Fn() -> bool,
-}
-
-/// Keeps reads in flight until all is read, something failed, or `stop` says so.
-fn read_all(
-    source: &mut dyn DiskSource,
-    wanted: &Wanted,
-    read_bytes: &mut u64,
+/// One pass of the reading thread.
+struct Reading<'a, 'env> {
+    source: &'a mut dyn DiskSource,
+    stage: &'a Arc<Stage<'env>>,
+    buffers: &'a mut Buffers,
+    workers: &'a Workers<'env>,
+    way: &'a Way<'a>,
     pace: Pace,
-    queues: &Queues<'_>,
-) -> Result<(), Error> {
-    let mut in_flight = 0;
-    for range in wanted.reads(pace.read_bytes) {
-        if (queues.stop)() {
-            return Ok(());
-        }
-        if in_flight == pace.in_flight {
-            in_flight -= 1;
-            *read_bytes += pass_on(source, queues.filled)?;
-            (queues.after_read)()?;
-        }
-        // Buffers come back from the workers, which end only after this function.
-        let Ok(mut buffer) = queues.free.recv() else {
-            return Ok(());
-        };
-        let length = range.end - range.start;
-        buffer.resize(length as usize / SECTOR_BYTES)?;
-        source.submit(ReadRequest {
-            start_sector: range.start / SECTOR_BYTES as u64,
-            buffer,
-        })?;
-        in_flight += 1;
-    }
-    for _ in 0..in_flight {
-        *read_bytes += pass_on(source, queues.filled)?;
-    }
-    Ok(())
+    read_bytes: &'a mut u64,
 }
 
-/// Hands the oldest read to the workers. Returns its bytes.
-fn pass_on(source: &mut dyn DiskSource, filled: &Sender<ReadDone>) -> Result<u64, Error> {
-    let Some(done) = source.next() else {
-        return Ok(0);
-    };
-    let done = done?;
-    let bytes = done.buffer.len() as u64;
-    // The workers end only after the sender is dropped.
-    let _ = filled.send(done);
-    Ok(bytes)
-}
-
-/// What the workers share.
-struct Stage<'a> {
-    sink: Sink<'a>,
-    block_shift: u8,
-    capacity_bytes: u64,
-    /// Blocks that are not stored yet.
-    left: Mutex<BlockSet>,
-    /// Blocks that were read in part, and whose rest could not be had.
-    unfilled: Mutex<Vec<u64>>,
-    failure: Mutex<Option<Error>>,
-    failed: AtomicBool,
-}
-
-impl Stage<'_> {
-    fn run(
-        &self,
-        to_store: &Receiver<ReadDone>,
-        give_back: &Sender<SectorBuf>,
-        monitor: &dyn Monitor,
-    ) {
-        for done in to_store {
-            if !self.failed.load(Ordering::Relaxed) {
-                let stored = catch_unwind(AssertUnwindSafe(|| {
-                    self.store(&done)?;
-                    monitor.advance(done.buffer.len() as u64);
-                    Ok(())
-                }));
-                match stored {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => self.fail(error),
-                    // A fault of ours ends this disk like any other error, with all threads alive.
-                    Err(payload) => self.fail(Error::panicked(payload.as_ref())),
-                }
+impl Reading<'_, '_> {
+    /// Keeps reads in flight until all is read, something failed, or all is to end.
+    fn all(&mut self, wanted: &Wanted) -> Result<(), Error> {
+        let mut in_flight = 0;
+        for range in wanted.reads(self.pace.read_bytes) {
+            if self.way.halt.load(Ordering::Relaxed) || self.stage.has_failed() {
+                return Ok(());
             }
-            let _ = give_back.try_send(done.buffer);
-        }
-    }
-
-    fn store(&self, done: &ReadDone) -> Result<(), Error> {
-        let Sink { row, slot, .. } = self.sink;
-        let mut at = done.start_sector * SECTOR_BYTES as u64;
-        let mut rest: &[u8] = &done.buffer;
-        while !rest.is_empty() {
-            let block = at >> self.block_shift;
-            let start = block << self.block_shift;
-            let end = (start + (1 << self.block_shift)).min(self.capacity_bytes);
-            // A read ends with the disk, or before.
-            let (part, behind) = rest.split_at(rest.len().min((end - at) as usize));
-            let is_stored = if part.len() as u64 == end - start {
-                row.put(slot, block, part)?;
-                true
-            } else {
-                let patched = row.patch(slot, block, (at - start) as usize, part)?;
-                patched.is_some()
-            };
-            if is_stored {
-                let left = self.left.lock();
-                left.unwrap_or_else(PoisonError::into_inner).remove(block);
-            } else {
-                let unfilled = self.unfilled.lock();
-                unfilled.unwrap_or_else(PoisonError::into_inner).push(block);
+            if in_flight == self.pace.reads_in_flight() {
+                in_flight -= 1;
+                self.pass_on()?;
+                (self.way.after_read)()?;
             }
-            at += part.len() as u64;
-            rest = behind;
+            let length = range.end - range.start;
+            let begun = Instant::now();
+            let mut buffer = self.buffers.take()?;
+            self.way.waits.buffer(begun);
+            let begun = Instant::now();
+            (self.way.before_read)(length)?;
+            self.way.waits.data(begun);
+            buffer.resize(length as usize / SECTOR_BYTES)?;
+            self.source.submit(ReadRequest {
+                start_sector: range.start / SECTOR_BYTES as u64,
+                buffer,
+            })?;
+            in_flight += 1;
+        }
+        for _ in 0..in_flight {
+            self.pass_on()?;
         }
         Ok(())
     }
 
-    fn fail(&self, error: Error) {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(error);
-        self.failed.store(true, Ordering::Relaxed);
+    /// Hands the oldest read to the workers.
+    fn pass_on(&mut self) -> Result<(), Error> {
+        let begun = Instant::now();
+        let Some(done) = self.source.next() else {
+            return Ok(());
+        };
+        self.way.waits.data(begun);
+        let done = done?;
+        *self.read_bytes += done.buffer.len() as u64;
+        let back = self.buffers.lend();
+        let begun = Instant::now();
+        self.workers.take(Job::new(self.stage, done, back));
+        self.way.waits.buffer(begun);
+        Ok(())
     }
 }
 
@@ -322,9 +258,9 @@ impl Stage<'_> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{DiskSource, Pace, ReadDone, ReadRequest, Sink, Wanted, Work, copy};
+    use super::{DiskSource, Pace, ReadRequest, Sink, Waits, Wanted, Way, Work, Workers, copy};
     use crate::{
-        engine::{Error, Event, Monitor, block_set::BlockSet},
+        engine::{Error, Event, Monitor, block_set::BlockSet, source::ReadDone},
         repo::{
             Consistency, Coverage, DiskOutcome, DiskSpec, Image, InitOptions, KdfParams, Piece,
             PointKind, Repository, RootInfo, RowInterval, SessionOptions, SessionRow, SessionSpec,
@@ -336,10 +272,12 @@ mod tests {
         collections::VecDeque,
         ops::Range,
         sync::{Arc, atomic::AtomicBool},
+        thread,
     };
     use vddk::SECTOR_BYTES;
 
     const CAPACITY: u64 = 3 * (1 << 20) + 1536;
+    const ENOUGH: u64 = 96 << 20;
 
     /// A disk whose every sector tells its number.
     struct Numbered {
@@ -402,11 +340,12 @@ mod tests {
 
     impl Monitor for Watcher {
         fn step(&self, _name: &str) {}
-        fn disk_begins(&self, _label: &str, _total_bytes: u64) {}
-        fn advance(&self, _bytes: u64) {
+        fn disk_begins(&self, _key: i32, _label: &str, _total_bytes: u64) {}
+        fn advance(&self, key: i32, _bytes: u64) {
+            assert_eq!(key, 2000);
             assert!(!self.panics, "the watcher fell over");
         }
-        fn disk_ends(&self) {}
+        fn disk_ends(&self, _key: i32) {}
         fn event(&self, _event: &Event) {}
     }
 
@@ -416,6 +355,7 @@ mod tests {
         panics: bool,
         cancelled: bool,
         goes_on: bool,
+        buffer_bytes: u64,
     ) -> Result<(), Error> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -452,29 +392,39 @@ mod tests {
             fail_at,
         };
         let mut work = Work::new(Wanted::whole(BlockSet::full(CAPACITY, shift)));
-        let sink = Sink {
-            row: &row,
-            slot,
-            after_read: &|| Ok(()),
-        };
         let pace = Pace {
             read_bytes: 1 << 19,
             in_flight: 2,
             workers: 2,
+            buffer_bytes,
         };
-        let (watcher, cancel) = (Watcher { panics }, AtomicBool::new(cancelled));
-        let first = copy(&mut source, &mut work, sink, pace, &watcher, &cancel);
-        if goes_on {
+        let (watcher, halt) = (Watcher { panics }, AtomicBool::new(cancelled));
+        let sink = Sink {
+            row: &row,
+            slot,
+            monitor: &watcher,
+            key: 2000,
+        };
+        let way = Way {
+            before_read: &|_| Ok(()),
+            after_read: &|| Ok(()),
+            waits: &Waits::default(),
+            halt: &halt,
+        };
+        thread::scope(|scope| {
+            let workers = Workers::start(scope, pace.workers);
+            let first = copy(&mut source, &mut work, &sink, pace, &workers, &way);
+            if !goes_on {
+                return first;
+            }
             assert!(matches!(first, Err(Error::Vddk(_))), "{first:?}");
             let done = work.read_bytes;
             assert!((1..CAPACITY).contains(&done), "{done}");
             assert_eq!(work.wanted.bytes(), CAPACITY - done);
             source.fail_at = None;
             source.in_flight.clear();
-            copy(&mut source, &mut work, sink, pace, &watcher, &cancel)?;
-        } else {
-            first?;
-        }
+            copy(&mut source, &mut work, &sink, pace, &workers, &way)
+        })?;
         assert!(work.wanted.blocks.is_empty());
         assert_eq!(work.read_bytes, CAPACITY);
         let session = row.into_session()?;
@@ -514,27 +464,56 @@ mod tests {
 
     #[test]
     fn every_block_arrives() {
-        run(None, false, false, false).unwrap();
+        run(None, false, false, false, ENOUGH).unwrap();
+    }
+
+    /// Two buffers move everything, however little memory there is.
+    #[test]
+    fn every_block_arrives_with_little_memory() {
+        run(None, false, false, false, 0).unwrap();
+        run(Some(4096), false, false, true, 0).unwrap();
+    }
+
+    #[test]
+    fn disks_in_work_share_the_memory() {
+        let pace = Pace {
+            read_bytes: 2 << 20,
+            in_flight: 4,
+            workers: 2,
+            buffer_bytes: 96 << 20,
+        };
+        for (disks, block_shift, buffers, in_flight) in [
+            (1, 18, 10, 4),
+            (4, 18, 10, 4),
+            (8, 18, 6, 4),
+            (16, 18, 3, 2),
+            (40, 18, 2, 1),
+            (8, 22, 3, 2),
+        ] {
+            let pace = pace.shared_by(disks).for_blocks(block_shift);
+            let got = (pace.buffers(), pace.reads_in_flight());
+            assert_eq!(got, (buffers, in_flight), "{disks} {block_shift}");
+        }
     }
 
     /// What was stored before is not read again.
     #[test]
     fn after_a_failing_read_the_rest_follows() {
-        run(Some(4096), false, false, true).unwrap();
+        run(Some(4096), false, false, true, ENOUGH).unwrap();
     }
 
     #[test]
     fn a_failing_read_a_signal_and_a_panic_end_the_copy() {
         assert!(matches!(
-            run(Some(2048), false, false, false),
+            run(Some(2048), false, false, false, ENOUGH),
             Err(Error::Vddk(_))
         ));
         assert!(matches!(
-            run(None, false, true, false),
+            run(None, false, true, false, ENOUGH),
             Err(Error::Interrupted)
         ));
         // Every worker meets the panic; none of them may leave the reading loop waiting.
-        let panicked = run(None, true, false, false).unwrap_err();
+        let panicked = run(None, true, false, false, ENOUGH).unwrap_err();
         assert!(
             panicked.to_string().contains("the watcher fell over"),
             "{panicked}"

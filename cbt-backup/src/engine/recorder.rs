@@ -2,7 +2,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::monitor::{Event, Monitor};
+use super::{
+    binding::Stage,
+    monitor::{Event, Monitor},
+};
 
 /// Hands everything on and keeps the events.
 pub struct Recorder<'a> {
@@ -47,16 +50,20 @@ impl Monitor for Recorder<'_> {
         self.monitor.step(name);
     }
 
-    fn disk_begins(&self, label: &str, total_bytes: u64) {
-        self.monitor.disk_begins(label, total_bytes);
+    fn disk_begins(&self, key: i32, label: &str, total_bytes: u64) {
+        self.monitor.disk_begins(key, label, total_bytes);
     }
 
-    fn advance(&self, bytes: u64) {
-        self.monitor.advance(bytes);
+    fn advance(&self, key: i32, bytes: u64) {
+        self.monitor.advance(key, bytes);
     }
 
-    fn disk_ends(&self) {
-        self.monitor.disk_ends();
+    fn disk_ends(&self, key: i32) {
+        self.monitor.disk_ends(key);
+    }
+
+    fn bound_by(&self, stage: Stage) {
+        self.monitor.bound_by(stage);
     }
 
     fn event(&self, event: &Event) {

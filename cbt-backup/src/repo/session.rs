@@ -17,6 +17,7 @@ mod put;
 mod row;
 mod spec;
 mod stream;
+mod times;
 mod undelete;
 mod upload;
 
@@ -27,3 +28,4 @@ pub use spec::{
     Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, RootInfo,
     SessionOptions, SessionSpec,
 };
+pub use times::PutTimes;

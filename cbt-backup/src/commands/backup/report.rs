@@ -35,6 +35,7 @@ pub(super) fn tell(context: &Context, report: &BackupReport) {
         output.json_line(&json!({
             "version": 1, "type": "result", "point": report.point.to_string(), "vm": report.vm,
             "kind": kind(report.kind), "disks": disks, "events": report.events,
+            "binding_stage": report.binding,
             "incomplete": report.incomplete, "left_behind": report.left_behind,
         }));
         return;
@@ -52,6 +53,9 @@ pub(super) fn tell(context: &Context, report: &BackupReport) {
     ];
     rows.extend(report.disks.iter().map(row));
     output.line(&table(&rows));
+    if let Some(stage) = report.binding {
+        output.line(&format!("the stage that the others waited for: {stage}"));
+    }
     for disk in report.disks.iter().filter(|disk| disk.reason.is_some()) {
         let reason = disk.reason.as_deref().unwrap_or_default();
         output.line(&format!(

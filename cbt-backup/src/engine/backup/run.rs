@@ -13,6 +13,7 @@ use super::{BackupOptions, BackupReport};
 use crate::{
     engine::{
         access::{self, AccessRequest},
+        binding::{Stage, Waits},
         description::Description,
         disk_run::{DiskReport, DiskRun},
         error::Error,
@@ -44,6 +45,7 @@ pub(super) struct Run<'a> {
 
 /// What was read, and what the root has to say of it.
 struct ReadOut {
+    binding: Option<Stage>,
     disks: Vec<DiskReport>,
     files: Vec<NewFile>,
     frozen: Frozen,
@@ -155,6 +157,7 @@ impl Run<'_> {
         let recorder = self.recorder;
         let connect = || self.connect(snapshot, facts);
         let partial = || root_info(PointKind::Partial, &frozen, files.clone(), None, recorder);
+        let waits = Waits::default();
         let run = DiskRun {
             site: self.site,
             vm: &vm,
@@ -169,6 +172,7 @@ impl Run<'_> {
             partial: &partial,
             connect: &connect,
             options: self.options,
+            waits: &waits,
             monitor: self.recorder,
             cancel: self.cancel,
         };
@@ -185,11 +189,8 @@ impl Run<'_> {
         self.recorder.step("connect to the disks");
         let connection = self.connect_patiently(&connect)?;
         self.recorder.step("read disks");
-        let mut disks = Vec::new();
-        for task in tasks {
-            self.check_cancel()?;
-            disks.push(run.copy(&connection, task)?);
-        }
+        self.check_cancel()?;
+        let mut disks = run.copy_all(&connection, tasks)?;
         if let Err(error) = connection.close() {
             self.recorder
                 .event(&Event::warning("disconnect-failed", error.to_string()));
@@ -205,7 +206,9 @@ impl Run<'_> {
                 reason: failure.unwrap_or_default(),
             });
         }
+        let binding = waits.measured(row.with(Session::times)?).binding();
         Ok(ReadOut {
+            binding,
             disks,
             files,
             frozen,
@@ -372,6 +375,7 @@ fn commit(
         point: committed.point,
         vm,
         kind,
+        binding: read.binding,
         disks: read.disks,
         events: Vec::new(),
         left_behind: false,

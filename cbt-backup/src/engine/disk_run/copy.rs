@@ -1,40 +1,68 @@
 //! A disk that is planned, on its way into the repository.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
-use vddk::{Connection, TransportFallback};
+use vddk::{Connection, TransportFallback, TransportMode, TransportPolicy};
 
-use super::{DiskReport, DiskRun, DiskTask};
+use super::{DiskReport, DiskRun, DiskTask, of_disk};
 use crate::{
     engine::{
         block_set::BlockSet,
+        budget::{Permit, Share},
         error::{Error, chain},
         monitor::Event,
         patience::Tries,
-        pipeline::{self, Pace, Work},
+        pipeline::{self, Pace, Sink, Way, Work, Workers},
         plan::DiskPlan,
         source::{DiskSource, VddkSource},
         wanted::Wanted,
     },
     repo::{BlockRange, DiskOutcome},
+    vsphere::Disk,
 };
+
+/// How one of the disks in work is read.
+#[derive(Clone, Copy)]
+struct Ways<'a, 'env> {
+    pace: Pace,
+    workers: &'a Workers<'env>,
+    halt: &'a AtomicBool,
+}
 
 /// What was learnt of a disk once it was open, whether it could be read or not.
 #[derive(Default)]
-struct Seen {
+struct Seen<'a> {
+    /// What it has of the streams, from before it is opened until it is closed for good.
+    permit: Option<Permit<'a>>,
     transport: Option<String>,
     database: BTreeMap<String, String>,
 }
 
-impl DiskRun<'_> {
+impl<'env> DiskRun<'env> {
     /// Reads a disk and stores it. A disk that cannot be read is carried or absent in the point,
     /// and the report says why.
     ///
     /// # Errors
     /// What concerns more than this disk: the repository, a signal, a refused login.
-    pub fn copy(&self, connection: &Connection, task: DiskTask) -> Result<DiskReport, Error> {
-        let mut seen = Seen::default();
-        let copied = self.copy_inner(connection, &task, &mut seen);
+    pub(super) fn copy(
+        &self,
+        connection: &Connection,
+        task: DiskTask,
+        pace: Pace,
+        workers: &Workers<'env>,
+        halt: &AtomicBool,
+    ) -> Result<DiskReport, Error> {
+        let mut seen = Seen {
+            permit: Some(self.permit(&task, halt)?),
+            ..Seen::default()
+        };
+        let ways = Ways {
+            pace,
+            workers,
+            halt,
+        };
+        let copied = self.copy_inner(connection, &task, &mut seen, ways);
+        drop(seen.permit.take());
         let (read_bytes, failure) = match copied {
             Ok(read_bytes) => (read_bytes, None),
             Err(Error::Vddk(error)) if !concerns_all(&error) => (0, Some(error)),
@@ -45,10 +73,8 @@ impl DiskRun<'_> {
                 .explain()
                 .map(|text| format!(" ({text})"))
                 .unwrap_or_default();
-            self.monitor.event(&Event::warning(
-                "disk-failed",
-                format!("{}: {}{hint}", task.disk.label, chain(error)),
-            ));
+            let message = format!("{}: {}{hint}", task.disk.label, chain(error));
+            self.tell(&task.disk, Event::warning("disk-failed", message));
         }
         let reason = failure.as_ref().map(ToString::to_string);
         let outcome = DiskOutcome::Complete {
@@ -92,7 +118,9 @@ impl DiskRun<'_> {
     /// When a partial point could not be committed before.
     pub fn fail(&self, report: &mut DiskReport, reason: String) -> Result<(), Error> {
         let message = format!("{}: {reason}", report.label);
-        self.monitor.event(&Event::warning("disk-failed", message));
+        let event = Event::warning("disk-failed", message);
+        self.monitor
+            .event(&of_disk(event, &report.label, report.device_key));
         self.give_up(report, reason)
     }
 
@@ -118,16 +146,16 @@ impl DiskRun<'_> {
         &self,
         connection: &Connection,
         task: &DiskTask,
-        seen: &mut Seen,
+        seen: &mut Seen<'env>,
+        mut ways: Ways<'_, 'env>,
     ) -> Result<u64, Error> {
         let mut tries = Tries::new(self.options.patience);
-        let mut pace = self.options.pace;
         let mut work = None;
         let mut own: Option<Connection> = None;
         loop {
             let before = done_bytes(work.as_ref());
             let at = own.as_ref().unwrap_or(connection);
-            let mut error = match self.copy_some(at, task, seen, &mut work, pace) {
+            let mut error = match self.copy_some(at, task, seen, &mut work, ways) {
                 Err(Error::Vddk(error)) => error,
                 Err(error) => return Err(error),
                 Ok(()) => break,
@@ -137,12 +165,13 @@ impl DiskRun<'_> {
             }
             loop {
                 if error.retry() == vddk::Retry::FewerStreams {
-                    pace.in_flight = (pace.in_flight / 2).max(1);
+                    ways.pace.in_flight = (ways.pace.in_flight / 2).max(1);
+                    self.ask_for_fewer(task, seen, ways.halt)?;
                 }
-                tries.wait(&task.disk.label, error, self.monitor, self.cancel)?;
+                tries.wait(&task.disk.label, error, self.monitor, ways.halt)?;
                 // The old one may be dead in part only, so none of it is used again.
                 if let Some(old) = own.take() {
-                    self.tell_closing(&task.disk.label, old.close());
+                    self.tell_closing(&task.disk, old.close());
                 }
                 match (self.connect)() {
                     Ok(new) => own = Some(new),
@@ -156,7 +185,7 @@ impl DiskRun<'_> {
             }
         }
         if let Some(own) = own {
-            self.tell_closing(&task.disk.label, own.close());
+            self.tell_closing(&task.disk, own.close());
         }
         Ok(done_bytes(work.as_ref()))
     }
@@ -166,9 +195,9 @@ impl DiskRun<'_> {
         &self,
         connection: &Connection,
         task: &DiskTask,
-        seen: &mut Seen,
+        seen: &mut Seen<'env>,
         work: &mut Option<Work>,
-        pace: Pace,
+        ways: Ways<'_, 'env>,
     ) -> Result<(), Error> {
         let file = &task.disk.backing.file_name;
         let disk = connection.open(file, &self.options.open)?;
@@ -186,24 +215,26 @@ impl DiskRun<'_> {
             Some(work) => work,
             None => work.insert(self.learn(&mut source, task, seen)?),
         };
+        let key = task.disk.device_key;
         self.monitor
-            .disk_begins(&task.disk.label, work.wanted.bytes());
-        let copied = pipeline::copy(
-            &mut source,
-            work,
-            pipeline::Sink {
-                row: self.row,
-                slot: task.slot,
-                after_read: &|| self.checkpoint_if_due(),
-            },
-            pace,
-            self.monitor,
-            self.cancel,
-        );
-        self.monitor.disk_ends();
+            .disk_begins(key, &task.disk.label, work.wanted.bytes());
+        let sink = Sink {
+            row: self.row,
+            slot: task.slot,
+            monitor: self.monitor,
+            key,
+        };
+        let way = Way {
+            before_read: &|bytes| self.options.budget.pass(bytes, ways.halt),
+            after_read: &|| self.checkpoint_if_due(),
+            waits: self.waits,
+            halt: ways.halt,
+        };
+        let copied = pipeline::copy(&mut source, work, &sink, ways.pace, ways.workers, &way);
+        self.monitor.disk_ends(key);
         let closed = Box::new(source).close();
         copied?;
-        self.tell_closing(&task.disk.label, closed);
+        self.tell_closing(&task.disk, closed);
         Ok(())
     }
 
@@ -212,19 +243,21 @@ impl DiskRun<'_> {
         &self,
         source: &mut VddkSource,
         task: &DiskTask,
-        seen: &mut Seen,
+        seen: &mut Seen<'env>,
     ) -> Result<Work, Error> {
-        self.tell_transport(&task.disk.label, source.transport_fallback().as_ref());
-        seen.transport = Some(source.transport());
+        self.tell_transport(&task.disk, source.transport_fallback().as_ref());
+        let transport = source.transport();
+        if let Some(permit) = &mut seen.permit {
+            permit.keep(|share| share.is_for(&transport));
+        }
+        seen.transport = Some(transport);
         match source.database() {
             Ok(database) => seen.database = database,
-            Err(error) => self.monitor.event(&Event::info(
-                "not-saved",
-                format!(
-                    "the disk database of {} could not be saved: {error}",
-                    task.disk.label
-                ),
-            )),
+            Err(error) => {
+                let label = &task.disk.label;
+                let message = format!("the disk database of {label} could not be saved: {error}");
+                self.tell(&task.disk, Event::info("not-saved", message));
+            }
         }
         let mut wanted = match &task.wanted {
             Some(changed) => changed.clone(),
@@ -253,10 +286,59 @@ impl DiskRun<'_> {
         Ok(Work::new(wanted))
     }
 
-    fn tell_closing(&self, label: &str, closed: Result<(), vddk::Error>) {
+    /// Waits until the disk may be opened.
+    fn permit(&self, task: &DiskTask, halt: &AtomicBool) -> Result<Permit<'env>, Error> {
+        let disk = &task.disk;
+        let options = self.options;
+        let datastore = disk.backing.datastore.as_ref().map(|moref| &moref.id);
+        let modes = options.transports.modes();
+        // Each way that it may come by; once it is open it is known which one.
+        let by_network = options.transport_policy == TransportPolicy::Prefer
+            || modes.iter().any(|mode| mode.is_network());
+        let by_san = modes.contains(&TransportMode::San);
+        let host = || self.host.name.clone();
+        let shares = [
+            Some(Share::Streams),
+            datastore.cloned().map(Share::Datastore),
+            by_network.then(|| Share::Host(host())),
+            by_san.then(|| Share::San(host())),
+        ];
+        let shares = shares.into_iter().flatten().collect();
+        options.budget.take(shares, halt, |missing, limit| {
+            let message = format!(
+                "{} waits for others to be read: all {limit} {missing} are taken",
+                disk.label
+            );
+            self.tell(disk, Event::info("waits-for-budget", message));
+        })
+    }
+
+    /// The host has no memory for this stream: it waits until others have ended.
+    fn ask_for_fewer(
+        &self,
+        task: &DiskTask,
+        seen: &mut Seen<'env>,
+        halt: &AtomicBool,
+    ) -> Result<(), Error> {
+        let Some(permit) = seen.permit.take() else {
+            return Ok(());
+        };
+        if let Some((host, fewer)) = permit.ask_for_fewer() {
+            let message = format!(
+                "{}: the host has no memory for it; {host} that are asked for from now on: {fewer}",
+                task.disk.label
+            );
+            self.tell(&task.disk, Event::warning("fewer-streams", message));
+        }
+        drop(permit);
+        seen.permit = Some(self.permit(task, halt)?);
+        Ok(())
+    }
+
+    fn tell_closing(&self, disk: &Disk, closed: Result<(), vddk::Error>) {
         if let Err(error) = closed {
-            let message = format!("{label}: {error}");
-            self.monitor.event(&Event::warning("close-failed", message));
+            let message = format!("{}: {error}", disk.label);
+            self.tell(disk, Event::warning("close-failed", message));
         }
     }
 
@@ -273,12 +355,10 @@ impl DiskRun<'_> {
     }
 
     /// A transport that was not the one wanted most is told, never taken in silence.
-    fn tell_transport(&self, label: &str, fallback: Option<&TransportFallback>) {
+    fn tell_transport(&self, disk: &Disk, fallback: Option<&TransportFallback>) {
         if let Some(fallback) = fallback {
-            self.monitor.event(&Event::warning(
-                "other-transport",
-                format!("{label} comes by {fallback}"),
-            ));
+            let message = format!("{} comes by {fallback}", disk.label);
+            self.tell(disk, Event::warning("other-transport", message));
         }
     }
 
@@ -298,13 +378,11 @@ impl DiskRun<'_> {
                 set
             }
             Err(error) => {
-                self.monitor.event(&Event::info(
-                    "allocation-unknown",
-                    format!(
-                        "{} is read whole: its allocated areas are not known: {error}",
-                        task.disk.label
-                    ),
-                ));
+                let message = format!(
+                    "{} is read whole: its allocated areas are not known: {error}",
+                    task.disk.label
+                );
+                self.tell(&task.disk, Event::info("allocation-unknown", message));
                 everything()
             }
         }

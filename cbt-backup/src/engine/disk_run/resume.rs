@@ -42,13 +42,11 @@ impl DiskRun<'_> {
                     Uncovered::Bad(bad) => bad.to_string(),
                     Uncovered::Query(error) => chain(&error),
                 };
-                self.monitor.event(&Event::info(
-                    "not-resumed",
-                    format!(
-                        "{}: what the last run had read before it died is read again: {why}",
-                        disk.label
-                    ),
-                ));
+                let message = format!(
+                    "{}: what the last run had read before it died is read again: {why}",
+                    disk.label
+                );
+                self.tell(disk, Event::info("not-resumed", message));
                 Ok(false)
             }
         }
@@ -56,7 +54,7 @@ impl DiskRun<'_> {
 
     pub(super) fn tell_resumed(&self, disk: &Disk) {
         let message = format!("{} goes on from a run that was cut short", disk.label);
-        self.monitor.event(&Event::info("resumed", message));
+        self.tell(disk, Event::info("resumed", message));
     }
 }
 

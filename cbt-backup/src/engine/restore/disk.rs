@@ -52,25 +52,27 @@ impl DiskRestore<'_> {
             },
         };
         let (capacity_bytes, label) = (record.capacity_bytes, &record.identity.label);
+        let device_key = record.identity.device_key;
         let mut work = Work {
             file: Box::new(
                 RawFile::create(&path, capacity_bytes, self.options.replace).map_err(failed)?,
             ),
             failed: &failed,
             monitor: self.monitor,
+            device_key,
             label,
             written_bytes: 0,
             lost_bytes: 0,
             lost_ranges: 0,
         };
-        self.monitor.disk_begins(label, capacity_bytes);
+        self.monitor.disk_begins(device_key, label, capacity_bytes);
         let walked = self.walk(index, |part| {
             if self.cancel.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
             work.take(part)
         });
-        self.monitor.disk_ends();
+        self.monitor.disk_ends(device_key);
         walked?;
         let Work {
             file,
@@ -82,7 +84,7 @@ impl DiskRestore<'_> {
         file.finish().map_err(failed)?;
         Ok(RestoredDisk {
             label: label.clone(),
-            device_key: record.identity.device_key,
+            device_key,
             path,
             capacity_bytes,
             written_bytes,
@@ -113,6 +115,7 @@ struct Work<'a, F> {
     file: Box<dyn DiskTarget>,
     failed: &'a F,
     monitor: &'a dyn Monitor,
+    device_key: i32,
     label: &'a str,
     written_bytes: u64,
     lost_bytes: u64,
@@ -125,7 +128,7 @@ impl<F: Fn(io::Error) -> Error> Work<'_, F> {
             Salvaged::Piece(Piece::Data { offset_bytes, data }) => {
                 self.file.write(offset_bytes, data).map_err(self.failed)?;
                 self.written_bytes += data.len() as u64;
-                self.monitor.advance(data.len() as u64);
+                self.monitor.advance(self.device_key, data.len() as u64);
                 Ok(())
             }
             Salvaged::Piece(Piece::Hole {
@@ -150,7 +153,7 @@ impl<F: Fn(io::Error) -> Error> Work<'_, F> {
         self.file
             .hole(offset_bytes, length_bytes)
             .map_err(self.failed)?;
-        self.monitor.advance(length_bytes);
+        self.monitor.advance(self.device_key, length_bytes);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use super::disk::DiskWork;
 use super::presence::StoredPacks;
 use super::spec::{SessionOptions, SessionSpec};
 use super::stream::PackStream;
+use super::times::TimeCounter;
 use super::upload::Uploads;
 use crate::repo::announce::{Announcement, OpenSession, SessionKind};
 use crate::repo::codec::Packer;
@@ -40,6 +41,8 @@ pub struct Session {
     pub(super) condemned: Arc<Condemned>,
     pub(super) stored_packs: Mutex<StoredPacks>,
     pub(super) uploads: Uploads,
+    /// Of all sessions of the run.
+    pub(super) times: Arc<TimeCounter>,
     pub(super) blocks: Mutex<PackStream>,
     pub(super) nodes: Mutex<PackStream>,
     pub(super) dedup: DedupTable,
@@ -138,6 +141,7 @@ impl Repository {
             condemned: Arc::new(condemned),
             stored_packs: Mutex::default(),
             uploads: Uploads::new(self, handle, options.uploads),
+            times: Arc::default(),
             blocks: Mutex::new(PackStream::new(PackKind::Data, id, options.pack_bytes)),
             nodes: Mutex::new(PackStream::new(PackKind::Node, id, options.pack_bytes)),
             dedup: DedupTable::new(options.dedup_entries),

@@ -38,11 +38,13 @@ impl Session {
         let progress: Vec<Progress> = disks.iter().map(progress).collect();
         let (repo, handle) = (self.repo.clone(), self.handle.clone());
         let (spec, options, origin) = (self.spec.clone(), self.options, self.origin);
+        let times = Arc::clone(&self.times);
         let (session, root, name) = self.prepare_or_abandon(info, true)?;
         let committed = session.publish(&root, &name)?;
         // A session commits one root: the next one announces itself and reads all lists again.
         let mut next = handle.block_on(repo.begin(spec, &handle, options))?;
         next.origin = origin;
+        next.times = times;
         match next.take_over(&committed, progress) {
             Ok(()) => Ok((next, committed)),
             Err(error) => {

@@ -339,7 +339,7 @@ impl Work<'_> {
             raw: old.raw,
             payload: &payload,
         };
-        let new = lock(stream).add(session.repo.keys(), &session.uploads, blob)?;
+        let new = lock(stream).add(session.repo.keys(), &session.uploads, &session.times, blob)?;
         self.moved.blobs.insert(key, new);
         self.moved.copied_blobs += 1;
         self.moved.copied_bytes += u64::from(old.length);

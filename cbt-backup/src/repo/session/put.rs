@@ -1,12 +1,14 @@
 //! One block's way into the repository.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::begin::Session;
 use super::disk::DiskWork;
 use super::leaf::LeafBuilder;
 use super::spec::{DiskSlot, PutOutcome};
 use super::stream::PackStream;
+use super::times::PutTimes;
 use crate::repo::codec::Packer;
 use crate::repo::error::Error;
 use crate::repo::id::PackKind;
@@ -23,6 +25,11 @@ pub(crate) struct StoredForm<'a> {
 }
 
 impl Session {
+    /// What the time was spent on so far, of this session and those of the same run before it.
+    pub fn times(&self) -> PutTimes {
+        self.times.times()
+    }
+
     /// Puts block `block`, at its full length; the last block of a disk at its true length.
     /// Each block is put once. Blocks while too many packs are on their way to the store.
     ///
@@ -126,11 +133,16 @@ impl Session {
         data: &[u8],
         stored: Option<StoredForm<'_>>,
     ) -> Result<(Option<Ref>, PutOutcome), Error> {
-        if is_zero(data) {
+        let begun = Instant::now();
+        let id = (!is_zero(data)).then(|| self.repo.keys().blob_id(data));
+        self.times.hash(begun);
+        let Some(id) = id else {
             return Ok((None, PutOutcome::Hole));
-        }
-        let id = self.repo.keys().blob_id(data);
-        if let Some(old) = self.base_block(disk, block)?
+        };
+        let begun = Instant::now();
+        let old = self.base_block(disk, block)?;
+        self.times.store(begun);
+        if let Some(old) = old
             && old.id == id
         {
             self.dedup.learn(old);
@@ -186,11 +198,13 @@ impl Session {
     ) -> Result<Ref, Error> {
         let free = lock(&self.packers).pop();
         let mut packer = free.map_or_else(|| Packer::new(self.options.level), Ok)?;
+        let begun = Instant::now();
         let packed = if kind == BlobKind::Node {
             None
         } else {
             packer.pack(data)?
         };
+        self.times.compress(begun.elapsed());
         let (raw, payload) = (packed.is_none(), packed.unwrap_or(data));
         let blob = NewBlob {
             kind,
@@ -207,7 +221,15 @@ impl Session {
 
     /// Seals and packs.
     fn seal(&self, stream: &Mutex<PackStream>, blob: NewBlob<'_>) -> Result<Ref, Error> {
-        let added = lock(stream).add(self.repo.keys(), &self.uploads, blob);
+        // Who waits for the stream waits for a worker that waits for the store, or seals.
+        let begun = Instant::now();
+        let mut stream = lock(stream);
+        self.times.store(begun);
+        let (begun, waited) = (Instant::now(), self.times.times().store);
+        let added = stream.add(self.repo.keys(), &self.uploads, &self.times, blob);
+        let waited = self.times.times().store.saturating_sub(waited);
+        drop(stream);
+        self.times.compress(begun.elapsed().saturating_sub(waited));
         added.inspect_err(|error| self.uploads.fail(error))
     }
 

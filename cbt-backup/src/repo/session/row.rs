@@ -1,6 +1,6 @@
 //! A long run as a row of sessions, seen as one.
 
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::begin::Session;
@@ -35,6 +35,8 @@ pub struct SessionRow {
     session: RwLock<Option<Session>>,
     interval: RowInterval,
     since: Mutex<Since>,
+    /// Held by the thread that looks whether it is time, and commits.
+    turn: Mutex<()>,
 }
 
 /// Where the run was when it committed last.
@@ -55,6 +57,7 @@ impl SessionRow {
                 time: Instant::now(),
                 put_bytes,
             }),
+            turn: Mutex::default(),
         }
     }
 
@@ -98,8 +101,8 @@ impl SessionRow {
         self.with(|session| session.put_hole(slot, first, blocks))?
     }
 
-    /// Commits a partial point and changes sessions, when it is time to. To be called now and then, by
-    /// one thread. Blocking.
+    /// Commits a partial point and changes sessions, when it is time to. To be called now and then, by any
+    /// thread: while one is at it, the others go on. Blocking.
     ///
     /// # Errors
     /// Those of [`Session::checkpoint`]: the run is over.
@@ -107,6 +110,11 @@ impl SessionRow {
         &self,
         info: impl FnOnce() -> RootInfo,
     ) -> Result<Option<Committed>, Error> {
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+        };
         let put_bytes = self.with(Session::put_bytes)?;
         let due = {
             let since = lock(&self.since);

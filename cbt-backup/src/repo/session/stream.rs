@@ -1,5 +1,8 @@
 //! The packs of one kind of a session, one after the other.
 
+use std::time::Instant;
+
+use super::times::TimeCounter;
 use super::upload::Uploads;
 use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind, SessionId};
@@ -32,6 +35,7 @@ impl PackStream {
         &mut self,
         keys: &Keys,
         uploads: &Uploads,
+        times: &TimeCounter,
         blob: NewBlob<'_>,
     ) -> Result<Ref, Error> {
         let mut writer = match self.writer.take() {
@@ -40,7 +44,10 @@ impl PackStream {
         };
         let reference = writer.add(blob)?;
         if writer.is_full() {
-            uploads.send(writer.finish()?)?;
+            let pack = writer.finish()?;
+            let begun = Instant::now();
+            uploads.send(pack)?;
+            times.store(begun);
         } else {
             self.writer = Some(writer);
         }

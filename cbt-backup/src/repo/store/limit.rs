@@ -4,7 +4,6 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,6 +14,8 @@ use object_store::{
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use tokio::time::Instant;
+
+use crate::bucket::Bucket;
 
 /// How much may flow, in bytes a second; without a value as much as can.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,29 +39,6 @@ pub(super) fn limited(objects: Arc<dyn ObjectStore>, limits: &StoreLimits) -> Ar
     })
 }
 
-/// A token bucket that may run a debt: who takes more than there is waits until it is paid, and so
-/// does everybody after. It holds one second's worth at most.
-#[derive(Debug)]
-struct Bucket {
-    bytes_per_second: NonZeroU64,
-    /// When the bucket was, or will be, empty.
-    empty_at: Duration,
-}
-
-impl Bucket {
-    const BURST: Duration = Duration::from_secs(1);
-
-    /// Takes `bytes` at the time `now` and tells how long to wait before they may flow.
-    fn take(&mut self, now: Duration, bytes: u64) -> Duration {
-        let rate = u128::from(self.bytes_per_second.get());
-        let nanos = u128::from(bytes) * 1_000_000_000 / rate;
-        let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let since = self.empty_at.max(now.saturating_sub(Self::BURST));
-        self.empty_at = since.saturating_add(cost);
-        self.empty_at.saturating_sub(now)
-    }
-}
-
 /// A bucket with the clock that fills it.
 #[derive(Debug)]
 struct Gate {
@@ -71,10 +49,7 @@ struct Gate {
 impl Gate {
     fn new(bytes_per_second: NonZeroU64) -> Self {
         Self {
-            bucket: Mutex::new(Bucket {
-                bytes_per_second,
-                empty_at: Duration::ZERO,
-            }),
+            bucket: Mutex::new(Bucket::new(bytes_per_second)),
             start: Instant::now(),
         }
     }
@@ -182,64 +157,12 @@ impl ObjectStore for Limited {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use object_store::memory::InMemory;
 
     use super::*;
     use crate::repo::store::Store;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn bucket(bytes_per_second: u64) -> Bucket {
-        Bucket {
-            bytes_per_second: NonZeroU64::new(bytes_per_second).unwrap(),
-            empty_at: Duration::ZERO,
-        }
-    }
-
-    #[test]
-    fn the_average_is_kept_whatever_the_pieces() {
-        for piece in [1_u64, 7, 100, 1000, 64_000] {
-            let mut bucket = bucket(1000);
-            let (mut now, mut sent) = (Duration::ZERO, 0);
-            while now < SECOND * 600 {
-                now += bucket.take(now, piece);
-                sent += piece;
-            }
-            let allowed = now.as_secs() * 1000;
-            assert!(
-                sent <= allowed + 1000 + piece,
-                "{piece}: {sent} of {allowed}"
-            );
-            assert!(
-                sent >= allowed - 1000 - piece,
-                "{piece}: {sent} of {allowed}"
-            );
-        }
-    }
-
-    #[test]
-    fn one_debt_is_everybodys() {
-        let mut bucket = bucket(1000);
-        assert_eq!(bucket.take(SECOND, 5000), SECOND * 4);
-        assert_eq!(
-            bucket.take(SECOND, 1),
-            SECOND * 4 + Duration::from_millis(1)
-        );
-    }
-
-    #[test]
-    fn idle_time_is_saved_for_one_second_only() {
-        let mut bucket = bucket(1000);
-        assert_eq!(bucket.take(SECOND * 100, 1000), Duration::ZERO);
-        assert_eq!(bucket.take(SECOND * 100, 500), SECOND / 2);
-    }
-
-    #[test]
-    fn impossible_amounts_do_not_overflow() {
-        let mut bucket = bucket(1);
-        assert!(bucket.take(SECOND, u64::MAX) > SECOND);
-        assert!(bucket.take(SECOND, u64::MAX) > SECOND);
-    }
 
     #[tokio::test]
     async fn what_goes_through_is_the_same_and_is_counted() {
@@ -258,7 +181,7 @@ mod tests {
             gates.upload.clone().unwrap(),
             gates.download.clone().unwrap(),
         );
-        let spent = |gate: &Gate| gate.bucket.lock().unwrap().empty_at;
+        let spent = |gate: &Gate| gate.bucket.lock().unwrap().empty_at();
         let store = Store::with_objects(Arc::new(gates), "memory");
         store
             .put("open/x", Bytes::from(vec![7; 10_000]))
