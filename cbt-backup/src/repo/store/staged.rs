@@ -3,6 +3,7 @@
 //! Whoever gets the lock of such a file knows that its writer is dead, and may remove it. Should locks
 //! not reach from machine to machine, a writer whose file was taken away writes it once more.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -46,9 +47,11 @@ fn finish(mut file: File, staged: &Path, path: &Path, payload: &PutPayload) -> i
     sync_parent(path)
 }
 
-/// Makes the staged file of an object, locked as far as the file system has locks.
+/// Makes the staged file of an object, locked as far as the file system has locks. New folders are made durable once
+/// the file is in them: till then a sweep may remove them.
 fn stage(path: &Path) -> io::Result<(File, PathBuf)> {
     let mut tries = 0;
+    let mut new: BTreeSet<PathBuf> = BTreeSet::new();
     loop {
         let number = u64::from_le_bytes(*random::<8>().map_err(io::Error::other)?);
         let mut staged = path.as_os_str().to_owned();
@@ -60,11 +63,16 @@ fn stage(path: &Path) -> io::Result<(File, PathBuf)> {
             .open(&staged)
         {
             Ok(file) => match file.try_lock() {
-                Ok(()) => return Ok((file, staged)),
                 // Somebody takes it for a dead writer's, just now, and removes it.
                 Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => {
-                    tracing::debug!(%error, "a file is written without a lock");
+                locked => {
+                    if let Err(TryLockError::Error(error)) = locked {
+                        tracing::debug!(%error, "a file is written without a lock");
+                    }
+                    if let Err(error) = new.iter().try_for_each(|folder| sync_parent(folder)) {
+                        let _ = std::fs::remove_file(&staged);
+                        return Err(error);
+                    }
                     return Ok((file, staged));
                 }
             },
@@ -72,7 +80,7 @@ fn stage(path: &Path) -> io::Result<(File, PathBuf)> {
             Err(error) if error.kind() == io::ErrorKind::NotFound && tries < FOLDER_TRIES => {
                 tries += 1;
                 let went = [io::ErrorKind::NotFound, io::ErrorKind::AlreadyExists];
-                match make_parents(path) {
+                match make_parents(path, &mut new) {
                     // Just then it was there, or went. A file in its place is told by the next try to stage.
                     Err(error) if went.contains(&error.kind()) => {}
                     made => made?,
@@ -83,17 +91,15 @@ fn stage(path: &Path) -> io::Result<(File, PathBuf)> {
     }
 }
 
-/// Makes the folders of an object, and syncs each that got a new one.
-fn make_parents(path: &Path) -> io::Result<()> {
+/// Makes the folders of an object, and notes which are new.
+fn make_parents(path: &Path, new: &mut BTreeSet<PathBuf>) -> io::Result<()> {
     let parents = path.ancestors().skip(1);
-    let new: Vec<&Path> = parents.take_while(|folder| !folder.exists()).collect();
-    if let Some(folder) = new.first() {
-        std::fs::create_dir_all(folder)?;
+    let missing: Vec<&Path> = parents.take_while(|folder| !folder.exists()).collect();
+    new.extend(missing.iter().map(|folder| folder.to_path_buf()));
+    match missing.first() {
+        Some(folder) => std::fs::create_dir_all(folder),
+        None => Ok(()),
     }
-    for folder in new {
-        sync_parent(folder)?;
-    }
-    Ok(())
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
@@ -177,6 +183,8 @@ mod tests {
             let removing = scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     remove_empty_below(root.path(), &["point"]);
+                    // A sweep does it once; without a rest a busy machine would see nothing else.
+                    std::thread::sleep(std::time::Duration::from_micros(200));
                 }
             });
             let writers: Vec<_> = (0..3)
