@@ -3,8 +3,8 @@
 //! the repository; the points before are whole; the next run succeeds.
 //!
 //! All that a run changes outside between two calls is its ledger and its repository, so each whole state of the
-//! ledger is met here. Those in the middle of a line are met by `ledger_writes`, and each state of the repository by the
-//! repository's own tests.
+//! ledger is met here. Those in the middle of a line are met by `ledger_writes`, and each state of the repository by
+//! `store_crash_points`.
 //!
 //! `cargo test` walks a spread of the points, `CBT_CRASH_POINTS=all` walks all of them.
 

@@ -37,6 +37,7 @@ mod server_faults;
 mod session;
 mod several_disks;
 mod several_vms;
+mod store_crash_points;
 mod tracking;
 mod tracking_events;
 mod transports;

@@ -16,6 +16,13 @@ pub struct Backup {
     frozen: Frozen,
 }
 
+impl Backup {
+    /// The disks as they were when it began.
+    pub fn frozen(&self) -> &Frozen {
+        &self.frozen
+    }
+}
+
 impl Bench {
     /// Makes the repository.
     ///
@@ -106,6 +113,11 @@ impl Bench {
             self.points.insert(point, backup.frozen);
         }
         Ok(outcome)
+    }
+
+    /// Remembers a point whose run could not tell of it any more.
+    pub fn has_made(&mut self, point: &str, frozen: Frozen) {
+        self.points.insert(point.to_owned(), frozen);
     }
 
     /// Cleans up after dead runs at the VM. It watches the repository for a second only.

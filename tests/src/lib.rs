@@ -9,6 +9,7 @@
 //! - The program is built once a test process, and started with an empty environment.
 //! - Guest writes go to the lab and to the shadow alike. A run's point is tied to the shadow as it
 //!   was when the run began, so a restored point can be compared byte by byte.
+//! - A [`Bucket`] is a place for the repository that can stop at any one request.
 //! - [`Calls`] answers what the stand-ins were asked, and whether everything was put back.
 //!
 //! # What it does not
@@ -39,6 +40,7 @@
 
 mod backup;
 mod bench;
+mod bucket;
 mod calls;
 mod content;
 mod outcome;
@@ -51,6 +53,7 @@ mod touched;
 
 pub use backup::Backup;
 pub use bench::{Bench, BenchOptions, PASSPHRASE, PASSWORD, USER, UserSnapshot, VM};
+pub use bucket::Bucket;
 pub use calls::Calls;
 pub use content::{Noise, mixed};
 pub use outcome::{DiskLine, Outcome};
