@@ -1,6 +1,12 @@
 //! `bench`: how fast things are, as ratios of what is measured side by side in one run.
 
+mod backup;
+mod contestants;
+mod image;
+mod process;
 mod repo;
+mod repo_bench;
+mod report;
 
 use std::process::{Command, Stdio};
 
@@ -18,7 +24,8 @@ use crate::workspace::Build;
 #[command(after_help = "Examples:
   cargo xtask bench vddk
   cargo xtask bench vddk --json --rounds 9
-  cargo xtask bench repo --gib 4")]
+  cargo xtask bench repo --gib 4
+  cargo xtask bench backup --alone")]
 pub(crate) struct Bench {
     #[command(subcommand)]
     what: What,
@@ -36,6 +43,11 @@ enum What {
     /// Full, unchanged and changed backups, restores, random reads and memory. Each round measures all
     /// of them one after the other; ratios are of medians. A program that is not installed is told.
     Repo(repo::Repo),
+    /// Whole backups on the stand-ins against zstd alone, restic and borg, on one image of a file system
+    ///
+    /// Full with and without latency of the reads, increments of a disk and of one twice as large, and
+    /// memory. Times are those of the program from its start to its end, without opening the repository.
+    Backup(backup::Backup),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +82,13 @@ impl Bench {
         }
     }
 
+    /// The benchmark of whole backups, as small as it gets.
+    pub(crate) fn tiny_backup() -> Self {
+        Self {
+            what: What::Backup(backup::Backup::tiny()),
+        }
+    }
+
     /// Runs the command.
     ///
     /// # Errors
@@ -79,17 +98,9 @@ impl Bench {
         let options = match self.what {
             What::Vddk(options) => options,
             What::Repo(options) => return options.run(),
+            What::Backup(options) => return options.run(),
         };
-        let build = Build::run(&[
-            "--release",
-            "-p",
-            "vddk",
-            "-p",
-            "vixdisklib",
-            "--lib",
-            "--example",
-            "read_bench",
-        ])?;
+        let build = build()?;
         let output = Command::new(build.program("read_bench")?)
             .arg(build.shared_library("vixDiskLib")?)
             .arg(options.rounds.to_string())
@@ -118,6 +129,27 @@ impl Bench {
         }
         Ok(())
     }
+}
+
+/// All that is measured, built with optimisation, whatever this program is built with. It is one build because
+/// each choice of packages would build their dependencies anew.
+fn build() -> anyhow::Result<Build> {
+    Build::run(&[
+        "--release",
+        "-p",
+        "cbt-backup",
+        "-p",
+        "vddk",
+        "-p",
+        "vixdisklib",
+        "--lib",
+        "--bin",
+        "cbt-backup",
+        "--example",
+        "read_bench",
+        "--example",
+        "repo_bench",
+    ])
 }
 
 /// The lines of the program, each a JSON object.

@@ -56,6 +56,8 @@ impl Check {
         }
         line("== bench repo");
         Bench::tiny_repo().run()?;
+        line("== bench backup");
+        Bench::tiny_backup().run()?;
         line("== bench vddk");
         Bench::vddk().run()
     }

@@ -300,6 +300,39 @@ mod tests {
         ));
     }
 
+    /// The largest disk there is, of which every second grain changed: as many areas as there can be. The map
+    /// is a bit a grain, whatever the server says; pages come and go.
+    #[test]
+    #[ignore = "takes minutes: 500 million areas"]
+    fn the_map_of_62_tib_takes_a_bit_a_grain() {
+        const CAPACITY_BYTES: u64 = 62 << 40;
+        const PAGE_BYTES: u64 = 1 << 30;
+        let before = peak_bytes();
+        let covered = cover::<()>(CAPACITY_BYTES, 16, |start_bytes| {
+            let grains = (0..PAGE_BYTES / GRAIN_BYTES).step_by(2);
+            Ok(Page {
+                start_bytes,
+                length_bytes: PAGE_BYTES,
+                areas: grains
+                    .map(|grain| (start_bytes + grain * GRAIN_BYTES, GRAIN_BYTES))
+                    .collect(),
+            })
+        });
+        let covered = covered.unwrap();
+        assert_eq!(covered.changed_bytes, CAPACITY_BYTES / 2);
+        let grown = peak_bytes() - before;
+        println!("{} MiB for {} areas", grown >> 20, covered.areas);
+        assert!(grown < 160 << 20, "{grown} bytes");
+    }
+
+    /// The most memory that this process has had.
+    fn peak_bytes() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.unwrap().trim().trim_end_matches("kB").trim();
+        kib.parse::<u64>().unwrap() << 10
+    }
+
     #[test]
     fn a_failing_question_is_handed_on() {
         assert!(matches!(

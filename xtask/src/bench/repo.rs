@@ -1,22 +1,16 @@
 //! `bench repo`: the repository against zstd alone, restic, borg and rustic, on one image.
 
-mod contestants;
-mod image;
-mod ours;
-mod process;
-mod report;
-
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use self::contestants::Contestant;
-use self::image::Image;
-use self::ours::Ours;
-use self::process::Measured;
+use super::contestants::Contestant;
+use super::image::Image;
+use super::process::Measured;
+use super::repo_bench::RepoBench;
+use super::report::{Goal, Measures, Reached, Report, gib, of};
 use crate::folder::Folder;
-use crate::output::{line, skipped};
+use crate::output::line;
 use crate::workspace;
 
 #[derive(Debug, Args)]
@@ -44,8 +38,65 @@ pub(super) struct Repo {
     json: bool,
 }
 
-/// All that was measured: by step and contestant, a number a round.
-pub(super) type Measures = BTreeMap<(String, String), Vec<Measured>>;
+const REPORT: Report = Report {
+    steps: &[
+        "zstd alone",
+        "null store",
+        "full",
+        "unchanged, all read",
+        "1 % changed, by tracking",
+        "1 % changed, all read",
+        "restore to nowhere",
+        "restore to a file",
+        "random 4 KiB",
+    ],
+    goals: &[
+        Goal {
+            name: "null store, of zstd alone",
+            slow: ("zstd alone", "ours"),
+            fast: ("null store", "ours"),
+            ratio: Some(0.85),
+        },
+        Goal {
+            name: "full with fsync, of zstd alone",
+            slow: ("zstd alone", "ours"),
+            fast: ("full", "ours"),
+            ratio: Some(0.55),
+        },
+        Goal {
+            name: "full with fsync, times rustic",
+            slow: ("full", "rustic"),
+            fast: ("full", "ours"),
+            ratio: Some(2.2),
+        },
+        Goal {
+            name: "full with fsync, times restic",
+            slow: ("full", "restic"),
+            fast: ("full", "ours"),
+            ratio: Some(5.0),
+        },
+        Goal {
+            name: "full with fsync, times borg",
+            slow: ("full", "borg"),
+            fast: ("full", "ours"),
+            ratio: Some(2.5),
+        },
+    ],
+    more: restored,
+};
+
+/// Restore with verification, GiB of data a second, on a machine as the goal was set on.
+const RESTORE_GIB: f64 = 2.5;
+
+fn restored(measures: &Measures) -> Vec<Reached> {
+    let speed = |measured: &Measured| gib(measured.bytes) / measured.seconds;
+    vec![Reached {
+        name: "restore with verification, GiB/s".to_owned(),
+        ratio: Some(RESTORE_GIB),
+        wall: of(measures, ("restore to nowhere", "ours"), speed),
+        cpu: None,
+    }]
+}
 
 impl Repo {
     /// One round over 1 GiB, without the other programs. Its figures say little.
@@ -67,14 +118,18 @@ impl Repo {
             None => workspace::target()?.join("bench-repo/scratch"),
         };
         let folder = Folder::claim(&root)?;
-        let ours = Ours::build()?;
+        let ours = RepoBench::of(&super::build()?)?;
         let image = Image::make(folder.path(), self.gib << 30, &self.content)?;
         self.say(&format!(
             "image: {} GiB, {:.2} GiB of it are not zeros",
             self.gib,
-            report::gib(image.data_bytes)
+            gib(image.data_bytes)
         ));
-        let others = self.others()?;
+        let others = if self.alone {
+            Vec::new()
+        } else {
+            Contestant::installed(self.json)?
+        };
         let mut measures = Measures::new();
         for round in 1..=self.rounds {
             self.say(&format!("round {round} of {}", self.rounds));
@@ -89,7 +144,7 @@ impl Repo {
             }
             image.put_back()?;
         }
-        let missed = report::print(&measures, &image, self.json);
+        let missed = REPORT.print(&measures, &image, self.json);
         if self.strict && !missed.is_empty() {
             anyhow::bail!("goals missed: {}", missed.join("; "));
         }
@@ -100,21 +155,6 @@ impl Repo {
         if !self.json {
             line(text);
         }
-    }
-
-    fn others(&self) -> anyhow::Result<Vec<Contestant>> {
-        if self.alone {
-            return Ok(Vec::new());
-        }
-        let mut found = Vec::new();
-        for contestant in Contestant::all()? {
-            match contestant.missing() {
-                None => found.push(contestant),
-                Some(why) if !self.json => skipped(&why),
-                Some(_) => {}
-            }
-        }
-        Ok(found)
     }
 }
 
@@ -132,7 +172,7 @@ impl Turn<'_> {
     }
 
     /// The yardstick stands between the steps that are compared with it.
-    fn ours(&mut self, ours: &Ours) -> anyhow::Result<()> {
+    fn ours(&mut self, ours: &RepoBench) -> anyhow::Result<()> {
         let repository = self.folder.join("ours");
         let path = |path: &Path| path.display().to_string();
         let (at, image) = (path(&repository), path(&self.image.path));

@@ -1,4 +1,4 @@
-//! Our side: an example program of the library, built with optimisation.
+//! An example program of the library that works on the repository alone, built with optimisation.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,13 +9,12 @@ use serde_json::Value;
 use super::process::Measured;
 use crate::workspace::Build;
 
-pub(super) struct Ours {
+pub(super) struct RepoBench {
     program: PathBuf,
 }
 
-impl Ours {
-    pub(super) fn build() -> anyhow::Result<Self> {
-        let build = Build::run(&["--release", "-p", "cbt-backup", "--example", "repo_bench"])?;
+impl RepoBench {
+    pub(super) fn of(build: &Build) -> anyhow::Result<Self> {
         let program = build.program("repo_bench")?;
         Ok(Self { program })
     }

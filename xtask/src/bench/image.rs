@@ -76,12 +76,13 @@ impl Image {
 
     /// A hundredth of the data becomes other data that compresses as it did.
     pub(crate) fn change(&self) -> anyhow::Result<()> {
-        self.write(|block| {
-            // Another order of the same pages, and one byte that was never there.
-            let mut other: Vec<u8> = block.chunks(4096).rev().flatten().copied().collect();
-            other[0] ^= 0x5A;
-            other
-        })
+        self.write(|block| other(block, 0))
+    }
+
+    /// The same blocks with other data, another for each `turn`: where they are, in bytes, and what is there.
+    pub(crate) fn changes(&self, turn: u8) -> impl Iterator<Item = (u64, Vec<u8>)> {
+        let changed = self.changed.iter();
+        changed.map(move |(number, block)| (number * BLOCK_BYTES, other(block, turn)))
     }
 
     /// What was there before.
@@ -111,6 +112,14 @@ impl Image {
         }
         Ok(())
     }
+}
+
+/// Another order of the same pages, and one byte that was never there.
+fn other(block: &[u8], turn: u8) -> Vec<u8> {
+    let mut other: Vec<u8> = block.chunks(4096).rev().flatten().copied().collect();
+    other[0] ^= 0x5A;
+    other[1] ^= turn;
+    other
 }
 
 /// Copies files of a folder, in the order of their names, until `bytes` of them are there. Only plain files and

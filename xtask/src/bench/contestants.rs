@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::bail;
 
 use super::process::{Measured, measure};
+use crate::output::skipped;
 use crate::workspace;
 
 const PASSPHRASE: &str = "for one run of a benchmark";
@@ -25,7 +26,7 @@ pub(crate) struct Contestant {
 }
 
 impl Contestant {
-    pub(crate) fn all() -> anyhow::Result<Vec<Self>> {
+    fn all() -> anyhow::Result<Vec<Self>> {
         let own = workspace::target()?.join("bench-repo/rustic/bin/rustic");
         let rustic = if own.is_file() { own } else { "rustic".into() };
         let found = [
@@ -34,6 +35,19 @@ impl Contestant {
             (Kind::Rustic, rustic),
         ];
         Ok(found.map(|(kind, program)| Self { kind, program }).to_vec())
+    }
+
+    /// Those that are there. Of the others it is told how to get them, but in `quiet`.
+    pub(crate) fn installed(quiet: bool) -> anyhow::Result<Vec<Self>> {
+        let mut found = Vec::new();
+        for contestant in Self::all()? {
+            match contestant.missing() {
+                None => found.push(contestant),
+                Some(why) if !quiet => skipped(&why),
+                Some(_) => {}
+            }
+        }
+        Ok(found)
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -45,7 +59,7 @@ impl Contestant {
     }
 
     /// Why it cannot take part.
-    pub(crate) fn missing(&self) -> Option<String> {
+    fn missing(&self) -> Option<String> {
         let mut command = Command::new(&self.program);
         command
             .arg("--version")

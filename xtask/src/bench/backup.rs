@@ -1,0 +1,246 @@
+//! `bench backup`: the program as a whole on the stand-ins, against zstd alone, restic and borg.
+
+mod bed;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use self::bed::{Bed, EIGHT, SINGLE, TWICE};
+use super::contestants::Contestant;
+use super::image::Image;
+use super::process::Measured;
+use super::repo_bench::RepoBench;
+use super::report::{Goal, Measures, Reached, Report, gib, of};
+use crate::folder::Folder;
+use crate::output::line;
+use crate::workspace;
+
+/// Increments of each size in a round: they are short, and their ratio shall say something.
+const INCREMENTS: u8 = 4;
+/// What a read waits for where the way is long.
+const LATENCY_MS: u64 = 5;
+/// The least room in memory, as a multiple of the image's data, for a repository there.
+const ROOM: u64 = 2;
+
+const REPORT: Report = Report {
+    steps: &[
+        "zstd alone",
+        "full",
+        "full, into memory",
+        "full, 5 ms a read",
+        "full, eight disks at once",
+        "1 % changed",
+        "1 % changed, twice the disk",
+        "1 % changed, all read",
+    ],
+    goals: &[
+        Goal {
+            name: "full into memory, of zstd alone",
+            slow: ("zstd alone", "ours"),
+            fast: ("full, into memory", "ours"),
+            ratio: Some(0.75),
+        },
+        Goal {
+            name: "full with fsync, of zstd alone",
+            slow: ("zstd alone", "ours"),
+            fast: ("full", "ours"),
+            ratio: Some(0.5),
+        },
+        Goal {
+            name: "full with fsync, times restic",
+            slow: ("full", "restic"),
+            fast: ("full", "ours"),
+            ratio: Some(4.5),
+        },
+        Goal {
+            name: "full with fsync, times borg",
+            slow: ("full", "borg"),
+            fast: ("full", "ours"),
+            ratio: Some(2.3),
+        },
+        // No more than 1.05 times as long.
+        Goal {
+            name: "increment of a disk, times one of twice the size",
+            slow: ("1 % changed", "ours"),
+            fast: ("1 % changed, twice the disk", "ours"),
+            ratio: Some(1.0 / 1.05),
+        },
+        Goal {
+            name: "full, times one with 5 ms a read",
+            slow: ("full", "ours"),
+            fast: ("full, 5 ms a read", "ours"),
+            ratio: None,
+        },
+    ],
+    more: memory,
+};
+
+/// What a run may take of memory.
+const MEMORY_BYTES: u64 = 512 << 20;
+
+fn memory(measures: &Measures) -> Vec<Reached> {
+    let peak = |measured: &Measured| gib(MEMORY_BYTES) / gib(measured.peak_bytes.max(1));
+    let goal = |name: &str, step: &str| Reached {
+        name: name.to_owned(),
+        ratio: Some(1.0),
+        wall: of(measures, (step, "ours"), peak),
+        cpu: None,
+    };
+    vec![
+        goal("512 MiB, times the memory of a full", "full"),
+        goal(
+            "512 MiB, times that of eight disks at once",
+            "full, eight disks at once",
+        ),
+    ]
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    /// Size of the disk in GiB. It is a file system with what --content has
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=512), value_name = "N")]
+    gib: u64,
+    /// A folder of files for the disk
+    #[arg(long, default_value = "/usr", value_name = "DIR")]
+    content: PathBuf,
+    /// Rounds, each of which measures all, one after the other
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    rounds: u16,
+    /// Scratch room of ten times the image's data
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Leave the other programs out
+    #[arg(long)]
+    alone: bool,
+    /// Fail when a goal is missed
+    #[arg(long)]
+    strict: bool,
+    /// One JSON document in place of the tables
+    #[arg(long)]
+    json: bool,
+}
+
+impl Backup {
+    /// One round over 1 GiB, without the other programs. Its figures say little.
+    pub(super) fn tiny() -> Self {
+        Self {
+            gib: 1,
+            content: PathBuf::from("/usr"),
+            rounds: 1,
+            folder: None,
+            alone: true,
+            strict: false,
+            json: false,
+        }
+    }
+
+    pub(super) fn run(&self) -> anyhow::Result<()> {
+        let root = match &self.folder {
+            Some(folder) => folder.clone(),
+            None => workspace::target()?.join("bench-backup"),
+        };
+        let folder = Folder::claim(&root)?;
+        let build = super::build()?;
+        let zstd = RepoBench::of(&build)?;
+        let image = Image::make(folder.path(), self.gib << 30, &self.content)?;
+        self.say(&format!(
+            "disk: {} GiB, {:.2} GiB of it are not zeros",
+            self.gib,
+            gib(image.data_bytes)
+        ));
+        let others = if self.alone {
+            Vec::new()
+        } else {
+            Contestant::installed(self.json)?
+        };
+        let mut measures = Measures::new();
+        for round in 1..=self.rounds {
+            self.say(&format!("round {round} of {}", self.rounds));
+            let mut turn = Turn {
+                image: &image,
+                measures: &mut measures,
+            };
+            let bed = Bed::make(&folder.subfolder("bed")?, &build, &image)?;
+            turn.ours(&bed, &zstd)?;
+            drop(bed);
+            std::fs::remove_dir_all(folder.path().join("bed"))?;
+            for other in &others {
+                turn.other(other, folder.path())?;
+            }
+        }
+        let missed = REPORT.print(&measures, &image, self.json);
+        if self.strict && !missed.is_empty() {
+            anyhow::bail!("goals missed: {}", missed.join("; "));
+        }
+        Ok(())
+    }
+
+    fn say(&self, text: &str) {
+        if !self.json {
+            line(text);
+        }
+    }
+}
+
+/// One round.
+struct Turn<'a> {
+    image: &'a Image,
+    measures: &'a mut Measures,
+}
+
+impl Turn<'_> {
+    fn note(&mut self, step: &str, who: &str, measured: Measured) {
+        let key = (step.to_owned(), who.to_owned());
+        self.measures.entry(key).or_default().push(measured);
+    }
+
+    /// The yardstick stands on both sides of what is compared with it.
+    fn ours(&mut self, bed: &Bed, zstd: &RepoBench) -> anyhow::Result<()> {
+        let image = self.image.path.display().to_string();
+        let yardstick = || zstd.step(&["zstd", &image]);
+        self.note("zstd alone", "ours", yardstick()?);
+        let disk = bed.repository("disk")?;
+        self.note("full", "ours", bed.back_up(&disk, SINGLE)?);
+        self.note("zstd alone", "ours", yardstick()?);
+        if let Some(memory) = bed.repository_in_memory(self.image.data_bytes * ROOM)? {
+            self.note("full, into memory", "ours", bed.back_up(&memory, SINGLE)?);
+        }
+        let far = bed.repository("far")?;
+        bed.delay_reads(Some(LATENCY_MS))?;
+        self.note("full, 5 ms a read", "ours", bed.back_up(&far, SINGLE)?);
+        bed.delay_reads(None)?;
+        let eight = bed.repository("eight")?;
+        let measured = bed.back_up_with(&eight, EIGHT, &["--disks-at-once", "8"])?;
+        self.note("full, eight disks at once", "ours", measured);
+        let twice = bed.repository("twice")?;
+        bed.back_up(&twice, TWICE)?;
+        for turn in 1..=INCREMENTS {
+            bed.write(self.image, turn)?;
+            self.note("1 % changed", "ours", bed.back_up(&disk, SINGLE)?);
+            let measured = bed.back_up(&twice, TWICE)?;
+            self.note("1 % changed, twice the disk", "ours", measured);
+        }
+        bed.refuse_other(&disk, SINGLE, self.image, INCREMENTS)
+    }
+
+    fn other(&mut self, other: &Contestant, folder: &Path) -> anyhow::Result<()> {
+        let name = other.name();
+        let scratch = folder.join(name);
+        std::fs::create_dir(&scratch)?;
+        other.init(&scratch)?;
+        // What opening the repository takes is no part of anybody's steps.
+        let opening = other.open(&scratch)?;
+        for (step, changed) in [("full", false), ("1 % changed, all read", true)] {
+            if changed {
+                self.image.change()?;
+            }
+            self.image.touch()?;
+            let measured = other.back_up(&scratch, &self.image.path, step)?;
+            self.note(step, name, measured.without(&opening));
+        }
+        self.image.put_back()?;
+        std::fs::remove_dir_all(&scratch)?;
+        Ok(())
+    }
+}
