@@ -13,6 +13,7 @@ pub mod interval;
 pub mod key_file;
 pub mod options;
 pub mod output;
+pub mod percent;
 pub mod progress;
 pub mod rate;
 pub mod reexec;
@@ -22,6 +23,7 @@ mod shell;
 mod state_folder;
 pub mod state_options;
 pub mod target_options;
+pub mod transport_options;
 
 use crate::commands;
 
@@ -33,7 +35,8 @@ Exit codes:
    3  incomplete: some disks failed             14  VDDK missing or unusable
    4  verify found damage                       15  disk could not be read or written
    5  done, but something is left in vSphere    16  repository not writable (full, rights)
-  10  no repository there                       17  target exists
+   6  an audit found vSphere's answers wrong    17  target exists
+  10  no repository there
  130  interrupted                               18  VM or point not found or ambiguous";
 
 /// Agentless backup of VMware virtual machines by Changed Block Tracking.
@@ -77,6 +80,8 @@ pub enum Command {
     Backup(Box<commands::backup::Backup>),
     /// Back virtual machines up again and again
     Run(Box<commands::run::Run>),
+    /// Check whether what vSphere says of disks is true
+    Audit(Box<commands::audit::Audit>),
     /// List the points of a repository
     List(commands::list::List),
     /// Show everything known of one point
@@ -119,6 +124,7 @@ impl Command {
             self,
             Self::Backup(_)
                 | Self::Run(_)
+                | Self::Audit(_)
                 | Self::Janitor(_)
                 | Self::Restore(_)
                 | Self::Copy(_)
@@ -135,6 +141,7 @@ impl Command {
         match self {
             Self::Backup(backup) => Some(&backup.vddk),
             Self::Run(run) => Some(&run.backup.vddk),
+            Self::Audit(audit) => Some(&audit.vddk),
             Self::Janitor(janitor) => Some(&janitor.vddk),
             Self::Info(info) => Some(&info.vddk),
             _ => None,

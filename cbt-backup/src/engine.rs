@@ -7,12 +7,14 @@
 //! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back.
 //! - [`description`], [`janitor`]: how what dead runs left is known, and undone.
 //! - `access`: keeping the VM in place meanwhile.
+//! - [`mod@audit`]: whether what vSphere says of the disks is true.
 //! - [`mod@freeze`]: the snapshot that is read; [`saved`]: what is kept of the VM beside its disks.
 //! - [`mod@backup`], [`disk_run`], [`mod@restore`]: the runs.
 //! - [`session_memory`]: what a run may take.
 //! - [`monitor`], [`recorder`]: what a run tells.
 
 mod access;
+pub mod audit;
 pub mod backup;
 mod base;
 pub mod binding;
@@ -50,7 +52,8 @@ pub mod vm_lock;
 pub mod wanted;
 
 pub use access::{AccessOptions, AccessPolicy};
-pub use backup::{BackupOptions, BackupReport, OnBadMap, backup};
+pub use audit::{Claim, ClaimAudit, DiskAudit, Precision, Scope};
+pub use backup::{AuditReport, BackupOptions, BackupReport, OnBadMap, Purpose, audit, backup};
 pub use binding::Stage;
 pub use budget::{Budget, BudgetLimits};
 pub use disk_choice::{DiskChoice, DiskName};

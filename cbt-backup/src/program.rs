@@ -92,6 +92,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Init(command) => command.run(context),
         Command::Backup(command) => command.run(context),
         Command::Run(command) => command.run(context),
+        Command::Audit(command) => command.run(context),
         Command::List(command) => command.run(context),
         Command::Show(command) => command.run(context),
         Command::Space(command) => command.run(context),

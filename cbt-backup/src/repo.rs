@@ -71,8 +71,8 @@ pub use root::{
     PointKind, PutStats, Root, TreeRecord, UsageRecord, VmIdentity,
 };
 pub use session::{
-    Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, PutTimes,
-    RootInfo, RowInterval, Session, SessionOptions, SessionRow, SessionSpec,
+    Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, OldBlock, ParentDisk, PointMark,
+    PutOutcome, PutTimes, RootInfo, RowInterval, Session, SessionOptions, SessionRow, SessionSpec,
 };
 pub use space::{SpaceReport, VmSpace};
 pub use store::{ProbeCheck, ProbeOutcome, ProbeReport, Store, StoreLimits, StoreSaid};

@@ -51,7 +51,9 @@ fn on_a_host_with_the_bug_a_grown_disk_is_read_in_full_until_tracking_begins_ane
     let _ = bench.run(reset)?.expect_code(0);
     let fresh = bench.backup(&[])?.expect_code(0);
     assert_action(&fresh, "full");
-    assert_eq!(fresh.events(), ["tracking-restarted"; 2]);
+    let mut told = fresh.events();
+    told.retain(|kind| kind != "audited");
+    assert_eq!(told, ["tracking-restarted"; 2]);
     bench.guest_write(FIRST, before + 4 * MIB, &[8; 4096])?;
     let usual = bench.backup(&[])?.expect_code(0);
     assert_action(&usual, "incremental");

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod audit;
 mod bare_host;
 mod c_clients;
 mod cbt;

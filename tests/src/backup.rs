@@ -133,6 +133,15 @@ impl Bench {
         self.run(self.vm_arguments("janitor", VM, &all))
     }
 
+    /// Compares what vSphere says with the last point.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be run.
+    pub fn audit(&self, options: &[&str]) -> Result<Outcome> {
+        self.run(self.vm_arguments("audit", VM, options))
+    }
+
     /// Kills a backup on the spot.
     ///
     /// # Errors

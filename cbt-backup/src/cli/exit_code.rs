@@ -24,6 +24,8 @@ pub enum ExitCode {
     Damage = 4,
     /// Done, but something is left in vSphere.
     LeftBehind = 5,
+    /// An audit found that what vSphere says is not so.
+    Mismatch = 6,
     /// There is no repository.
     NoRepository = 10,
     /// Another run works on this VM.

@@ -6,11 +6,10 @@ mod round;
 
 use std::{str::FromStr as _, sync::Arc, time::Duration};
 
-use anyhow::anyhow;
-use clap::{Args, ValueEnum};
-use vddk::{OpenOptions, TransportModes};
+use clap::Args;
+use vddk::OpenOptions;
 
-pub use self::policy::{Access, Cbt, OnBadMap, Policy, Quiesce, StandingSnapshot};
+pub use self::policy::{Access, Cbt, OnBadMap, Quiesce, StandingSnapshot};
 pub(super) use self::round::{Round, Work};
 use super::{Context, site::with_site};
 use crate::{
@@ -22,10 +21,11 @@ use crate::{
         options::{RepositoryOptions, ServerOptions, VddkOptions},
         selection::{NamedVms, SELECTORS},
         state_options::StateOptions,
+        transport_options::TransportOptions,
     },
     engine::{
-        AccessOptions, BackupOptions, Budget, DiskChoice, DiskName, Patience, SessionMemory,
-        pipeline::Pace,
+        AccessOptions, BackupOptions, Budget, DiskChoice, DiskName, Patience, Purpose,
+        SessionMemory, pipeline::Pace,
     },
     repo::RowInterval,
 };
@@ -61,17 +61,8 @@ pub struct Backup {
     /// Where VDDK is.
     #[command(flatten)]
     pub vddk: VddkOptions,
-    /// Ways to reach the disks, most wanted first: nbdssl, hotadd, san [default: nbdssl]
-    #[arg(long, env = "CBT_BACKUP_TRANSPORT", value_name = "MODE[:MODE]")]
-    transport: Option<String>,
-    /// What to do when a disk does not come by the transport wanted most [default: prefer]
-    #[arg(
-        long,
-        env = "CBT_BACKUP_TRANSPORT_POLICY",
-        value_enum,
-        value_name = "POLICY"
-    )]
-    transport_policy: Option<Policy>,
+    #[command(flatten)]
+    transport: TransportOptions,
     /// Read every disk in full although changes are tracked
     #[arg(long)]
     full: bool,
@@ -117,6 +108,9 @@ pub struct Backup {
     /// Times that connecting, opening and reading are tried without any progress when they fail for a reason that may pass, such as a broken connection; each wait is twice as long as the one before, from a second up to a minute
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     vddk_tries: u32,
+    /// Compare a sample of what vSphere calls unchanged with the last point, at every Nth point of a VM, and of what it calls unallocated; a disk that is found wrong is read in full. After risky events, such as a move of the VM's files, this is done in any case. 0: only then. It reads up to some 300 blocks of each disk more
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    audit_every: u32,
     /// Seconds that a read may take before its disk is given up
     #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400), value_name = "SECONDS")]
     read_seconds: u64,
@@ -161,24 +155,17 @@ impl Backup {
     }
 
     fn options(&self, context: &Context) -> Result<BackupOptions, Failure> {
-        let usage = |error: vddk::Error| Failure::new(ExitCode::Usage, error);
-        let transport = self
-            .transport
-            .clone()
-            .or_else(|| context.config.transport.clone());
-        let transports: TransportModes = transport
-            .as_deref()
-            .unwrap_or("nbdssl")
-            .parse()
-            .map_err(usage)?;
         Ok(BackupOptions {
+            purpose: Purpose::Backup {
+                audit_every: self.audit_every,
+            },
             state_dir: self.state.folder(&context.config)?,
             disks: DiskChoice {
                 only: self.disk.clone(),
                 skip: self.exclude_disk.clone(),
             },
-            transports,
-            transport_policy: self.policy(context)?.into(),
+            transports: self.transport.modes(&context.config)?,
+            transport_policy: self.transport.policy(&context.config)?,
             tracking: self.cbt.into(),
             access: AccessOptions {
                 policy: self.access.into(),
@@ -209,20 +196,5 @@ impl Backup {
                 ..RowInterval::default()
             },
         })
-    }
-}
-
-impl Backup {
-    /// The policy, from option, environment or configuration.
-    fn policy(&self, context: &Context) -> Result<Policy, Failure> {
-        let word = context.config.transport_policy.as_deref();
-        match (self.transport_policy, word) {
-            (Some(policy), _) => Ok(policy),
-            (None, None) => Ok(Policy::Prefer),
-            (None, Some(word)) => Policy::from_str(word, false).map_err(|_| {
-                let error = anyhow!("transport-policy {word:?} in the configuration");
-                Failure::new(ExitCode::Usage, error).with_hint("require, prefer or allow")
-            }),
-        }
     }
 }

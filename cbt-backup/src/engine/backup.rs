@@ -1,6 +1,10 @@
 //! One VM, one run: from its lock to the committed point and a clean vCenter.
 
+mod audit;
+mod distrust;
 mod run;
+
+pub use self::audit::{AuditReport, audit};
 
 use std::{
     path::PathBuf,
@@ -10,9 +14,10 @@ use std::{
 
 use vddk::{OpenOptions, TransportModes, TransportPolicy};
 
-use self::run::Run;
+use self::run::{ReadOut, Run, commit};
 use super::{
     access::AccessOptions,
+    audit::Scope,
     binding::Stage,
     budget::Budget,
     disk_choice::DiskChoice,
@@ -31,6 +36,7 @@ use super::{
     session_memory::SessionMemory,
     site::Site,
     tracking::TrackingPolicy,
+    undo::Unwound,
     vm_lock::VmLock,
 };
 use crate::{
@@ -51,9 +57,23 @@ pub enum OnBadMap {
     Fail,
 }
 
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Purpose {
+    /// A point.
+    Backup {
+        /// Every so many points of a VM what vSphere says is audited on the way; 0: only after risky events.
+        audit_every: u32,
+    },
+    /// No point: what vSphere says is compared with the last one.
+    Audit(Scope),
+}
+
 /// How a backup is made.
 #[derive(Clone, Debug)]
 pub struct BackupOptions {
+    /// What the run is for.
+    pub purpose: Purpose,
     /// Where ledgers and locks are kept.
     pub state_dir: PathBuf,
     /// Which disks take part.
@@ -144,7 +164,15 @@ pub fn backup(
         for event in &found {
             recorder.keep(event);
         }
-        let error = match attempt(site, repository, moref, options, &recorder, cancel) {
+        let around = Around {
+            site,
+            repository,
+            moref,
+            options,
+            recorder: &recorder,
+            cancel,
+        };
+        let error = match attempt(&around) {
             Err(Error::Repository(error)) if found.len() + 1 < TRIES => error,
             done => return done,
         };
@@ -165,86 +193,140 @@ pub fn backup(
 }
 
 /// One try.
-fn attempt(
-    site: &Site,
-    repository: &Repository,
-    moref: &Moref,
-    options: &BackupOptions,
-    recorder: &Recorder<'_>,
-    cancel: &AtomicBool,
-) -> Result<BackupReport, Error> {
-    let vm = fit(site.ask(site.client.vm(moref))?)?;
-    let subject = Subject {
-        vcenter: site.vcenter_name(),
-        vm: vm_uuid(&vm),
-    };
-    let state = |source| Error::State {
-        path: options.state_dir.clone(),
-        source,
-    };
-    let lock = VmLock::take(&options.state_dir.join("lock"), &subject).map_err(state)?;
-    let Some(_lock) = lock else {
-        return Err(Error::Busy { vm: vm.name });
-    };
-
-    let janitor = JanitorOptions {
-        state_dir: options.state_dir.clone(),
-        look_interval: options.look_interval,
-        mode: JanitorMode::Clean,
-    };
-    let visit = Visit {
-        site,
-        repository,
-        moref,
-        subject: &subject,
-        options: &janitor,
-        monitor: recorder,
-        cancel,
-    };
-    let tidied = visit.tidy()?;
-    let left_before = tidied
-        .findings
-        .iter()
-        .any(|finding| finding.outcome == Outcome::Left);
-    let vm = fit(tidied.vm)?;
-    let session = begin_session(site, repository, &vm, options)?;
-    let ledgers = options.state_dir.join("ledger");
-    let ledger = match Ledger::begin(&ledgers, &session.id().to_string(), subject) {
-        Ok(ledger) => ledger,
-        Err(source) => {
-            session.abandon();
-            return Err(state(source));
+fn attempt(around: &Around<'_>) -> Result<BackupReport, Error> {
+    around.hold(|held, session, ledger| {
+        let result = held
+            .run(session, ledger, commit)
+            .map(|(report, unwound)| BackupReport {
+                left_behind: held.left_before || !unwound.is_clean,
+                removal: unwound.removal,
+                ..report
+            });
+        if let Ok(report) = &result {
+            held.act_on_mismatch(&report.disks, Some(report.point));
         }
-    };
-    let (name, told_of) = (session.id().to_string(), vm.clone());
-    let run = Run {
-        site,
-        vm,
-        options,
-        recorder,
-        cancel,
-        ledger,
-        access: None,
-        // Elsewhere a block costs a request, which takes as long as reading it whole from the disk.
-        fills_blocks: repository.is_folder(),
-    };
-    let mut result = run.go(session, repository.config().id);
-    if let Ok(report) = &mut result {
-        report.left_behind |= left_before;
+        tell_end(held.hooked(), &result)?;
+        result.map(|report| BackupReport {
+            // The last command may have added one.
+            events: around.recorder.events(),
+            ..report
+        })
+    })
+}
+
+/// What a run is given from outside.
+struct Around<'a> {
+    site: &'a Site,
+    repository: &'a Repository,
+    moref: &'a Moref,
+    options: &'a BackupOptions,
+    recorder: &'a Recorder<'a>,
+    cancel: &'a AtomicBool,
+}
+
+/// A VM that is ours alone on this machine.
+struct Held<'a> {
+    around: &'a Around<'a>,
+    vm: Vm,
+    /// The session's name.
+    name: String,
+    /// Something of earlier runs could not be undone.
+    left_before: bool,
+}
+
+impl Around<'_> {
+    /// Takes the VM's lock and undoes what dead runs left; then `work` has its turn.
+    fn hold<T>(
+        &self,
+        work: impl FnOnce(&Held<'_>, Session, Ledger) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (site, options) = (self.site, self.options);
+        let vm = fit(site.ask(site.client.vm(self.moref))?)?;
+        let subject = Subject {
+            vcenter: site.vcenter_name(),
+            vm: vm_uuid(&vm),
+        };
+        let state = |source| Error::State {
+            path: options.state_dir.clone(),
+            source,
+        };
+        let lock = VmLock::take(&options.state_dir.join("lock"), &subject).map_err(state)?;
+        let Some(_lock) = lock else {
+            return Err(Error::Busy { vm: vm.name });
+        };
+
+        let janitor = JanitorOptions {
+            state_dir: options.state_dir.clone(),
+            look_interval: options.look_interval,
+            mode: JanitorMode::Clean,
+        };
+        let visit = Visit {
+            site,
+            repository: self.repository,
+            moref: self.moref,
+            subject: &subject,
+            options: &janitor,
+            monitor: self.recorder,
+            cancel: self.cancel,
+        };
+        let tidied = visit.tidy()?;
+        let left_before = tidied
+            .findings
+            .iter()
+            .any(|finding| finding.outcome == Outcome::Left);
+        let vm = fit(tidied.vm)?;
+        let session = begin_session(site, self.repository, &vm, options)?;
+        let ledgers = options.state_dir.join("ledger");
+        let name = session.id().to_string();
+        let ledger = match Ledger::begin(&ledgers, &name, subject) {
+            Ok(ledger) => ledger,
+            Err(source) => {
+                session.abandon();
+                return Err(state(source));
+            }
+        };
+        let held = Held {
+            around: self,
+            vm,
+            name,
+            left_before,
+        };
+        work(&held, session, ledger)
     }
-    let hooked = Hooked {
-        hooks: &options.hooks,
-        vm: &told_of,
-        run: &name,
-        monitor: recorder,
-        cancel,
-    };
-    tell_end(hooked, &result)?;
-    if let Ok(report) = &mut result {
-        // The last command may have added one.
-        report.events = recorder.events();
+}
+
+impl Held<'_> {
+    /// Reads the VM and puts vSphere back as it was; `finish` ends the session.
+    fn run<T>(
+        &self,
+        session: Session,
+        ledger: Ledger,
+        finish: impl FnOnce(Session, String, ReadOut, &Recorder<'_>) -> Result<T, Error>,
+    ) -> Result<(T, Unwound), Error> {
+        let around = self.around;
+        let run = Run {
+            site: around.site,
+            vm: self.vm.clone(),
+            options: around.options,
+            recorder: around.recorder,
+            cancel: around.cancel,
+            ledger,
+            access: None,
+            // Elsewhere a block costs a request, which takes as long as reading it whole from the disk.
+            fills_blocks: around.repository.is_folder(),
+        };
+        run.go(session, around.repository.config().id, finish)
     }
-    result
+
+    fn hooked(&self) -> Hooked<'_> {
+        Hooked {
+            hooks: &self.around.options.hooks,
+            vm: &self.vm,
+            run: &self.name,
+            monitor: self.around.recorder,
+            cancel: self.around.cancel,
+        }
+    }
 }
 
 /// Runs the administrator's last command, and tells it what came of the run.

@@ -63,7 +63,19 @@ impl BlockSet {
 
     /// Takes a block out.
     pub fn remove(&mut self, block: u64) {
-        self.change(block..block.saturating_add(1), |word, mask| *word &= !mask);
+        self.remove_blocks(block..block.saturating_add(1));
+    }
+
+    /// Takes blocks out by number.
+    pub fn remove_blocks(&mut self, blocks: Range<u64>) {
+        self.change(blocks, |word, mask| *word &= !mask);
+    }
+
+    /// Takes out what another set of the same disk has.
+    pub fn remove_all(&mut self, other: &Self) {
+        for run in other.runs() {
+            self.remove_blocks(run);
+        }
     }
 
     fn change(&mut self, blocks: Range<u64>, change: impl Fn(&mut u64, u64)) {

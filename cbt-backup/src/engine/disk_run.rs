@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use vddk::Connection;
 
 use super::{
+    audit::DiskAudit,
     backup::{BackupOptions, OnBadMap},
     base::{Base, Landmark, base_of},
     binding::Waits,
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     repo::{Coverage, DiskIdentity, DiskSlot, DiskSpec, ParentDisk, PointId, RootInfo, SessionRow},
-    vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent},
+    vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent, tracking_of},
 };
 
 /// What was done with a disk.
@@ -34,7 +35,7 @@ pub struct DiskReport {
     pub label: String,
     /// vSphere's device key.
     pub device_key: i32,
-    /// What was done: `full`, `incremental` or `skipped`.
+    /// What was done: `full`, `incremental`, `skipped` or `audited`.
     pub action: &'static str,
     /// Why, where it is not plain.
     pub reason: Option<String>,
@@ -56,6 +57,8 @@ pub struct DiskReport {
     pub parent: Option<PointId>,
     /// Keys and values of its disk database, as far as they could be had.
     pub database: BTreeMap<String, String>,
+    /// What came of comparing it with the last point, where that was done.
+    pub audit: Option<DiskAudit>,
     slot: DiskSlot,
     /// The point whose data a disk without new data has.
     origin: Option<PointId>,
@@ -83,6 +86,8 @@ pub struct DiskRun<'a> {
     pub row: &'a SessionRow,
     /// What is unchanged in a partly changed block comes from the repository.
     pub fills_blocks: bool,
+    /// Why each disk is audited on the way, if it is.
+    pub audit_because: Option<String>,
     /// What a point says that is committed on the way.
     pub partial: &'a (dyn Fn() -> RootInfo + Sync),
     /// Makes a new connection, in place of one that broke.
@@ -100,15 +105,35 @@ pub struct DiskRun<'a> {
 /// A disk that takes part, planned and added to the session.
 #[derive(Debug)]
 pub struct DiskTask {
-    disk: Disk,
+    pub(super) disk: Disk,
     plan: DiskPlan,
-    slot: DiskSlot,
-    block_shift: u8,
+    pub(super) slot: DiskSlot,
+    pub(super) block_shift: u8,
     /// What to read; none: all that is allocated.
-    wanted: Option<Wanted>,
+    pub(super) wanted: Option<Wanted>,
     coverage: Coverage,
-    parent: Option<ParentDisk>,
+    pub(super) parent: Option<ParentDisk>,
     origin: Option<PointId>,
+    /// Why it is audited on the way, if it is.
+    audit_because: Option<String>,
+    /// What vSphere says of it was found wrong: it is not asked what is allocated.
+    is_distrusted: bool,
+}
+
+impl DiskTask {
+    /// Why not only the changes are read.
+    pub(super) fn full_because(&self) -> Option<&str> {
+        match &self.plan {
+            DiskPlan::Full { reason, .. } => Some(reason),
+            DiskPlan::Incremental { .. } | DiskPlan::Skip { .. } => None,
+        }
+    }
+
+    /// The tracking of now: the first part of its change ids.
+    pub(super) fn tracking(&self) -> Option<String> {
+        let change_id = self.disk.backing.change_id.as_deref()?;
+        tracking_of(change_id).map(str::to_owned)
+    }
 }
 
 impl std::fmt::Debug for DiskRun<'_> {
@@ -131,9 +156,17 @@ impl DiskRun<'_> {
             mut plan,
             partial,
         } = self.ground(disk)?;
+        let mut audit_because = self.audit_because.clone();
         if let Some(base) = &base {
-            self.tell_event(disk, plan::event(disk, &base.disk));
+            let event = plan::event(disk, &base.disk);
+            self.tell_event(disk, event);
+            if is_risky(event) {
+                audit_because = Some(event.to_string());
+            }
         }
+        let is_distrusted = base
+            .as_ref()
+            .is_some_and(|base| base.disk.distrusted_tracking.is_some());
         let mut landmark = self.landmark(disk, base.as_ref());
         let mut answer = None;
         match &plan {
@@ -213,13 +246,7 @@ impl DiskRun<'_> {
                 let proof = proof(&answer);
                 (Some(self.to_read(answer, block_shift)), proof)
             }
-            None => (
-                None,
-                Coverage {
-                    method: "full".to_owned(),
-                    ..Coverage::default()
-                },
-            ),
+            None => (None, whole()),
         };
         Ok(Some(DiskTask {
             disk: disk.clone(),
@@ -230,6 +257,8 @@ impl DiskRun<'_> {
             coverage,
             parent,
             origin,
+            audit_because,
+            is_distrusted,
         }))
     }
 
@@ -383,6 +412,19 @@ fn of_disk(event: Event, label: &str, device_key: i32) -> Event {
     event.with("disk", label).with("device_key", device_key)
 }
 
+/// True for what may have cost tracking a change, and for what made it begin anew. With another size, or as another disk,
+/// nothing is left to compare.
+fn is_risky(event: TrackingEvent) -> bool {
+    matches!(
+        event,
+        TrackingEvent::StorageMoved
+            | TrackingEvent::Moved
+            | TrackingEvent::Reverted
+            | TrackingEvent::Restarted
+            | TrackingEvent::RestartedByStorageMove
+    )
+}
+
 /// The set is asked for at the tracking grain, before the disk's block size is known.
 pub(super) const ASKED_SHIFT: u8 = 16;
 
@@ -393,6 +435,14 @@ fn rebuilt(set: &BlockSet, block_shift: u8) -> BlockSet {
         other.insert_bytes(run.start << ASKED_SHIFT..run.end << ASKED_SHIFT);
     }
     other
+}
+
+/// Nothing had to be shown: all was read.
+fn whole() -> Coverage {
+    Coverage {
+        method: "full".to_owned(),
+        ..Coverage::default()
+    }
 }
 
 fn proof(coverage: &coverage::Coverage) -> Coverage {

@@ -72,6 +72,18 @@ pub struct Hooks {
 }
 
 impl Hooks {
+    /// No command at all.
+    pub fn none() -> Self {
+        Self {
+            before: None,
+            after_snapshot: None,
+            after: None,
+            shell: |_| Command::new("true"),
+            time_out: Duration::ZERO,
+            policy: HookPolicy::Warn,
+        }
+    }
+
     fn command(&self, moment: Moment) -> Option<&str> {
         match moment {
             Moment::Before => self.before.as_deref(),

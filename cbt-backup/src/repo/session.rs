@@ -9,7 +9,9 @@ mod dedup;
 mod disk;
 mod fold;
 mod leaf;
+mod mark;
 mod moved;
+mod old_block;
 mod patch;
 mod presence;
 mod publish;
@@ -22,6 +24,8 @@ mod undelete;
 mod upload;
 
 pub use begin::Session;
+pub use mark::PointMark;
+pub use old_block::OldBlock;
 pub(crate) use put::StoredForm;
 pub use row::{RowInterval, SessionRow};
 pub use spec::{

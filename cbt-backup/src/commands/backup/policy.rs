@@ -1,7 +1,6 @@
 //! What a backup may do, in the words of the command line.
 
 use clap::ValueEnum;
-use vddk::TransportPolicy;
 
 use crate::engine;
 
@@ -32,17 +31,6 @@ pub enum Quiesce {
     Prefer,
     /// A guest that can't fails the backup
     Require,
-}
-
-/// What is acceptable besides the wanted transports.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Policy {
-    /// Nothing else: a disk that comes otherwise is not read
-    Require,
-    /// nbdssl as a last resort; whatever is not the first of the list is told
-    Prefer,
-    /// Any of the list, without a word
-    Allow,
 }
 
 /// What to do about a bad map.
@@ -96,16 +84,6 @@ impl From<StandingSnapshot> for engine::RevertPolicy {
         match standing {
             StandingSnapshot::Full => Self::Suspect,
             StandingSnapshot::History => Self::History,
-        }
-    }
-}
-
-impl From<Policy> for TransportPolicy {
-    fn from(policy: Policy) -> Self {
-        match policy {
-            Policy::Require => Self::Require,
-            Policy::Prefer => Self::Prefer,
-            Policy::Allow => Self::Allow,
         }
     }
 }

@@ -9,10 +9,11 @@ use std::{
 
 use vddk::{Access, ConnectOptions, Connection, DiskFacts};
 
-use super::{BackupOptions, BackupReport};
+use super::{BackupOptions, BackupReport, Purpose};
 use crate::{
     engine::{
         access::{self, AccessRequest},
+        audit::AUDITED,
         binding::{Stage, Waits},
         description::Description,
         disk_run::{DiskReport, DiskRun},
@@ -25,9 +26,13 @@ use crate::{
         recorder::Recorder,
         saved,
         site::Site,
-        storage, tracking, undo,
+        storage,
+        tracking::{self, TrackingPolicy},
+        undo::{self, Unwound},
     },
-    repo::{NewFile, ObjectId, PointEvent, PointId, PointKind, RootInfo, Session, SessionRow},
+    repo::{
+        NewFile, ObjectId, Point, PointEvent, PointId, PointKind, RootInfo, Session, SessionRow,
+    },
     vsphere::{Disk, Moref, Vm},
 };
 
@@ -44,21 +49,22 @@ pub(super) struct Run<'a> {
 }
 
 /// What was read, and what the root has to say of it.
-struct ReadOut {
+pub(super) struct ReadOut {
     binding: Option<Stage>,
-    disks: Vec<DiskReport>,
+    pub(super) disks: Vec<DiskReport>,
     files: Vec<NewFile>,
     frozen: Frozen,
 }
 
 impl Run<'_> {
-    /// Reads, then ends both sides: the point is committed, and vSphere is put back as it was.
+    /// Reads, then ends both sides: `finish` commits the point, and vSphere is put back as it was.
     /// Neither end waits for the other or keeps the other from happening.
-    pub(super) fn go(
+    pub(super) fn go<T>(
         mut self,
         session: Session,
         repository: ObjectId,
-    ) -> Result<BackupReport, Error> {
+        finish: impl FnOnce(Session, String, ReadOut, &Recorder<'_>) -> Result<T, Error>,
+    ) -> Result<(T, Unwound), Error> {
         let name = Description {
             session: session.id(),
             repository: Some(repository),
@@ -95,7 +101,7 @@ impl Run<'_> {
                 undo::unwind(site, &moref, ledger, access, clean_up, patience, recorder)
             });
             let stored = match (read, session) {
-                (Ok(read), Ok(session)) => commit(session, vm.name, read, recorder),
+                (Ok(read), Ok(session)) => finish(session, vm.name, read, recorder),
                 (Err(error), session) => {
                     if let Ok(session) = session {
                         session.abandon();
@@ -105,16 +111,11 @@ impl Run<'_> {
                 (Ok(_), Err(error)) => Err(error.into()),
             };
             // A panic in there is a fault of ours; then something may well be left.
-            let unwound = tail.join().unwrap_or(undo::Unwound {
+            let unwound = tail.join().unwrap_or(Unwound {
                 is_clean: false,
                 removal: Duration::ZERO,
             });
-            stored.map(|report| BackupReport {
-                left_behind: !unwound.is_clean,
-                removal: unwound.removal,
-                events: recorder.events(),
-                ..report
-            })
+            stored.map(|made| (made, unwound))
         })
     }
 
@@ -129,7 +130,7 @@ impl Run<'_> {
             self.site,
             &self.vm,
             &host,
-            self.options.tracking,
+            self.tracking_policy(),
             self.recorder,
             self.cancel,
         )?;
@@ -169,6 +170,7 @@ impl Run<'_> {
             host: &host,
             row,
             fills_blocks: self.fills_blocks,
+            audit_because: self.audit_because(row)?,
             partial: &partial,
             connect: &connect,
             options: self.options,
@@ -213,6 +215,35 @@ impl Run<'_> {
             files,
             frozen,
         })
+    }
+
+    /// An audit looks, and begins no tracking.
+    fn tracking_policy(&self) -> TrackingPolicy {
+        match self.options.purpose {
+            Purpose::Backup { .. } => self.options.tracking,
+            Purpose::Audit(_) => TrackingPolicy::Never,
+        }
+    }
+
+    /// Why all disks are audited on the way: so many points were made since one that was.
+    fn audit_because(&self, row: &SessionRow) -> Result<Option<String>, Error> {
+        let Purpose::Backup { audit_every } = self.options.purpose else {
+            return Ok(None);
+        };
+        if audit_every == 0 {
+            return Ok(None);
+        }
+        let since = row.with(|session| {
+            let is_unaudited = |point: &&Point| {
+                let mut events = point.root.events.iter();
+                !events.any(|event| event.code == AUDITED)
+            };
+            let whole = session.parents().iter();
+            let whole = whole.filter(|point| point.root.kind != PointKind::Partial);
+            whole.take_while(is_unaudited).count()
+        })?;
+        let is_due = since as u64 + 1 >= u64::from(audit_every);
+        Ok(is_due.then(|| format!("every {audit_every} points")))
     }
 
     fn hooked<'b>(&'b self, run: &'b str) -> Hooked<'b> {
@@ -353,7 +384,8 @@ fn root_info(
     }
 }
 
-fn commit(
+/// Makes the point.
+pub(super) fn commit(
     session: Session,
     vm: String,
     read: ReadOut,

@@ -4,9 +4,11 @@ use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 use vddk::{Connection, TransportFallback, TransportMode, TransportPolicy};
 
-use super::{DiskReport, DiskRun, DiskTask, of_disk};
+use super::{DiskReport, DiskRun, DiskTask, of_disk, whole};
 use crate::{
     engine::{
+        audit::{AUDITED, DiskAudit, Precision, Scope},
+        backup::Purpose,
         block_set::BlockSet,
         budget::{Permit, Share},
         error::{Error, chain},
@@ -36,10 +38,18 @@ struct Seen<'a> {
     permit: Option<Permit<'a>>,
     transport: Option<String>,
     database: BTreeMap<String, String>,
+    audit: Option<DiskAudit>,
+}
+
+impl Seen<'_> {
+    /// What was claimed of the disk is not so.
+    fn is_wrong(&self) -> bool {
+        self.audit.as_ref().is_some_and(DiskAudit::is_wrong)
+    }
 }
 
 impl<'env> DiskRun<'env> {
-    /// Reads a disk and stores it. A disk that cannot be read is carried or absent in the point,
+    /// Reads a disk and stores it, or compares it where the run is an audit. A disk that cannot be read is carried or absent in the point,
     /// and the report says why.
     ///
     /// # Errors
@@ -77,14 +87,26 @@ impl<'env> DiskRun<'env> {
             self.tell(&task.disk, Event::warning("disk-failed", message));
         }
         let reason = failure.as_ref().map(ToString::to_string);
-        let outcome = DiskOutcome::Complete {
-            coverage: task.coverage.clone(),
+        // What was found wrong is no proof of anything: then all was read.
+        let is_wrong = seen.is_wrong();
+        let coverage = if is_wrong {
+            whole()
+        } else {
+            task.coverage.clone()
         };
+        let outcome = DiskOutcome::Complete { coverage };
         let stats = self.row.with(|session| {
             session.set_disk_state(task.slot, outcome);
             session.disk_stats(task.slot)
         })?;
+        let is_audit = matches!(self.options.purpose, Purpose::Audit(_));
+        let audited_bytes = seen.audit.as_ref().map_or(0, |audit| audit.read_bytes);
         let (action, why) = match task.plan {
+            _ if is_audit => ("audited", None),
+            _ if is_wrong => (
+                "full",
+                Some("an audit found wrong what vSphere says of it".to_owned()),
+            ),
             DiskPlan::Full { reason, .. } => ("full", Some(reason)),
             DiskPlan::Skip { reason } => ("skipped", Some(reason)),
             DiskPlan::Incremental { .. } => ("incremental", None),
@@ -96,13 +118,14 @@ impl<'env> DiskRun<'env> {
             reason: why,
             capacity_bytes: task.disk.capacity_bytes,
             changed_bytes: task.wanted.is_some().then_some(task.coverage.area_bytes),
-            read_bytes,
+            read_bytes: if is_audit { audited_bytes } else { read_bytes },
             new_bytes: stats.new_bytes,
             stored_bytes: stats.stored_bytes,
             transport: seen.transport,
             failure: None,
             parent: task.parent.map(|parent| parent.point),
             database: seen.database,
+            audit: seen.audit,
             slot: task.slot,
             origin: task.parent.and(task.origin),
         };
@@ -211,9 +234,19 @@ impl<'env> DiskRun<'env> {
                 ),
             }));
         }
+        if let Purpose::Audit(scope) = self.options.purpose {
+            self.tell_way(&source, task, seen);
+            let allocated = self.allocated(&mut source, task);
+            let how = (scope, true);
+            let audit = self.compare(&mut source, task, allocated, how, (ways.pace, ways.halt));
+            let closed = Box::new(source).close();
+            seen.audit = Some(audit?);
+            self.tell_closing(&task.disk, closed);
+            return Ok(());
+        }
         let work = match work {
             Some(work) => work,
-            None => work.insert(self.learn(&mut source, task, seen)?),
+            None => work.insert(self.learn(&mut source, task, seen, ways)?),
         };
         let key = task.disk.device_key;
         self.monitor
@@ -244,13 +277,9 @@ impl<'env> DiskRun<'env> {
         source: &mut VddkSource,
         task: &DiskTask,
         seen: &mut Seen<'env>,
+        ways: Ways<'_, 'env>,
     ) -> Result<Work, Error> {
-        self.tell_transport(&task.disk, source.transport_fallback().as_ref());
-        let transport = source.transport();
-        if let Some(permit) = &mut seen.permit {
-            permit.keep(|share| share.is_for(&transport));
-        }
-        seen.transport = Some(transport);
+        self.tell_way(source, task, seen);
         match source.database() {
             Ok(database) => seen.database = database,
             Err(error) => {
@@ -259,11 +288,24 @@ impl<'env> DiskRun<'env> {
                 self.tell(&task.disk, Event::info("not-saved", message));
             }
         }
+        let everything = || BlockSet::full(task.disk.capacity_bytes, task.block_shift);
+        let mut allocated = Err("it was not asked for".to_owned());
+        if task.wanted.is_none() {
+            allocated = self.allocated(source, task);
+        }
+        if let Some(why) = &task.audit_because {
+            let allocated = allocated.clone();
+            let how = (Scope::Sample(Precision::ON_THE_WAY), false);
+            let audit = self.compare(source, task, allocated, how, (ways.pace, ways.halt))?;
+            self.tell_audited(&task.disk, &audit, why);
+            seen.audit = Some(audit);
+        }
+        let is_full = task.wanted.is_none() || seen.is_wrong();
         let mut wanted = match &task.wanted {
+            _ if seen.is_wrong() => Wanted::whole(everything()),
             Some(changed) => changed.clone(),
-            None => Wanted::whole(self.allocated(source, task)),
+            None => Wanted::whole(allocated.unwrap_or_else(|_| everything())),
         };
-        let is_full = task.wanted.is_none();
         self.row.with(|session| {
             for range in session.unreadable_blocks(task.slot) {
                 wanted.insert_whole(range.first..range.first + range.blocks);
@@ -335,6 +377,16 @@ impl<'env> DiskRun<'env> {
         Ok(())
     }
 
+    /// How the disk comes; what it has of other ways is given back.
+    fn tell_way(&self, source: &VddkSource, task: &DiskTask, seen: &mut Seen<'env>) {
+        self.tell_transport(&task.disk, source.transport_fallback().as_ref());
+        let transport = source.transport();
+        if let Some(permit) = &mut seen.permit {
+            permit.keep(|share| share.is_for(&transport));
+        }
+        seen.transport = Some(transport);
+    }
+
     fn tell_closing(&self, disk: &Disk, closed: Result<(), vddk::Error>) {
         if let Err(error) = closed {
             let message = format!("{}: {error}", disk.label);
@@ -362,30 +414,40 @@ impl<'env> DiskRun<'env> {
         }
     }
 
-    /// What a full reads: the allocated areas where they can be believed, else everything.
-    fn allocated(&self, source: &mut VddkSource, task: &DiskTask) -> BlockSet {
-        let everything = || BlockSet::full(task.disk.capacity_bytes, task.block_shift);
+    /// What was compared on the way.
+    fn tell_audited(&self, disk: &Disk, audit: &DiskAudit, why: &str) {
+        let compared = audit.compared();
+        if compared == 0 {
+            return;
+        }
+        let label = &disk.label;
+        let message = format!("{label}: compared with what vSphere says: {compared} blocks ({why})");
+        self.tell(disk, Event::info(AUDITED, message).with("blocks", compared));
+    }
+
+    /// The blocks that hold something, where VDDK's answer can be believed; else why it can't.
+    fn allocated(&self, source: &mut VddkSource, task: &DiskTask) -> Result<BlockSet, String> {
+        if task.is_distrusted {
+            return Err("what vSphere says of it was found wrong".to_owned());
+        }
         let only_ours = self.only_our_snapshot && task.disk.backing.chain_links <= 1;
-        if !only_ours || source.transport() == "file" {
-            return everything();
+        if !only_ours {
+            return Err("another snapshot lies below ours".to_owned());
         }
-        match source.allocated() {
-            Ok(areas) => {
-                let mut set = BlockSet::empty(task.disk.capacity_bytes, task.block_shift);
-                for area in areas {
-                    set.insert_bytes(area);
-                }
-                set
-            }
-            Err(error) => {
-                let message = format!(
-                    "{} is read whole: its allocated areas are not known: {error}",
-                    task.disk.label
-                );
-                self.tell(&task.disk, Event::info("allocation-unknown", message));
-                everything()
-            }
+        if source.transport() == "file" {
+            return Err("it is a local file".to_owned());
         }
+        let areas = source.allocated().map_err(|error| {
+            let why = format!("its allocated areas are not known: {error}");
+            let message = format!("{} is read whole: {why}", task.disk.label);
+            self.tell(&task.disk, Event::info("allocation-unknown", message));
+            why
+        })?;
+        let mut set = BlockSet::empty(task.disk.capacity_bytes, task.block_shift);
+        for area in areas {
+            set.insert_bytes(area);
+        }
+        Ok(set)
     }
 }
 

@@ -323,7 +323,7 @@ impl Session {
 }
 
 /// Compares the bytes with themselves shifted by one: as fast as memory compares.
-fn is_zero(data: &[u8]) -> bool {
+pub(super) fn is_zero(data: &[u8]) -> bool {
     data.first() == Some(&0) && data[1..] == data[..data.len() - 1]
 }
 

@@ -90,7 +90,11 @@ impl Session {
     }
 
     /// Every pack must be there at its length, and on no list: what is condemned may go at any time.
-    async fn refuse_unless_whole(&self, old: &Point, usage: &Usage) -> Result<(), Error> {
+    pub(super) async fn refuse_unless_whole(
+        &self,
+        old: &Point,
+        usage: &Usage,
+    ) -> Result<(), Error> {
         let needs: Needs = usage.rows().map(|((_, pack), need)| (pack, need)).collect();
         let avoided = self.avoided("of the dropped point", &needs).await?;
         let bad: Vec<PackId> = needs

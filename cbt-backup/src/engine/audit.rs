@@ -1,0 +1,18 @@
+//! Whether what vSphere says of a disk is true: a sample of what it calls unchanged or unallocated is read and
+//! compared with the last point.
+//!
+//! - [`sample`]: how many blocks, which, and what can be said then.
+//! - `claims`: what is claimed of each block, and the count of what held.
+//! - `disk`: reading and comparing.
+
+pub mod claims;
+mod disk;
+pub mod sample;
+
+/// The event of a disk that was audited while it was backed up.
+pub(in crate::engine) const AUDITED: &str = "audited";
+
+pub use self::{
+    claims::{Claim, ClaimAudit, DiskAudit},
+    sample::{Precision, Scope},
+};
