@@ -42,3 +42,4 @@ mod store_crash_points;
 mod tracking;
 mod tracking_events;
 mod transports;
+mod why;

@@ -1,5 +1,7 @@
 //! `show`: everything known of one point.
 
+mod why;
+
 use anyhow::anyhow;
 use clap::Args;
 use serde_json::json;
@@ -54,8 +56,13 @@ impl Show {
         if let Some(content) = content {
             context.output.bytes(&content);
         } else if context.output.json {
-            let root = serde_json::to_value(&root)
+            let reasons: Vec<_> = root.disks.iter().map(why::why).collect();
+            let mut root = serde_json::to_value(&root)
                 .map_err(|error| Failure::new(ExitCode::Unexpected, error))?;
+            let disks = root["disks"].as_array_mut().into_iter().flatten();
+            for (disk, reasons) in disks.zip(reasons) {
+                disk["why"] = json!(reasons);
+            }
             context
                 .output
                 .document(&json!({"version": 1, "point": root}));
@@ -175,6 +182,9 @@ fn disk_lines(disk: &DiskRecord) -> Vec<String> {
             disk.stats.hole_blocks
         ),
     ];
+    for reason in why::why(disk) {
+        lines.push(format!("  why        {reason}"));
+    }
     for range in &disk.unreadable {
         let (start, length) = (
             range.first << disk.block_shift,

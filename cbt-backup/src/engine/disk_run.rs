@@ -177,6 +177,7 @@ impl DiskRun<'_> {
             }
             DiskPlan::Incremental { .. } if self.options.full => {
                 plan = DiskPlan::Full {
+                    cause: "asked-for",
                     reason: "a full was asked for".to_owned(),
                     reuse_parent: true,
                 };
@@ -246,7 +247,7 @@ impl DiskRun<'_> {
                 let proof = proof(&answer);
                 (Some(self.to_read(answer, block_shift)), proof)
             }
-            None => (None, whole()),
+            None => (None, whole(&plan)),
         };
         Ok(Some(DiskTask {
             disk: disk.clone(),
@@ -350,6 +351,7 @@ impl DiskRun<'_> {
                 );
                 self.tell(disk, Event::warning("parent-damaged", message));
                 *plan = DiskPlan::Full {
+                    cause: "parent-damaged",
                     reason: format!("the last point is damaged: {}", chain(&error)),
                     reuse_parent: false,
                 };
@@ -373,6 +375,7 @@ impl DiskRun<'_> {
         );
         self.tell(disk, Event::warning("bad-map", message));
         DiskPlan::Full {
+            cause: "bad-map",
             reason: format!("the map of changed areas cannot be believed: {bad}"),
             reuse_parent: true,
         }
@@ -393,6 +396,7 @@ impl DiskRun<'_> {
         let message = format!("{}: {why}; {then}", disk.label);
         self.tell(disk, Event::warning("changed-areas-failed", message));
         DiskPlan::Full {
+            cause: "changed-areas-failed",
             reason: format!("vSphere could not tell the changed areas: {why}"),
             reuse_parent: true,
         }
@@ -438,9 +442,15 @@ fn rebuilt(set: &BlockSet, block_shift: u8) -> BlockSet {
 }
 
 /// Nothing had to be shown: all was read.
-fn whole() -> Coverage {
+fn whole(plan: &DiskPlan) -> Coverage {
+    let (cause, reason) = match plan {
+        DiskPlan::Full { cause, reason, .. } => (*cause, reason.as_str()),
+        DiskPlan::Incremental { .. } | DiskPlan::Skip { .. } => ("", ""),
+    };
     Coverage {
         method: "full".to_owned(),
+        cause: cause.to_owned(),
+        reason: reason.to_owned(),
         ..Coverage::default()
     }
 }
@@ -452,6 +462,7 @@ fn proof(coverage: &coverage::Coverage) -> Coverage {
         pages: coverage.pages,
         areas: coverage.areas,
         area_bytes: coverage.changed_bytes,
+        ..Coverage::default()
     }
 }
 

@@ -12,7 +12,9 @@ pub enum DiskPlan {
     },
     /// Every allocated block is read.
     Full {
-        /// Why not only the changed ones.
+        /// Why not only the changed ones, as a short name for programs; it stays.
+        cause: &'static str,
+        /// The same in words.
         reason: String,
         /// True where the parent's tree has the same shape, so that equal blocks cost nothing.
         reuse_parent: bool,
@@ -74,6 +76,7 @@ pub fn plan(
     }
     let Some(base) = base else {
         return DiskPlan::Full {
+            cause: "first",
             reason: "no earlier point holds this disk".to_owned(),
             reuse_parent: false,
         };
@@ -81,6 +84,7 @@ pub fn plan(
     let event = event(disk, base);
     if event == TrackingEvent::Resized {
         return DiskPlan::Full {
+            cause: event.id(),
             reason: format!(
                 "its size changed from {} to {} bytes",
                 base.capacity_bytes, disk.capacity_bytes
@@ -88,23 +92,27 @@ pub fn plan(
             reuse_parent: false,
         };
     }
-    let full = |reason: String| DiskPlan::Full {
+    let full = |cause, reason: String| DiskPlan::Full {
+        cause,
         reason,
         reuse_parent: true,
     };
     if let Tracking::Off { reason } | Tracking::Unsound { reason } = tracking {
-        return full(reason.clone());
+        return full("tracking-off", reason.clone());
     }
     match &base.change_id {
         Some(base_change_id) if event.keeps_tracking() => {
-            match distrust(disk, base).or_else(|| may_be_reverted(base)) {
-                Some(reason) => full(reason),
+            if let Some(reason) = distrust(disk, base) {
+                return full("distrusted", reason);
+            }
+            match may_be_reverted(base) {
+                Some(reason) => full("may-be-reverted", reason),
                 None => DiskPlan::Incremental {
                     base_change_id: base_change_id.clone(),
                 },
             }
         }
-        _ => full(event.to_string()),
+        _ => full(event.id(), event.to_string()),
     }
 }
 

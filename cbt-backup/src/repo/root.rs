@@ -107,6 +107,12 @@ pub struct Coverage {
     pub areas: u64,
     /// Sum of the areas in bytes.
     pub area_bytes: u64,
+    /// Why not only changes were read, as a short name; empty where only they were.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cause: String,
+    /// The same in words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 /// What was done with a disk's blocks.

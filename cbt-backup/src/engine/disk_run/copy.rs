@@ -87,13 +87,17 @@ impl<'env> DiskRun<'env> {
             self.tell(&task.disk, Event::warning("disk-failed", message));
         }
         let reason = failure.as_ref().map(ToString::to_string);
-        // What was found wrong is no proof of anything: then all was read.
-        let is_wrong = seen.is_wrong();
-        let coverage = if is_wrong {
-            whole()
-        } else {
-            task.coverage.clone()
-        };
+        let mut plan = task.plan;
+        let mut coverage = task.coverage.clone();
+        if seen.is_wrong() {
+            // What was found wrong is no proof of anything: then all was read.
+            plan = DiskPlan::Full {
+                cause: "audit",
+                reason: "an audit found wrong what vSphere says of it".to_owned(),
+                reuse_parent: true,
+            };
+            coverage = whole(&plan);
+        }
         let outcome = DiskOutcome::Complete { coverage };
         let stats = self.row.with(|session| {
             session.set_disk_state(task.slot, outcome);
@@ -101,12 +105,8 @@ impl<'env> DiskRun<'env> {
         })?;
         let is_audit = matches!(self.options.purpose, Purpose::Audit(_));
         let audited_bytes = seen.audit.as_ref().map_or(0, |audit| audit.read_bytes);
-        let (action, why) = match task.plan {
+        let (action, why) = match plan {
             _ if is_audit => ("audited", None),
-            _ if is_wrong => (
-                "full",
-                Some("an audit found wrong what vSphere says of it".to_owned()),
-            ),
             DiskPlan::Full { reason, .. } => ("full", Some(reason)),
             DiskPlan::Skip { reason } => ("skipped", Some(reason)),
             DiskPlan::Incremental { .. } => ("incremental", None),
