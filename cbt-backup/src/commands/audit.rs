@@ -21,8 +21,9 @@ use crate::{
         transport_options::TransportOptions,
     },
     engine::{
-        self, AccessOptions, BackupOptions, Budget, DiskChoice, DiskName, Hooks, OnBadMap, Patience,
-        Precision, Purpose, QuiescePolicy, RevertPolicy, Scope, SessionMemory, Site, pipeline::Pace,
+        self, AccessOptions, BackupOptions, Budget, DiskChoice, DiskName, Hooks, OnBadMap,
+        Patience, Precision, Purpose, QuiescePolicy, RevertPolicy, Scope, SessionMemory, Site,
+        pipeline::Pace,
     },
     repo::{Repository, RowInterval},
     vsphere::VmSummary,

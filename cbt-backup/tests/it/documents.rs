@@ -1,6 +1,9 @@
 //! Every command line in the documents and in the help is one that the program takes.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use cbt_backup::cli::Cli;
 use clap::{CommandFactory, Parser};
@@ -73,6 +76,54 @@ fn of_every_help_text() {
             check(&line);
         }
     }
+}
+
+/// The kinds of the events that a source text makes: the first text after `Event::info(` or `Event::warning(`.
+fn event_kinds(source: &str) -> Vec<String> {
+    let mut kinds = Vec::new();
+    for word in ["Event::info(", "Event::warning("] {
+        for behind in source.split(word).skip(1) {
+            let behind = behind.trim_start();
+            if let Some((kind, _)) = behind
+                .strip_prefix('"')
+                .and_then(|text| text.split_once('"'))
+            {
+                kinds.push(kind.to_owned());
+            }
+        }
+    }
+    kinds
+}
+
+fn sources(folder: &Path, all: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_event_is_explained_to_the_administrator() {
+    let operations = fs::read_to_string(root().join("doc/operations.md")).unwrap();
+    let mut files = Vec::new();
+    sources(&root().join("cbt-backup/src"), &mut files);
+    let mut kinds: Vec<String> = files
+        .iter()
+        .flat_map(|file| event_kinds(&fs::read_to_string(file).unwrap()))
+        .collect();
+    kinds.sort();
+    kinds.dedup();
+    assert!(kinds.len() > 30, "{kinds:?}");
+    kinds.push("audited".to_owned());
+    let unexplained: Vec<_> = kinds
+        .iter()
+        .filter(|kind| !operations.contains(&format!("`{kind}`")))
+        .collect();
+    assert!(unexplained.is_empty(), "{unexplained:?}");
 }
 
 #[test]

@@ -421,7 +421,8 @@ impl<'env> DiskRun<'env> {
             return;
         }
         let label = &disk.label;
-        let message = format!("{label}: compared with what vSphere says: {compared} blocks ({why})");
+        let message =
+            format!("{label}: compared with what vSphere says: {compared} blocks ({why})");
         self.tell(disk, Event::info(AUDITED, message).with("blocks", compared));
     }
 
