@@ -30,7 +30,7 @@ const TESTS: [(&str, &[&str], (&str, &str)); 2] = [
 #[derive(Debug, Args)]
 #[command(after_help = "What is quick: cargo test --workspace, and --check of bindings and man.")]
 pub(crate) struct Check {
-    /// Run them all: the demo, its repository read in Python, programs of other
+    /// Run them all: the demo and its tour, its repository read in Python, programs of other
     /// people, long tests of the repository, and the benchmarks
     #[arg(long, required = true)]
     long: bool,
@@ -46,6 +46,8 @@ impl Check {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         line("== demo");
         Demo::default().run()?;
+        line("== demo --tour");
+        Demo::tour().run()?;
         line("== reader");
         Reader::default().run()?;
         line("== clients");

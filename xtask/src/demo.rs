@@ -15,6 +15,7 @@ mod program;
 mod run;
 mod scale;
 mod shadow;
+mod tour;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -30,12 +31,16 @@ use crate::workspace;
 #[derive(Debug, Default, Args)]
 #[command(after_help = "Examples:
   cargo xtask demo
+  cargo xtask demo --tour
   cargo xtask demo --keep
   cargo xtask demo --image server.vmdk --image data.raw")]
 pub(crate) struct Demo {
     /// A raw or VMDK image to use as a disk, in place of those the demo makes; may be repeated
     #[arg(long, value_name = "FILE")]
     image: Vec<PathBuf>,
+    /// Show what happens when things go wrong: a reset of change tracking, an audit that finds a lie, a run that is killed
+    #[arg(long, conflicts_with_all = ["image", "keep"])]
+    tour: bool,
     /// Leave the stand-in vCenter running at the end, until Ctrl-C
     #[arg(long)]
     keep: bool,
@@ -57,6 +62,14 @@ pub(crate) struct Store {
 }
 
 impl Demo {
+    /// The tour.
+    pub(crate) fn tour() -> Self {
+        Self {
+            tour: true,
+            ..Self::default()
+        }
+    }
+
     /// The demo in a folder of its own, with its repository at `address`.
     pub(crate) fn elsewhere(address: String, environment: Vec<(String, String)>) -> Self {
         let store = Some(Store {
@@ -78,9 +91,15 @@ impl Demo {
         let started = Instant::now();
         let folder = match &self.dir {
             Some(folder) => folder.clone(),
+            None if self.tour => workspace::target()?.join("demo-tour"),
             None if self.store.is_some() => workspace::target()?.join("demo-store"),
             None => workspace::target()?.join("demo"),
         };
+        if self.tour {
+            tour::go(&folder)?;
+            line(&format!("done in {} s", started.elapsed().as_secs()));
+            return Ok(());
+        }
         let played = run::play(&folder, &self.image, self.keep, self.store.as_ref())?;
         line(&format!("done in {} s", started.elapsed().as_secs()));
         if self.keep {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -10,6 +10,9 @@ use serde_json::Value;
 use super::Store;
 use crate::output::line;
 use crate::stage::Stage;
+
+/// How many words of the options of the server are the login.
+const LOGIN_WORDS: usize = 8;
 
 /// The program with the options every run of the demo gives it.
 #[derive(Debug)]
@@ -69,23 +72,70 @@ impl Program {
         }
     }
 
-    /// Runs a command and shows what it prints.
+    /// Runs a command of the repository, shows what it prints, and returns that.
     ///
     /// # Errors
     ///
     /// When it cannot be started or does not end with 0.
-    pub(super) fn show(&self, arguments: &[&str]) -> anyhow::Result<()> {
+    pub(super) fn show(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        self.show_with(arguments, &self.repository, 0)
+    }
+
+    /// As [`Program::show`], of a command that needs the server, and perhaps the repository. It must end with that
+    /// exit code.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started or ends otherwise.
+    pub(super) fn show_vm(
+        &self,
+        arguments: &[&str],
+        repository: bool,
+        code: i32,
+    ) -> anyhow::Result<String> {
+        let options = if repository {
+            [self.repository.as_slice(), self.server.as_slice()].concat()
+        } else {
+            // VDDK and the state folder are of no use to it.
+            self.server[..LOGIN_WORDS].to_vec()
+        };
+        self.show_with(arguments, &options, code)
+    }
+
+    fn show_with(
+        &self,
+        arguments: &[&str],
+        options: &[OsString],
+        code: i32,
+    ) -> anyhow::Result<String> {
         let command = arguments.join(" ");
         line(&format!("  $ cbt-backup {command}"));
-        let output = self.command(arguments, &self.repository).output();
+        let output = self.command(arguments, options).output();
         let output = output.with_context(|| format!("failed to start {}", self.path.display()))?;
-        for text in String::from_utf8_lossy(&output.stdout).lines() {
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        for text in stdout.lines() {
             line(&format!("  {text}"));
         }
-        if !output.status.success() {
+        if output.status.code() != Some(code) {
             bail!("cbt-backup {command} ended with {}", output.status);
         }
-        Ok(())
+        if code != 0 {
+            line(&format!("  exit code {code}"));
+        }
+        Ok(stdout)
+    }
+
+    /// Starts a command that needs repository and server, and shows nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub(super) fn start(&self, arguments: &[&str]) -> anyhow::Result<Child> {
+        let options = [self.repository.as_slice(), self.server.as_slice()].concat();
+        line(&format!("  $ cbt-backup {} …", arguments.join(" ")));
+        let mut command = self.command(arguments, &options);
+        let started = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        started.with_context(|| format!("failed to start {}", self.path.display()))
     }
 
     /// Makes a backup and returns its result.

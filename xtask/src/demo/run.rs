@@ -93,7 +93,7 @@ pub(super) fn play(
         &folder.path().join("passphrase"),
         "the passphrase of the demo",
     )?;
-    program.show(&["init"])?;
+    let _ = program.show(&["init"])?;
     let full = program.backup(VM)?;
 
     line("5. the guest writes");
@@ -106,8 +106,8 @@ pub(super) fn play(
     let incremental = program.backup(VM)?;
     line(&counted(&parts, &full, &incremental));
     line("7. list and verify");
-    program.show(&["list"])?;
-    program.show(&["verify", "--level", "full"])?;
+    let _ = program.show(&["list"])?;
+    let _ = program.show(&["verify", "--level", "full"])?;
 
     line("8. restore both points and compare every byte");
     let verdicts = compare_points(&folder, &program, &parts, &[&full, &incremental])?;
@@ -312,6 +312,6 @@ fn disk_of(backup: &Value, device_key: i32) -> &Value {
         .unwrap_or(&Value::Null)
 }
 
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
 }
