@@ -30,7 +30,7 @@ impl DiskRun<'_> {
     /// `vddk` sees to, and one for each handle (VDDK API reference, 7.1).
     ///
     /// # Errors
-    /// What concerns more than one disk, see [`DiskRun::copy`]; then all threads have ended.
+    /// What concerns more than one disk, such as one of the repository; then all threads have ended.
     pub fn copy_all(
         &self,
         connection: &Connection,
