@@ -233,6 +233,7 @@ osd crush chooseleaf type = 0
 osd objectstore = memstore
 memstore device bytes = {MEMORY_BYTES}
 mon allow pool size one = true
+mon data avail crit = 1
 mon warn on pool no redundancy = false
 run dir = {at}/run
 log file = {at}/log/$name.log
