@@ -1,6 +1,8 @@
 //! What vSphere says without being asked for the bytes is compared with them: every lie is found, an honest site
 //! is left alone, and what follows a lie is a full that is right.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 use cbt_tests::{Bench, Noise, Outcome};
 use lab::{BlocksLie, Fault, Lie};
@@ -261,6 +263,65 @@ fn a_backup_that_audits_on_its_way_reads_in_full_what_is_wrong() -> Result<()> {
     assert_eq!(next.disk(FIRST).text("action"), "full", "{next:#?}");
     bench.assert_restores(&next.point())?;
     Ok(())
+}
+
+/// How many files lie below a folder.
+fn files(below: &Path) -> usize {
+    let entries = std::fs::read_dir(below).into_iter().flatten().flatten();
+    let count = |path: PathBuf| if path.is_dir() { files(&path) } else { 1 };
+    entries.map(|entry| count(entry.path())).sum()
+}
+
+#[test]
+fn what_a_run_found_is_known_though_it_is_killed() -> Result<()> {
+    let mut bench = lied_to(&[], &[hidden_change()])?;
+    bench.order(&[Fault {
+        call: "VixDiskLib_ReadAsync".to_owned(),
+        count: Some(0),
+        delay_ms: Some(1000),
+        ..Fault::default()
+    }])?;
+    let points = bench.path("repository/point");
+    let before = files(&points);
+    let mut backup = bench.start_backup(&["--audit-every", "1"])?;
+    // The mark is one more root.
+    backup
+        .run
+        .wait_until("the mark", || files(&points) > before)?;
+    let _ = bench.kill(backup)?;
+    bench.order(&[])?;
+    let next = bench.backup(&[])?.expect_code(0);
+    assert_eq!(next.disk(FIRST).text("action"), "full", "{next:#?}");
+    bench.assert_restores(&next.point())?;
+    bench.assert_put_back()
+}
+
+/// The audit compares with what the dead run has kept; the next one must not ask from the point before that.
+#[test]
+fn what_is_found_after_a_run_that_died_holds_for_the_point_before_it() -> Result<()> {
+    let mut bench = lied_to(&[], &[])?;
+    bench.guest_write(FIRST, MIB, &Noise::new(9).bytes(12 << 20))?;
+    let points = bench.path("repository/point");
+    let before = files(&points);
+    let mut backup = bench.start_slow_backup(&["--checkpoint-seconds", "1"], 1000)?;
+    backup
+        .run
+        .wait_until("the partial point", || files(&points) > before)?;
+    let _ = bench.kill(backup)?;
+    bench.guest_write(FIRST, 20 * MIB, &Noise::new(4).bytes(4096))?;
+    let hidden = Fault {
+        count: Some(0),
+        ..hidden_change()
+    };
+    bench.order(&[hidden])?;
+    let found = bench.audit(&["--full", "--cbt", "never"])?.expect_code(6);
+    let marked = found.events();
+    let marked = marked.iter().filter(|kind| *kind == "point-marked");
+    assert_eq!(marked.count(), 2, "{found:#?}");
+    let next = bench.backup(&["--cbt", "never"])?.expect_code(0);
+    assert_eq!(next.disk(FIRST).text("action"), "full", "{next:#?}");
+    bench.assert_restores(&next.point())?;
+    bench.assert_put_back()
 }
 
 #[test]

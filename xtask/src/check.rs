@@ -22,7 +22,7 @@ const TESTS: [(&str, &[&str], (&str, &str)); 2] = [
     (
         "memory for the tree of a large disk",
         &["memory_grows_slowly_with_the_disk", "--ignored"],
-        ("CBT_SCALE_TIB", "16"),
+        ("CBT_SCALE_TIB", "4"),
     ),
 ];
 

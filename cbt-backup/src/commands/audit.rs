@@ -109,7 +109,8 @@ impl Audit {
         })
     }
 
-    /// Audits each VM. After a failure the next one has its turn; the code is that of the first failure.
+    /// Audits each VM. After a failure the next one has its turn; the code is that of the first failure,
+    /// unless something was found wrong.
     fn audit_all(
         &self,
         context: &Context,
@@ -138,7 +139,15 @@ impl Audit {
                 }
             }
         }
-        failures.or(worst(&codes))
+        let done = worst(&codes);
+        failures.or(done).map_err(|failure| Failure {
+            // What is wrong must not be hidden by what could not be looked at.
+            code: match done {
+                ExitCode::Mismatch => done,
+                _ => failure.code,
+            },
+            ..failure
+        })
     }
 
     fn options(&self, context: &Context) -> Result<BackupOptions, Failure> {

@@ -12,6 +12,9 @@ pub mod sample;
 /// The event of a disk that was audited while it was backed up.
 pub(in crate::engine) const AUDITED: &str = "audited";
 
+/// The event of a disk of which something was found wrong.
+pub(in crate::engine) const MISMATCH: &str = "audit-mismatch";
+
 pub use self::{
     claims::{Claim, ClaimAudit, DiskAudit},
     sample::{Precision, Scope},

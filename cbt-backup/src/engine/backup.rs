@@ -202,9 +202,7 @@ fn attempt(around: &Around<'_>) -> Result<BackupReport, Error> {
                 removal: unwound.removal,
                 ..report
             });
-        if let Ok(report) = &result {
-            held.act_on_mismatch(&report.disks, Some(report.point));
-        }
+        held.act_on_mismatch();
         tell_end(held.hooked(), &result)?;
         result.map(|report| BackupReport {
             // The last command may have added one.
@@ -306,6 +304,7 @@ impl Held<'_> {
         let around = self.around;
         let run = Run {
             site: around.site,
+            repository: around.repository,
             vm: self.vm.clone(),
             options: around.options,
             recorder: around.recorder,

@@ -88,6 +88,8 @@ pub struct DiskRun<'a> {
     pub fills_blocks: bool,
     /// Why each disk is audited on the way, if it is.
     pub audit_because: Option<String>,
+    /// Marks the points that a disk was compared with, as its audit found something wrong.
+    pub mark: &'a (dyn Fn(&Disk, &DiskAudit) + Sync),
     /// What a point says that is committed on the way.
     pub partial: &'a (dyn Fn() -> RootInfo + Sync),
     /// Makes a new connection, in place of one that broke.
@@ -114,6 +116,8 @@ pub struct DiskTask {
     coverage: Coverage,
     pub(super) parent: Option<ParentDisk>,
     origin: Option<PointId>,
+    /// The last whole point, where the parent is of a run that died.
+    pub(super) unchanged_since: Option<ParentDisk>,
     /// Why it is audited on the way, if it is.
     audit_because: Option<String>,
     /// What vSphere says of it was found wrong: it is not asked what is allocated.
@@ -260,6 +264,7 @@ impl DiskRun<'_> {
             origin,
             audit_because,
             is_distrusted,
+            unchanged_since,
         }))
     }
 
@@ -276,13 +281,15 @@ impl DiskRun<'_> {
     /// After a run that died a partial point is the newest. An increment asks from the last complete point
     /// all the same: what the dead run has not covered did not change before that.
     fn ground(&self, disk: &Disk) -> Result<Ground, Error> {
-        let (newest, whole) = self.row.with(|session| {
+        let (mut newest, mut whole) = self.row.with(|session| {
             let parents = session.parents();
             let newest = base_of(disk, parents, true);
             let is_partial = newest.as_ref().is_some_and(Base::is_partial);
             let whole = is_partial.then(|| base_of(disk, parents, false)).flatten();
             (newest, whole)
         })?;
+        // One builds on the other: what was found out about the tracking of one holds for both.
+        share_distrust(disk, &mut [newest.as_mut(), whole.as_mut()]);
         let plan = |base: Option<&Base>| {
             let base = base.map(|base| &base.disk);
             plan::plan(disk, self.tracking, base, |base| self.may_be_reverted(base))
@@ -409,6 +416,19 @@ struct Ground {
     plan: DiskPlan,
     /// Of an increment on a complete point: what a later run had read before it died.
     partial: Option<Base>,
+}
+
+/// A tracking of the disk's present ids that one base distrusts is distrusted in all.
+fn share_distrust(disk: &Disk, bases: &mut [Option<&mut Base>]) {
+    let Some(tracking) = disk.backing.change_id.as_deref().and_then(tracking_of) else {
+        return;
+    };
+    let distrusts = |base: &&mut Base| base.disk.distrusted_tracking.as_deref() == Some(tracking);
+    if bases.iter().flatten().any(distrusts) {
+        for base in bases.iter_mut().flatten() {
+            base.disk.distrusted_tracking = Some(tracking.to_owned());
+        }
+    }
 }
 
 /// An event that names its disk for programs.

@@ -30,6 +30,7 @@ use super::{
     source::{DiskSource, ReadRequest},
     wanted::Wanted,
 };
+use crate::repo::Error as RepoError;
 
 /// How disks are moved.
 #[derive(Clone, Copy, Debug)]
@@ -183,8 +184,11 @@ fn pass<'env>(
     buffers.wait_for_all();
     let done = stage.end();
     work.wanted.blocks = done.left;
-    if let Some(error) = done.failure {
-        return Err(error);
+    match done.failure {
+        // The thread that reads has tried to commit, and knows why it could not.
+        Some(Error::Repository(RepoError::RunOver)) if read.is_err() => {}
+        Some(error) => return Err(error),
+        None => {}
     }
     if way.halt.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);

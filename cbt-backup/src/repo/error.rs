@@ -419,6 +419,9 @@ pub enum Error {
         /// The point in the source.
         point: PointId,
     },
+    /// A partial point could not be committed before. Why was told where it was tried.
+    #[error("the run is over: a partial point could not be committed before")]
+    RunOver,
     /// The caller asked to stop.
     #[error("stopped")]
     Stopped,

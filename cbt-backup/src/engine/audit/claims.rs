@@ -65,6 +65,8 @@ impl ClaimAudit {
 pub struct DiskAudit {
     /// The point that the disk was compared with, if any holds it.
     pub point: Option<PointId>,
+    /// The last whole point, where that one is of a run that died.
+    pub whole: Option<PointId>,
     /// Why no block could be compared with what that point holds.
     pub not_asked: Option<String>,
     /// Why no allocated areas could be asked for, or are not believed in the first place.

@@ -8,6 +8,7 @@ use std::{
 use vddk::{SECTOR_BYTES, SectorBuf};
 
 use super::{
+    MISMATCH,
     claims::{Claim, ClaimAudit, DiskAudit, Said, Tally},
     sample::{Random, Scope},
 };
@@ -69,6 +70,7 @@ impl DiskRun<'_> {
         let read_bytes = tally.read_bytes;
         let audit = DiskAudit {
             point: task.parent.map(|parent| parent.point),
+            whole: task.unchanged_since.map(|whole| whole.point),
             not_asked: match (&task.wanted, task.full_because()) {
                 (Some(_), _) => None,
                 (None, Some(why)) => Some(why.to_owned()),
@@ -81,6 +83,14 @@ impl DiskRun<'_> {
         };
         for claim in &audit.claims {
             self.tell_wrong(&task.disk.label, &audit, claim);
+        }
+        if audit.is_wrong() {
+            // Now, for nobody knows how the run ends.
+            if let Some(tracking) = audit.tracking.clone() {
+                self.row
+                    .with(|session| session.distrust(task.slot, tracking))?;
+            }
+            (self.mark)(&task.disk, &audit);
         }
         Ok(audit)
     }
@@ -220,7 +230,7 @@ impl DiskRun<'_> {
         }
         let ranges = claim.wrong.iter().take(MOST_LISTED);
         let ranges: Vec<_> = ranges.map(|bytes| [bytes.start, bytes.end]).collect();
-        let event = Event::warning("audit-mismatch", message)
+        let event = Event::warning(MISMATCH, message)
             .with("disk", label)
             .with("claim", claim.claim.id())
             .with("point", audit.point.map(|point| point.to_string()))

@@ -66,8 +66,8 @@ pub fn audit(
             session.abandon();
             Ok((vm, read.disks))
         });
+        held.act_on_mismatch();
         let ((vm, disks), unwound) = run?;
-        held.act_on_mismatch(&disks, None);
         Ok(AuditReport {
             vm,
             incomplete: disks.iter().any(|disk| disk.failure.is_some()),

@@ -1,77 +1,67 @@
 //! What follows when vSphere was found to say what is not so.
 
-use std::sync::atomic::Ordering;
+use std::{
+    sync::{Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use super::Held;
 use crate::{
     engine::{
-        audit::DiskAudit,
-        disk_run::DiskReport,
+        audit::{DiskAudit, MISMATCH},
         error::chain,
         host::host_name,
         monitor::{Event, Monitor},
+        recorder::Recorder,
+        site::Site,
         tracking::TrackingPolicy,
     },
-    repo::{PointEvent, PointId, PointMark, SessionOptions},
-    vsphere::{SwitchOptions, TrackingError},
+    repo::{PointEvent, PointId, PointMark, Repository, SessionOptions},
+    vsphere::{Disk, SwitchOptions, TrackingError},
 };
 
-impl Held<'_> {
-    /// Marks the points that the disks were compared with, and the one that this run has made, as made by a tracking
-    /// that is not to be believed; then lets tracking begin anew. Each is reason enough for the next backup to read
-    /// the disks in full.
-    pub(super) fn act_on_mismatch(&self, disks: &[DiskReport], made: Option<PointId>) {
-        let wrong = |disk: &&DiskReport| disk.audit.as_ref().is_some_and(DiskAudit::is_wrong);
-        let wrong: Vec<&DiskReport> = disks.iter().filter(wrong).collect();
-        if wrong.is_empty() {
-            return;
+/// What points are marked with.
+pub(super) struct Marks<'a> {
+    pub(super) site: &'a Site,
+    pub(super) repository: &'a Repository,
+    pub(super) recorder: &'a Recorder<'a>,
+    pub(super) heartbeat: Duration,
+    /// A point that two disks were compared with is marked for one after the other.
+    pub(super) turn: Mutex<()>,
+}
+
+impl Marks<'_> {
+    /// Marks the points that a disk was compared with as made by a tracking that is not to be believed.
+    pub(super) fn mark(&self, disk: &Disk, audit: &DiskAudit) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let tracking = audit.tracking.clone();
+        let told = self.recorder.events().into_iter();
+        let told =
+            told.filter(|event| event.kind == MISMATCH && event.details["disk"] == disk.label);
+        let events = told.map(|event| PointEvent {
+            code: event.kind,
+            text: event.message,
+        });
+        let mark = PointMark {
+            distrusted: tracking
+                .map(|tracking| (disk.device_key, tracking))
+                .into_iter()
+                .collect(),
+            events: events.collect(),
+        };
+        // What a run that died has covered builds on the last whole point.
+        for point in audit.point.into_iter().chain(audit.whole) {
+            self.mark_point(point, &mark);
         }
-        let points = wrong.iter().filter_map(|disk| disk.audit.as_ref()?.point);
-        let mut points: Vec<PointId> = points.collect();
-        points.sort_unstable();
-        points.dedup();
-        for point in points {
-            let disks = wrong.iter().filter(|disk| {
-                disk.audit
-                    .as_ref()
-                    .is_some_and(|audit| audit.point == Some(point))
-            });
-            let told = self.around.recorder.events().into_iter();
-            let told = told.filter(|event| {
-                event.kind == "audit-mismatch" && event.details["point"] == point.to_string()
-            });
-            let events = told.map(|event| PointEvent {
-                code: event.kind,
-                text: event.message,
-            });
-            self.mark(
-                point,
-                &PointMark {
-                    distrusted: distrusted(disks.copied()),
-                    events: events.collect(),
-                },
-            );
-        }
-        if let Some(made) = made {
-            self.mark(
-                made,
-                &PointMark {
-                    distrusted: distrusted(wrong.into_iter()),
-                    events: Vec::new(),
-                },
-            );
-        }
-        self.begin_tracking_anew();
     }
 
-    fn mark(&self, point: PointId, mark: &PointMark) {
-        let around = self.around;
+    fn mark_point(&self, point: PointId, mark: &PointMark) {
         let options = SessionOptions {
-            heartbeat: around.options.heartbeat,
+            heartbeat: self.heartbeat,
             ..SessionOptions::default()
         };
-        let runtime = &around.site.runtime;
-        let event = match around
+        let runtime = &self.site.runtime;
+        let event = match self
             .repository
             .mark(runtime, &host_name(), point, mark, options)
         {
@@ -81,7 +71,18 @@ impl Held<'_> {
                 format!("point {point} could not be marked: {}", chain(&error)),
             ),
         };
-        around.recorder.event(&event);
+        self.recorder.event(&event);
+    }
+}
+
+impl Held<'_> {
+    /// Lets tracking begin anew after something was found wrong, however the run has ended. So do the marks of the
+    /// points: each is reason enough for the next backup to read the disks in full.
+    pub(super) fn act_on_mismatch(&self) {
+        let events = self.around.recorder.events();
+        if events.iter().any(|event| event.kind == MISMATCH) {
+            self.begin_tracking_anew();
+        }
     }
 
     fn begin_tracking_anew(&self) {
@@ -126,13 +127,4 @@ impl Held<'_> {
         };
         around.recorder.event(&event);
     }
-}
-
-/// The disks with the tracking that was found wrong.
-fn distrusted<'a>(disks: impl Iterator<Item = &'a DiskReport>) -> Vec<(i32, String)> {
-    let pairs = disks.filter_map(|disk| {
-        let tracking = disk.audit.as_ref()?.tracking.clone()?;
-        Some((disk.device_key, tracking))
-    });
-    pairs.collect()
 }

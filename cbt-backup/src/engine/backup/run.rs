@@ -2,18 +2,21 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
 
 use vddk::{Access, ConnectOptions, Connection, DiskFacts};
 
-use super::{BackupOptions, BackupReport, Purpose};
+use super::{BackupOptions, BackupReport, Purpose, distrust::Marks};
 use crate::{
     engine::{
         access::{self, AccessRequest},
-        audit::AUDITED,
+        audit::{AUDITED, DiskAudit},
         binding::{Stage, Waits},
         description::Description,
         disk_run::{DiskReport, DiskRun},
@@ -31,7 +34,8 @@ use crate::{
         undo::{self, Unwound},
     },
     repo::{
-        NewFile, ObjectId, Point, PointEvent, PointId, PointKind, RootInfo, Session, SessionRow,
+        NewFile, ObjectId, Point, PointEvent, PointId, PointKind, Repository, RootInfo, Session,
+        SessionRow,
     },
     vsphere::{Disk, Moref, Vm},
 };
@@ -39,6 +43,7 @@ use crate::{
 /// A run from the first outside effect on.
 pub(super) struct Run<'a> {
     pub(super) site: &'a Site,
+    pub(super) repository: &'a Repository,
     pub(super) vm: Vm,
     pub(super) options: &'a BackupOptions,
     pub(super) recorder: &'a Recorder<'a>,
@@ -159,6 +164,14 @@ impl Run<'_> {
         let connect = || self.connect(snapshot, facts);
         let partial = || root_info(PointKind::Partial, &frozen, files.clone(), None, recorder);
         let waits = Waits::default();
+        let marks = Marks {
+            site: self.site,
+            repository: self.repository,
+            recorder,
+            heartbeat: self.options.heartbeat,
+            turn: Mutex::default(),
+        };
+        let mark = |disk: &Disk, audit: &DiskAudit| marks.mark(disk, audit);
         let run = DiskRun {
             site: self.site,
             vm: &vm,
@@ -171,6 +184,7 @@ impl Run<'_> {
             row,
             fills_blocks: self.fills_blocks,
             audit_because: self.audit_because(row)?,
+            mark: &mark,
             partial: &partial,
             connect: &connect,
             options: self.options,

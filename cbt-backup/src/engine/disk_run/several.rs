@@ -13,7 +13,7 @@ use vddk::Connection;
 use super::{DiskReport, DiskRun, DiskTask};
 use crate::{
     engine::{binding::Measured, error::Error, pipeline::Workers},
-    repo::Session,
+    repo::{Error as RepoError, Session},
 };
 
 /// How soon a signal is noticed.
@@ -111,13 +111,18 @@ impl DiskRun<'_> {
 fn in_order(done: Vec<Option<Result<DiskReport, Error>>>) -> Result<Vec<DiskReport>, Error> {
     let count = done.len();
     let mut reports = Vec::with_capacity(count);
-    let mut interrupted = false;
+    let (mut interrupted, mut over) = (false, None);
     for copied in done.into_iter().flatten() {
         match copied {
             Ok(report) => reports.push(report),
             Err(Error::Interrupted) => interrupted = true,
+            // Why is told by the disk at which it was noticed.
+            Err(error @ Error::Repository(RepoError::RunOver)) => over = Some(error),
             Err(error) => return Err(error),
         }
+    }
+    if let Some(error) = over {
+        return Err(error);
     }
     if interrupted || reports.len() < count {
         return Err(Error::Interrupted);

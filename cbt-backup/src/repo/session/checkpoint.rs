@@ -101,9 +101,13 @@ impl Session {
 }
 
 fn progress(disk: &Arc<DiskWork>) -> Progress {
+    let spec = DiskSpec {
+        distrusted_tracking: disk.distrusted_tracking(),
+        ..disk.spec.clone()
+    };
     let work = disk.work();
     Progress {
-        spec: disk.spec.clone(),
+        spec,
         expected: work.expected.clone(),
         missing: work.missing.clone(),
         open: work.open.clone(),

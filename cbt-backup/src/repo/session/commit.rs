@@ -424,7 +424,7 @@ fn new_record(
         fan_out_bits: disk.geometry.fan_out_bits(),
         // An increment on a disk without data would miss all of it.
         change_id: change_id.filter(|_| has_data),
-        distrusted_tracking: disk.spec.distrusted_tracking.clone(),
+        distrusted_tracking: disk.distrusted_tracking(),
         snapshots_before: disk.spec.snapshots_before.filter(|_| has_data),
         change_id_after_ms: disk.spec.change_id_after_ms.filter(|_| has_data),
         state,

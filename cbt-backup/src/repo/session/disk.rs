@@ -65,6 +65,8 @@ pub(super) struct Work {
     pub(super) expected: Option<BlockSet>,
     /// Blocks that are known to be lost: holes in the tree, and named in the root.
     pub(super) unreadable: BlockSet,
+    /// The tracking that was found wrong since the disk was added.
+    pub(super) distrusted: Option<String>,
     pub(super) outcome: Option<DiskOutcome>,
     pub(super) stats: PutStats,
 }
@@ -83,6 +85,12 @@ impl Work {
 impl DiskWork {
     pub(super) fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was found now, or what is known from before.
+    pub(super) fn distrusted_tracking(&self) -> Option<String> {
+        let found = self.work().distrusted.clone();
+        found.or_else(|| self.spec.distrusted_tracking.clone())
     }
 
     pub(super) fn label(&self) -> String {
@@ -188,6 +196,12 @@ impl Session {
     /// Tells what became of a disk. The last word counts.
     pub fn set_disk_state(&self, slot: DiskSlot, outcome: DiskOutcome) {
         self.disk(slot).work().outcome = Some(outcome);
+    }
+
+    /// Says that the disk's tracking was found to tell what is not so. Each root from now on has it, also a
+    /// partial one.
+    pub fn distrust(&self, slot: DiskSlot, tracking: String) {
+        self.disk(slot).work().distrusted = Some(tracking);
     }
 
     /// Bytes that were put so far, over all disks.

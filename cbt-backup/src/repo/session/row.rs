@@ -65,7 +65,7 @@ impl SessionRow {
     /// them. Slots stay the same over the whole row.
     ///
     /// # Errors
-    /// `Machine` when a partial point could not be committed before: the run is over.
+    /// `RunOver` when a partial point could not be committed before: the run is over.
     pub fn with<T>(&self, ask: impl FnOnce(&Session) -> T) -> Result<T, Error> {
         let session = self.session.read().unwrap_or_else(PoisonError::into_inner);
         session.as_ref().map(ask).ok_or_else(over)
@@ -157,5 +157,5 @@ impl SessionRow {
 }
 
 fn over() -> Error {
-    Error::machine("the run", "a partial point could not be committed before")
+    Error::RunOver
 }
