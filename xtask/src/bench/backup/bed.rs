@@ -184,7 +184,8 @@ impl Bed {
         turn: u8,
     ) -> anyhow::Result<()> {
         let to = self.folder.join("restored");
-        let arguments = ["restore", vm, "--to"].map(OsString::from);
+        let point = self.newest(place)?;
+        let arguments = ["restore", &point, "--to"].map(OsString::from);
         let arguments = [&arguments[..], &[to.clone().into_os_string()]].concat();
         self.run(place, &arguments)?;
         let restored = to.join(format!("{vm}-disk-{DISK}.raw"));
@@ -197,7 +198,21 @@ impl Bed {
         Ok(fs::remove_dir_all(&to)?)
     }
 
+    fn newest(&self, place: &Place) -> anyhow::Result<String> {
+        let output = self
+            .command(place, &["list".into(), "--json".into()])
+            .output()?;
+        let listed: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        let points = listed["points"].as_array();
+        let newest = points.and_then(|points| points.last()?["point"].as_str());
+        Ok(newest.context("the list has no point")?.to_owned())
+    }
+
     fn run(&self, place: &Place, arguments: &[OsString]) -> anyhow::Result<Measured> {
+        measure(self.command(place, arguments), Stdio::null())
+    }
+
+    fn command(&self, place: &Place, arguments: &[OsString]) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(arguments)
@@ -211,7 +226,7 @@ impl Bed {
                 command.env_remove(name);
             }
         }
-        measure(command, Stdio::null())
+        command
     }
 }
 
