@@ -3,6 +3,7 @@
 mod backup;
 mod contestants;
 mod image;
+mod options;
 mod process;
 mod repo;
 mod repo_bench;

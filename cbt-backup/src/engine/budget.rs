@@ -11,14 +11,14 @@ use std::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use super::{error::Error, pause::pause_until};
+use super::{
+    error::Error,
+    pause::{SIGNAL_POLL, pause_until},
+};
 use crate::bucket::Bucket;
-
-/// How soon a signal is noticed.
-const SIGNAL_POLL: Duration = Duration::from_millis(50);
 
 /// Streams by SAN that a host's storage is asked for at once ("VDDK API reference", 4.4).
 const SAN_STREAMS: u32 = 6;

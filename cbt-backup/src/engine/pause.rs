@@ -9,7 +9,7 @@ use std::{
 use super::error::Error;
 
 /// How soon a signal is noticed.
-const SIGNAL_POLL: Duration = Duration::from_millis(50);
+pub(super) const SIGNAL_POLL: Duration = Duration::from_millis(50);
 
 /// Waits until a moment.
 ///

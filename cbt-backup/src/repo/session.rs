@@ -22,6 +22,7 @@ mod stream;
 mod times;
 mod undelete;
 mod upload;
+mod whole;
 
 pub use begin::Session;
 pub use mark::PointMark;

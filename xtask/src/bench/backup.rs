@@ -2,19 +2,17 @@
 
 mod bed;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 
 use self::bed::{Bed, EIGHT, SINGLE, TWICE};
 use super::contestants::Contestant;
 use super::image::Image;
+use super::options::Options;
 use super::process::Measured;
 use super::repo_bench::RepoBench;
 use super::report::{Goal, Measures, Reached, Report, gib, of};
-use crate::folder::Folder;
-use crate::output::line;
-use crate::workspace;
 
 /// Increments of each size in a round: they are short, and their ratio shall say something.
 const INCREMENTS: u8 = 4;
@@ -101,62 +99,29 @@ pub(super) struct Backup {
     /// Size of the disk in GiB. It is a file system with what --content has
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=512), value_name = "N")]
     gib: u64,
-    /// A folder of files for the disk
-    #[arg(long, default_value = "/usr", value_name = "DIR")]
-    content: PathBuf,
-    /// Rounds, each of which measures all, one after the other
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
-    rounds: u16,
-    /// Scratch room of ten times the image's data
-    #[arg(long, value_name = "DIR")]
-    folder: Option<PathBuf>,
-    /// Leave the other programs out
-    #[arg(long)]
-    alone: bool,
-    /// Fail when a goal is missed
-    #[arg(long)]
-    strict: bool,
-    /// One JSON document in place of the tables
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    options: Options,
 }
 
 impl Backup {
-    /// One round over 1 GiB, without the other programs. Its figures say little.
+    /// One round over 1 GiB, without the other programs.
     pub(super) fn tiny() -> Self {
         Self {
             gib: 1,
-            content: PathBuf::from("/usr"),
-            rounds: 1,
-            folder: None,
-            alone: true,
-            strict: false,
-            json: false,
+            options: Options::tiny(),
         }
     }
 
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        let root = match &self.folder {
-            Some(folder) => folder.clone(),
-            None => workspace::target()?.join("bench-backup"),
-        };
-        let folder = Folder::claim(&root)?;
+        let options = &self.options;
+        let folder = options.folder("bench-backup")?;
         let build = super::build()?;
         let zstd = RepoBench::of(&build)?;
-        let image = Image::make(folder.path(), self.gib << 30, &self.content)?;
-        self.say(&format!(
-            "disk: {} GiB, {:.2} GiB of it are not zeros",
-            self.gib,
-            gib(image.data_bytes)
-        ));
-        let others = if self.alone {
-            Vec::new()
-        } else {
-            Contestant::installed(self.json)?
-        };
+        let image = options.image(folder.path(), self.gib)?;
+        let others = options.others()?;
         let mut measures = Measures::new();
-        for round in 1..=self.rounds {
-            self.say(&format!("round {round} of {}", self.rounds));
+        for round in 1..=options.rounds {
+            options.say_round(round);
             let mut turn = Turn {
                 image: &image,
                 measures: &mut measures,
@@ -169,17 +134,7 @@ impl Backup {
                 turn.other(other, folder.path())?;
             }
         }
-        let missed = REPORT.print(&measures, &image, self.json);
-        if self.strict && !missed.is_empty() {
-            anyhow::bail!("goals missed: {}", missed.join("; "));
-        }
-        Ok(())
-    }
-
-    fn say(&self, text: &str) {
-        if !self.json {
-            line(text);
-        }
+        options.print(&REPORT, &measures, &image)
     }
 }
 

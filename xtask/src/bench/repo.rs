@@ -1,41 +1,23 @@
 //! `bench repo`: the repository against zstd alone, restic, borg and rustic, on one image.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 
 use super::contestants::Contestant;
 use super::image::Image;
+use super::options::Options;
 use super::process::Measured;
 use super::repo_bench::RepoBench;
 use super::report::{Goal, Measures, Reached, Report, gib, of};
-use crate::folder::Folder;
-use crate::output::line;
-use crate::workspace;
 
 #[derive(Debug, Args)]
 pub(super) struct Repo {
     /// Size of the image in GiB. It is a file system with what --content has
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=512), value_name = "N")]
     gib: u64,
-    /// A folder of files for the image
-    #[arg(long, default_value = "/usr", value_name = "DIR")]
-    content: PathBuf,
-    /// Rounds, each of which measures all, one after the other
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
-    rounds: u16,
-    /// Scratch room; two images and all repositories fit in three times the image's size
-    #[arg(long, value_name = "DIR")]
-    folder: Option<PathBuf>,
-    /// Leave the other programs out
-    #[arg(long)]
-    alone: bool,
-    /// Fail when a goal is missed
-    #[arg(long)]
-    strict: bool,
-    /// One JSON document in place of the tables
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    options: Options,
 }
 
 const REPORT: Report = Report {
@@ -99,40 +81,23 @@ fn restored(measures: &Measures) -> Vec<Reached> {
 }
 
 impl Repo {
-    /// One round over 1 GiB, without the other programs. Its figures say little.
+    /// One round over 1 GiB, without the other programs.
     pub(super) fn tiny() -> Self {
         Self {
             gib: 1,
-            content: PathBuf::from("/usr"),
-            rounds: 1,
-            folder: None,
-            alone: true,
-            strict: false,
-            json: false,
+            options: Options::tiny(),
         }
     }
 
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        let root = match &self.folder {
-            Some(folder) => folder.clone(),
-            None => workspace::target()?.join("bench-repo/scratch"),
-        };
-        let folder = Folder::claim(&root)?;
+        let options = &self.options;
+        let folder = options.folder("bench-repo/scratch")?;
         let ours = RepoBench::of(&super::build()?)?;
-        let image = Image::make(folder.path(), self.gib << 30, &self.content)?;
-        self.say(&format!(
-            "image: {} GiB, {:.2} GiB of it are not zeros",
-            self.gib,
-            gib(image.data_bytes)
-        ));
-        let others = if self.alone {
-            Vec::new()
-        } else {
-            Contestant::installed(self.json)?
-        };
+        let image = options.image(folder.path(), self.gib)?;
+        let others = options.others()?;
         let mut measures = Measures::new();
-        for round in 1..=self.rounds {
-            self.say(&format!("round {round} of {}", self.rounds));
+        for round in 1..=options.rounds {
+            options.say_round(round);
             let mut turn = Turn {
                 folder: folder.path(),
                 image: &image,
@@ -144,17 +109,7 @@ impl Repo {
             }
             image.put_back()?;
         }
-        let missed = REPORT.print(&measures, &image, self.json);
-        if self.strict && !missed.is_empty() {
-            anyhow::bail!("goals missed: {}", missed.join("; "));
-        }
-        Ok(())
-    }
-
-    fn say(&self, text: &str) {
-        if !self.json {
-            line(text);
-        }
+        options.print(&REPORT, &measures, &image)
     }
 }
 

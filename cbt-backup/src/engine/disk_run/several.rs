@@ -12,12 +12,9 @@ use vddk::Connection;
 
 use super::{DiskReport, DiskRun, DiskTask};
 use crate::{
-    engine::{binding::Measured, error::Error, pipeline::Workers},
+    engine::{binding::Measured, error::Error, pause::SIGNAL_POLL, pipeline::Workers},
     repo::{Error as RepoError, Session},
 };
-
-/// How soon a signal is noticed.
-const SIGNAL_POLL: Duration = Duration::from_millis(50);
 
 /// How often is told which stage binds.
 const TELL_EVERY: Duration = Duration::from_secs(2);

@@ -53,13 +53,8 @@ impl Repository {
             },
         };
         let session = handle.block_on(self.open_writer(writing, handle, options))?;
-        match session.marked(&name, mark) {
-            Ok((root, name)) => session.publish(&root, &name).map(|_| ()),
-            Err(error) => {
-                session.abandon();
-                Err(error)
-            }
-        }
+        let marked = session.marked(&name, mark);
+        session.publish_or_abandon(marked).map(|_| ())
     }
 
     async fn living_root(&self, point: PointId) -> Result<RootName, Error> {
@@ -81,10 +76,7 @@ impl Session {
                     id: before.point.to_string(),
                 });
             }
-            let old = self.repo.read_root(&name).await?;
-            let usage = self.repo.usage(&old.root.usage).await?;
-            self.refuse_unless_whole(&old, &usage).await?;
-            Ok::<_, Error>((old, usage))
+            self.read_whole(&name).await
         })?;
         let usage = self.write_usage(&usage)?;
         let name = RootName {

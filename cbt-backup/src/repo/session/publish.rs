@@ -42,6 +42,20 @@ impl Session {
         })
     }
 
+    /// Publishes a root that was made; nothing is left of a session that could make none.
+    pub(super) fn publish_or_abandon(
+        self,
+        made: Result<(Root, RootName), Error>,
+    ) -> Result<Committed, Error> {
+        match made {
+            Ok((root, name)) => self.publish(&root, &name),
+            Err(error) => {
+                self.abandon();
+                Err(error)
+            }
+        }
+    }
+
     /// Puts the root, all of whose packs are stored, and looks for fences. The root is left alone in
     /// every case.
     pub(super) fn publish(self, root: &Root, name: &RootName) -> Result<Committed, Error> {

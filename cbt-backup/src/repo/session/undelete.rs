@@ -6,13 +6,11 @@ use super::begin::{Session, Writing};
 use super::spec::{Committed, SessionOptions, SessionSpec};
 use crate::repo::announce::SessionKind;
 use crate::repo::error::Error;
-use crate::repo::id::{PackId, PointId};
+use crate::repo::id::PointId;
 use crate::repo::name::RootName;
-use crate::repo::point::Point;
 use crate::repo::repository::Repository;
 use crate::repo::root::{PointEvent, Root};
 use crate::repo::roots::Roots;
-use crate::repo::usage::{Needs, Usage};
 
 impl Repository {
     /// Makes a new point with the content of one that was dropped. That one stays in the bin. Blocking.
@@ -40,13 +38,8 @@ impl Repository {
             },
         };
         let session = handle.block_on(self.open_writer(writing, handle, options))?;
-        match session.bring_back(dropped) {
-            Ok((root, name)) => session.publish(&root, &name),
-            Err(error) => {
-                session.abandon();
-                Err(error)
-            }
-        }
+        let root = session.bring_back(dropped);
+        session.publish_or_abandon(root)
     }
 
     async fn dropped_root(&self, dropped: PointId) -> Result<RootName, Error> {
@@ -62,10 +55,7 @@ impl Session {
     fn bring_back(&self, dropped: PointId) -> Result<(Root, RootName), Error> {
         let (old, usage) = self.handle.block_on(async {
             let name = self.repo.dropped_root(dropped).await?;
-            let old = self.repo.read_root(&name).await?;
-            let usage = self.repo.usage(&old.root.usage).await?;
-            self.refuse_unless_whole(&old, &usage).await?;
-            Ok::<_, Error>((old, usage))
+            self.read_whole(&name).await
         })?;
         let usage = self.write_usage(&usage)?;
         let name = RootName {
@@ -87,27 +77,5 @@ impl Session {
             text: format!("made from point {dropped}, which had been dropped"),
         });
         Ok((root, name))
-    }
-
-    /// Every pack must be there at its length, and on no list: what is condemned may go at any time.
-    pub(super) async fn refuse_unless_whole(
-        &self,
-        old: &Point,
-        usage: &Usage,
-    ) -> Result<(), Error> {
-        let needs: Needs = usage.rows().map(|((_, pack), need)| (pack, need)).collect();
-        let avoided = self.avoided("of the dropped point", &needs).await?;
-        let bad: Vec<PackId> = needs
-            .packs()
-            .filter(|pack| avoided.contains(*pack))
-            .collect();
-        match bad.first() {
-            None => Ok(()),
-            Some(first) => Err(Error::NotWhole {
-                point: old.id(),
-                packs: bad.len(),
-                first: first.to_string(),
-            }),
-        }
     }
 }
