@@ -6,7 +6,7 @@
 //! - [`source`], [`pipeline`], [`target`]: how the bytes move; [`budget`]: what the disks in work share; [`binding`]: what they wait for.
 //! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back.
 //! - [`description`], [`janitor`]: how what dead runs left is known, and undone.
-//! - `access`: keeping the VM in place meanwhile.
+//! - `access`: keeping the VM in place meanwhile; `hot_add`: keeping VDDK's clean-up and disks open by HotAdd apart.
 //! - [`mod@audit`]: whether what vSphere says of the disks is true.
 //! - [`mod@freeze`]: the snapshot that is read; [`saved`]: what is kept of the VM beside its disks.
 //! - [`mod@backup`], [`disk_run`], [`mod@restore`]: the runs.
@@ -30,6 +30,7 @@ pub mod freeze;
 mod growth;
 pub mod hook;
 pub mod host;
+mod hot_add;
 pub mod janitor;
 pub mod ledger;
 pub mod monitor;
@@ -61,6 +62,7 @@ pub use disk_run::DiskReport;
 pub use error::Error;
 pub use freeze::QuiescePolicy;
 pub use hook::{HookPolicy, Hooks};
+pub use hot_add::HotAdd;
 pub use janitor::{JanitorMode, JanitorOptions, JanitorReport, tidy};
 pub use monitor::{Event, Monitor, Severity};
 pub use patience::Patience;

@@ -16,6 +16,7 @@ mod fault_matrix;
 mod filled;
 mod grown;
 mod hooks;
+mod hot_add;
 mod interrupted;
 mod janitor;
 mod keys;

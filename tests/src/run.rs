@@ -46,6 +46,11 @@ impl Run {
         self.child.id()
     }
 
+    /// The file with what it has printed so far.
+    pub fn stdout_file(&self) -> &Path {
+        &self.stdout
+    }
+
     /// Sends a signal by its short name, such as `INT`.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::{
         exit_code::Failure,
         options::{ServerOptions, VddkOptions},
     },
-    engine::Site,
+    engine::{HotAdd, Site},
     vsphere::Client,
 };
 
@@ -34,6 +34,7 @@ pub(super) fn with_site<T>(
     let site = Site {
         client: login.client,
         library,
+        hot_add: HotAdd::default(),
         runtime: context.runtime.clone(),
         user: login.user,
         password: login.password,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use vddk::{ConnectParams, Library};
 
-use super::error::Error;
+use super::{error::Error, hot_add::HotAdd};
 use crate::{
     secret::Secret,
     vsphere::{self, Client, Moref, TaskInfo, TaskRef},
@@ -18,6 +18,8 @@ pub struct Site {
     pub client: Client,
     /// VixDiskLib, started.
     pub library: Library,
+    /// Keeps the library's clean-up and disks open by HotAdd apart.
+    pub hot_add: HotAdd,
     /// Where async calls run.
     pub runtime: Handle,
     /// The user's name, for VDDK's own logins.

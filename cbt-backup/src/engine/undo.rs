@@ -22,6 +22,9 @@ pub(super) const MOVE_METHOD: &str = "RelocateVM_Task";
 /// The name of every snapshot we make.
 pub const SNAPSHOT_NAME: &str = "cbt-backup";
 
+/// How long VixDiskLib's clean-up waits for disks of other VMs, while the snapshot stands.
+const CLEAN_UP_WAIT: Duration = Duration::from_mins(10);
+
 /// The tail of a run is not cut short.
 static NO_SIGNAL: AtomicBool = AtomicBool::new(false);
 
@@ -112,7 +115,21 @@ fn left_behind(effect: &Effect, vm: &Moref, error: &str) -> String {
     }
 }
 
+/// Not beside disks that are open by HotAdd: it waits for them, and is left out if that takes too long. What was
+/// closed well leaves nothing to clean up, and the next one cleans up for all VMs.
 pub(super) fn clean_up_library(site: &Site, vm: &Moref, patience: Patience, monitor: &dyn Monitor) {
+    let alone = site.hot_add.alone(CLEAN_UP_WAIT, |open| {
+        let message = format!(
+            "VDDK's clean-up waits for the disks of other VMs that are open by HotAdd, {open} now, up to {} min",
+            CLEAN_UP_WAIT.as_secs() / 60
+        );
+        monitor.event(&Event::info("cleanup-waits", message));
+    });
+    let Some(_alone) = alone else {
+        let message = "VDDK's clean-up is left out: disks of other VMs are still open by HotAdd";
+        monitor.event(&Event::warning("cleanup-left-out", message));
+        return;
+    };
     let clean_up = || {
         let params = site.connect_params(vm)?;
         match site.library.cleanup(&params) {

@@ -12,6 +12,7 @@ use crate::{
         block_set::BlockSet,
         budget::{Permit, Share},
         error::{Error, chain},
+        hot_add::Attached,
         monitor::Event,
         patience::Tries,
         pipeline::{self, Pace, Sink, Way, Work, Workers},
@@ -223,8 +224,13 @@ impl<'env> DiskRun<'env> {
         ways: Ways<'_, 'env>,
     ) -> Result<(), Error> {
         let file = &task.disk.backing.file_name;
+        // Until the disk is closed, which it is before this is dropped.
+        let mut attached = self.attach(task, ways.halt)?;
         let disk = connection.open(file, &self.options.open)?;
         let mut source = VddkSource::new(disk);
+        if source.transport() != TransportMode::HotAdd.as_str() {
+            drop(attached.take());
+        }
         if source.capacity_bytes() != task.disk.capacity_bytes {
             return Err(Error::Vddk(vddk::Error::Argument {
                 what: format!(
@@ -353,6 +359,23 @@ impl<'env> DiskRun<'env> {
             );
             self.tell(disk, Event::info("waits-for-budget", message));
         })
+    }
+
+    /// Where the disk may come by HotAdd: waits until none of VDDK's clean-ups is under way, and keeps others from
+    /// beginning.
+    fn attach(&self, task: &DiskTask, halt: &AtomicBool) -> Result<Option<Attached<'env>>, Error> {
+        let modes = self.options.transports.modes();
+        if !modes.contains(&TransportMode::HotAdd) {
+            return Ok(None);
+        }
+        let attached = self.site.hot_add.attach(halt, || {
+            let message = format!(
+                "{} waits for VDDK's clean-up, which is not made beside disks that are open by HotAdd",
+                task.disk.label
+            );
+            self.tell(&task.disk, Event::info("waits-for-cleanup", message));
+        })?;
+        Ok(Some(attached))
     }
 
     /// The host has no memory for this stream: it waits until others have ended.
