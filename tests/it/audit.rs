@@ -162,6 +162,59 @@ fn assert_followed_with(bench: &mut Bench, found: &Outcome) -> Result<()> {
     bench.assert_put_back()
 }
 
+/// The library goes on lying, and nobody asks it any more, whatever becomes of the tracking.
+fn assert_not_asked_again(bench: &mut Bench, options: &[&str]) -> Result<()> {
+    for write in [&[][..], &[7; 4096]] {
+        bench.guest_write(FIRST, 20 * MIB, write)?;
+        let next = bench.backup(options)?.expect_code(0);
+        assert_eq!(next.disk(FIRST).text("action"), "full", "{next:#?}");
+        bench.assert_restores(&next.point())?;
+    }
+    bench.assert_put_back()
+}
+
+#[test]
+fn a_lie_about_what_is_allocated_is_remembered_after_tracking_began_anew() -> Result<()> {
+    let mut bench = lied_to(&[hidden_allocation()], &[])?;
+    bench.order(&[hidden_allocation()])?;
+    let found = bench.audit(&["--full"])?.expect_code(6);
+    assert_followed_with(&mut bench, &found)?;
+    assert_not_asked_again(&mut bench, &["--full"])
+}
+
+#[test]
+fn a_lie_about_what_is_allocated_is_remembered_without_tracking() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    bench.order(&[hidden_allocation()])?;
+    let _ = bench.backup(&["--cbt", "never"])?.expect_code(0);
+    let _ = bench.audit(&["--full", "--cbt", "never"])?.expect_code(6);
+    assert_not_asked_again(&mut bench, &["--cbt", "never"])
+}
+
+/// With another size nothing can be compared with the point, which is marked all the same.
+#[test]
+fn a_lie_about_a_disk_that_grew_is_remembered() -> Result<()> {
+    let mut bench = lied_to(&[], &[])?;
+    let grown = bench.capacity_bytes(FIRST)? + 16 * MIB;
+    bench.grow(FIRST, grown)?;
+    bench.order(&[hidden_allocation()])?;
+    let found = bench.audit(&["--full"])?.expect_code(6);
+    assert_eq!(claim(&found, "unchanged")["compared_blocks"], 0);
+    assert_not_asked_again(&mut bench, &["--full"])
+}
+
+#[test]
+fn a_lie_before_the_first_point_can_be_met() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    bench.order(&[hidden_allocation()])?;
+    let found = bench.audit(&["--full"])?.expect_code(6);
+    assert!(found.events().contains(&"not-remembered".to_owned()));
+    let first = bench.backup(&["--read-unallocated"])?.expect_code(0);
+    bench.assert_restores(&first.point())
+}
+
 #[test]
 fn what_is_recorded_as_zero_and_is_none_is_found() -> Result<()> {
     let mut bench = lied_to(&[hidden_allocation()], &[])?;

@@ -176,6 +176,7 @@ impl Audit {
             on_bad_map: OnBadMap::Full,
             reverts: RevertPolicy::default(),
             full: false,
+            read_unallocated: false,
             open: OpenOptions::default(),
             patience: Patience::default(),
             pace: Pace::default(),

@@ -66,6 +66,9 @@ pub struct Backup {
     /// Read every disk in full although changes are tracked
     #[arg(long)]
     full: bool,
+    /// Where a disk is read in full, read also what VMware calls unallocated. Without it that is recorded as zeros where the answer can be trusted
+    #[arg(long)]
+    read_unallocated: bool,
     /// Whether change tracking may be switched on
     #[arg(long, value_enum, default_value_t = Cbt::Auto, value_name = "POLICY")]
     cbt: Cbt,
@@ -176,6 +179,7 @@ impl Backup {
             on_bad_map: self.on_bad_map.into(),
             reverts: self.standing_snapshot.into(),
             full: self.full,
+            read_unallocated: self.read_unallocated,
             open: OpenOptions {
                 time_out: Duration::from_secs(self.read_seconds),
                 ..OpenOptions::default()

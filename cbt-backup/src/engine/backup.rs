@@ -96,6 +96,8 @@ pub struct BackupOptions {
     pub reverts: RevertPolicy,
     /// Read everything although changes are tracked.
     pub full: bool,
+    /// In a full, read also what VDDK calls unallocated.
+    pub read_unallocated: bool,
     /// How disks are opened and read through VDDK.
     pub open: OpenOptions,
     /// How long VDDK's calls are tried that fail for a reason that may pass.

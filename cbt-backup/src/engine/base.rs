@@ -7,7 +7,7 @@ use super::{
     plan::{BaseDisk, Tracking},
 };
 use crate::{
-    repo::{DiskRecord, DiskState, ParentDisk, Point, PointId},
+    repo::{DiskRecord, DiskState, Distrust, ParentDisk, Point, PointId},
     vsphere::{Disk, tracking_of},
 };
 
@@ -16,7 +16,7 @@ pub(super) struct Landmark {
     pub(super) change_id: Option<String>,
     pub(super) snapshots_before: Option<u32>,
     pub(super) change_id_after_ms: Option<i64>,
-    pub(super) distrusted_tracking: Option<String>,
+    pub(super) distrust: Distrust,
 }
 
 impl Landmark {
@@ -56,15 +56,13 @@ impl Base {
 /// The newest point that holds data of this disk, and the disk in it; `partial` ones only where asked
 /// for.
 pub(super) fn base_of(disk: &Disk, parents: &[Point], partial: bool) -> Option<Base> {
-    let uuid = disk.backing.disk_uuid.as_deref().unwrap_or_default();
     parents.iter().find_map(|point| {
-        let same = |record: &DiskRecord| {
-            record.identity.device_key == disk.device_key
-                && record.identity.disk_uuid == uuid
+        let serves = |record: &DiskRecord| {
+            is_of(disk, record)
                 && record.has_data()
                 && (partial || !matches!(record.state, DiskState::Partial { .. }))
         };
-        let index = point.root.disks.iter().position(same)?;
+        let index = point.root.disks.iter().position(serves)?;
         let record = &point.root.disks[index];
         Some(Base {
             parent: ParentDisk {
@@ -75,7 +73,7 @@ pub(super) fn base_of(disk: &Disk, parents: &[Point], partial: bool) -> Option<B
                 change_id: record.change_id.clone(),
                 snapshots_before: record.snapshots_before,
                 change_id_after_ms: record.change_id_after_ms,
-                distrusted_tracking: record.distrusted_tracking.clone(),
+                distrust: record.distrust.clone(),
                 capacity_bytes: record.capacity_bytes,
                 base_file_name: record.identity.base_file.clone(),
             },
@@ -91,25 +89,51 @@ pub(super) fn base_of(disk: &Disk, parents: &[Point], partial: bool) -> Option<B
     })
 }
 
+fn is_of(disk: &Disk, record: &DiskRecord) -> bool {
+    let uuid = disk.backing.disk_uuid.as_deref().unwrap_or_default();
+    record.identity.device_key == disk.device_key && record.identity.disk_uuid == uuid
+}
+
+/// What any point says was found wrong of the disk, as far as it concerns its present tracking. An older one may know
+/// more than the newest: it is marked while that one is made elsewhere, and what was allocated is asked for whatever the tracking.
+pub(super) fn found_wrong(disk: &Disk, parents: &[Point]) -> Distrust {
+    let tracking = disk.backing.change_id.as_deref().and_then(tracking_of);
+    let records = parents.iter().flat_map(|point| &point.root.disks);
+    let mut found = Distrust::default();
+    for record in records.filter(|record| is_of(disk, record)) {
+        let theirs = record.distrust.tracking.as_deref();
+        found.add(&Distrust {
+            tracking: tracking
+                .filter(|tracking| theirs == Some(*tracking))
+                .map(str::to_owned),
+            allocation: record.distrust.allocation,
+        });
+    }
+    found
+}
+
 impl DiskRun<'_> {
     /// From where the next run can ask for this disk's changes.
-    pub(super) fn landmark(&self, disk: &Disk, base: Option<&Base>) -> Landmark {
+    pub(super) fn landmark(&self, disk: &Disk, base: Option<&Base>, known: &Distrust) -> Landmark {
         Landmark {
             change_id: disk.backing.change_id.clone().filter(|id| !id.is_empty()),
             snapshots_before: Some(self.snapshots_before),
             change_id_after_ms: Some(self.before_snapshot.as_millisecond()),
-            distrusted_tracking: self.distrusted(disk, base),
+            distrust: Distrust {
+                tracking: self.distrusted(disk, base, known),
+                allocation: known.allocation,
+            },
         }
     }
 
     /// The tracking of this disk if it cannot be believed, which is said: the first part of its change ids.
     /// What was found is handed on from point to point, until the disk has another tracking.
-    fn distrusted(&self, disk: &Disk, base: Option<&Base>) -> Option<String> {
+    fn distrusted(&self, disk: &Disk, base: Option<&Base>, known: &Distrust) -> Option<String> {
         let tracking = disk.backing.change_id.as_deref().and_then(tracking_of)?;
         let base = base.map(|base| &base.disk);
         let why = if let Tracking::Unsound { .. } = self.tracking {
             "is tracked from now on beside a snapshot of somebody else".to_owned()
-        } else if base.and_then(|base| base.distrusted_tracking.as_deref()) == Some(tracking) {
+        } else if known.tracking.as_deref() == Some(tracking) {
             "has a tracking that was found to miss changes".to_owned()
         } else if growth::is_mistracked(disk, base, self.host) {
             let host = match self.host.product.as_str() {

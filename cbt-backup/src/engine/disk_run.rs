@@ -12,7 +12,7 @@ use vddk::Connection;
 use super::{
     audit::DiskAudit,
     backup::{BackupOptions, OnBadMap},
-    base::{Base, Landmark, base_of},
+    base::{Base, Landmark, base_of, found_wrong},
     binding::Waits,
     block_set::BlockSet,
     changed_map::refusal_of,
@@ -24,7 +24,10 @@ use super::{
     wanted::Wanted,
 };
 use crate::{
-    repo::{Coverage, DiskIdentity, DiskSlot, DiskSpec, ParentDisk, PointId, RootInfo, SessionRow},
+    repo::{
+        Coverage, DiskIdentity, DiskSlot, DiskSpec, Distrust, ParentDisk, PointId, RootInfo,
+        SessionRow,
+    },
     vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent, tracking_of},
 };
 
@@ -118,6 +121,8 @@ pub struct DiskTask {
     origin: Option<PointId>,
     /// The last whole point, where the parent is of a run that died.
     pub(super) unchanged_since: Option<ParentDisk>,
+    /// The newest point that holds data of it, whether it builds on it or not.
+    pub(super) newest: Option<PointId>,
     /// Why it is audited on the way, if it is.
     audit_because: Option<String>,
     /// What vSphere says of it was found wrong: it is not asked what is allocated.
@@ -159,6 +164,7 @@ impl DiskRun<'_> {
             mut base,
             mut plan,
             partial,
+            distrust,
         } = self.ground(disk)?;
         let mut audit_because = self.audit_because.clone();
         if let Some(base) = &base {
@@ -168,10 +174,7 @@ impl DiskRun<'_> {
                 audit_because = Some(event.to_string());
             }
         }
-        let is_distrusted = base
-            .as_ref()
-            .is_some_and(|base| base.disk.distrusted_tracking.is_some());
-        let mut landmark = self.landmark(disk, base.as_ref());
+        let mut landmark = self.landmark(disk, base.as_ref(), &distrust);
         let mut answer = None;
         match &plan {
             DiskPlan::Skip { reason } => {
@@ -226,6 +229,8 @@ impl DiskRun<'_> {
         }
         let origin = base.as_ref().filter(|base| !base.is_partial());
         let origin = origin.map(|base| base.origin);
+        let newest = partial.as_ref().or(base.as_ref());
+        let newest = newest.map(|newest| newest.parent.point);
         let mut unchanged_since = None;
         if let (Some(partial), Some(answer)) = (partial, &mut answer)
             && self.goes_on(disk, &partial, answer)?
@@ -263,7 +268,8 @@ impl DiskRun<'_> {
             parent,
             origin,
             audit_because,
-            is_distrusted,
+            is_distrusted: distrust.tracking.is_some() || distrust.allocation,
+            newest,
             unchanged_since,
         }))
     }
@@ -281,15 +287,20 @@ impl DiskRun<'_> {
     /// After a run that died a partial point is the newest. An increment asks from the last complete point
     /// all the same: what the dead run has not covered did not change before that.
     fn ground(&self, disk: &Disk) -> Result<Ground, Error> {
-        let (mut newest, mut whole) = self.row.with(|session| {
+        let (mut newest, mut whole, found) = self.row.with(|session| {
             let parents = session.parents();
             let newest = base_of(disk, parents, true);
             let is_partial = newest.as_ref().is_some_and(Base::is_partial);
             let whole = is_partial.then(|| base_of(disk, parents, false)).flatten();
-            (newest, whole)
+            (newest, whole, found_wrong(disk, parents))
         })?;
-        // One builds on the other: what was found out about the tracking of one holds for both.
-        share_distrust(disk, &mut [newest.as_mut(), whole.as_mut()]);
+        let bases = [newest.as_mut(), whole.as_mut()];
+        for base in bases.into_iter().flatten() {
+            base.disk.distrust.add(&found);
+        }
+        let distrust = newest
+            .as_ref()
+            .map_or(found, |newest| newest.disk.distrust.clone());
         let plan = |base: Option<&Base>| {
             let base = base.map(|base| &base.disk);
             plan::plan(disk, self.tracking, base, |base| self.may_be_reverted(base))
@@ -302,6 +313,7 @@ impl DiskRun<'_> {
                     partial: newest.filter(|newest| is_incremental(&plan(Some(newest)))),
                     base: Some(whole),
                     plan: planned,
+                    distrust,
                 });
             }
         }
@@ -313,6 +325,7 @@ impl DiskRun<'_> {
             base: newest,
             plan: planned,
             partial: None,
+            distrust,
         })
     }
 
@@ -344,7 +357,7 @@ impl DiskRun<'_> {
             change_id: landmark.change_id.clone(),
             snapshots_before: landmark.snapshots_before,
             change_id_after_ms: landmark.change_id_after_ms,
-            distrusted_tracking: landmark.distrusted_tracking.clone(),
+            distrust: landmark.distrust.clone(),
             parent,
             unchanged_since,
         };
@@ -416,19 +429,8 @@ struct Ground {
     plan: DiskPlan,
     /// Of an increment on a complete point: what a later run had read before it died.
     partial: Option<Base>,
-}
-
-/// A tracking of the disk's present ids that one base distrusts is distrusted in all.
-fn share_distrust(disk: &Disk, bases: &mut [Option<&mut Base>]) {
-    let Some(tracking) = disk.backing.change_id.as_deref().and_then(tracking_of) else {
-        return;
-    };
-    let distrusts = |base: &&mut Base| base.disk.distrusted_tracking.as_deref() == Some(tracking);
-    if bases.iter().flatten().any(distrusts) {
-        for base in bases.iter_mut().flatten() {
-            base.disk.distrusted_tracking = Some(tracking.to_owned());
-        }
-    }
+    /// What was found wrong of what vSphere says of the disk.
+    distrust: Distrust,
 }
 
 /// An event that names its disk for programs.

@@ -1,6 +1,9 @@
 //! What is done with each disk, and why, in words.
 
-use crate::vsphere::{Disk, Landmark, TrackingEvent, tracking_of};
+use crate::{
+    repo::Distrust,
+    vsphere::{Disk, Landmark, TrackingEvent, tracking_of},
+};
 
 /// What is done with one disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +56,8 @@ pub struct BaseDisk {
     pub snapshots_before: Option<u32>,
     /// The server's time in milliseconds since 1970 before the snapshot of that id was made.
     pub change_id_after_ms: Option<i64>,
-    /// The tracking that was found wrong, the first part of its change ids.
-    pub distrusted_tracking: Option<String>,
+    /// What was found wrong of what vSphere says of it.
+    pub distrust: Distrust,
     /// The size then.
     pub capacity_bytes: u64,
     /// The name of its base file then.
@@ -119,7 +122,7 @@ pub fn plan(
 /// Why ids that follow each other are not believed all the same.
 fn distrust(disk: &Disk, base: &BaseDisk) -> Option<String> {
     let tracking = disk.backing.change_id.as_deref().and_then(tracking_of)?;
-    (base.distrusted_tracking.as_deref() == Some(tracking))
+    (base.distrust.tracking.as_deref() == Some(tracking))
         .then(|| "its tracking was found to miss changes, and has not begun anew since".to_owned())
 }
 
@@ -142,7 +145,7 @@ pub fn event(disk: &Disk, base: &BaseDisk) -> TrackingEvent {
 
 #[cfg(test)]
 mod tests {
-    use super::{BaseDisk, DiskPlan, Tracking, event};
+    use super::{BaseDisk, DiskPlan, Distrust, Tracking, event};
     use crate::vsphere::{Backing, BackingKind, Disk, TrackingEvent};
 
     const UUID: &str = "52 2d 7b 8f ac 61 51 cc-77 4c 7b ec 91 50 bb 7b";
@@ -178,7 +181,7 @@ mod tests {
             change_id: change_id.map(str::to_owned),
             snapshots_before: Some(0),
             change_id_after_ms: None,
-            distrusted_tracking: None,
+            distrust: Distrust::default(),
             capacity_bytes: 1 << 30,
             base_file_name: "[ds] vm/vm.vmdk".to_owned(),
         }

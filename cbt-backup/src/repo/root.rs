@@ -189,6 +189,31 @@ pub struct DiskIdentity {
     pub base_file: String,
 }
 
+/// What was found wrong of what vSphere says of a disk. It is handed on from point to point.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Distrust {
+    /// The tracking whose change ids are not to be believed: their first part.
+    #[serde(rename = "distrusted_tracking")]
+    pub tracking: Option<String>,
+    /// Something was called unallocated and held data. Whatever becomes of the tracking, this stays with the disk.
+    #[serde(
+        rename = "allocation_distrusted",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub allocation: bool,
+}
+
+impl Distrust {
+    /// Adds what was found later. Of two trackings the later one counts: the disk has no other any more.
+    pub fn add(&mut self, later: &Self) {
+        if later.tracking.is_some() {
+            self.tracking.clone_from(&later.tracking);
+        }
+        self.allocation |= later.allocation;
+    }
+}
+
 /// A disk in a root.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DiskRecord {
@@ -209,9 +234,9 @@ pub struct DiskRecord {
     /// The server's time in milliseconds since 1970 before the snapshot of the change id was made.
     #[serde(default)]
     pub change_id_after_ms: Option<i64>,
-    /// The tracking whose change ids are not to be believed: their first part.
-    #[serde(default)]
-    pub distrusted_tracking: Option<String>,
+    /// What was found wrong of what vSphere says of it.
+    #[serde(flatten)]
+    pub distrust: Distrust,
     /// What became of it.
     pub state: DiskState,
     /// The data; none for zeros only, and for an absent disk.

@@ -145,7 +145,7 @@ impl std::fmt::Display for Why {
 #[cfg(test)]
 mod tests {
     use super::{DiskRecord, DiskState, why};
-    use crate::repo::{Coverage, DiskIdentity, PutStats};
+    use crate::repo::{Coverage, DiskIdentity, Distrust, PutStats};
 
     fn disk(cause: &str, area_bytes: u64, stats: PutStats) -> DiskRecord {
         let is_full = !cause.is_empty();
@@ -157,7 +157,7 @@ mod tests {
             change_id: None,
             snapshots_before: None,
             change_id_after_ms: None,
-            distrusted_tracking: None,
+            distrust: Distrust::default(),
             state: DiskState::Complete,
             tree: None,
             unreadable: Vec::new(),

@@ -3,7 +3,10 @@
 use std::{fmt, ops::Range};
 
 use super::sample::certainty;
-use crate::{engine::block_set::BlockSet, repo::PointId};
+use crate::{
+    engine::block_set::BlockSet,
+    repo::{Distrust, PointId},
+};
 
 /// Something that is believed of a block without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,8 @@ pub struct DiskAudit {
     pub point: Option<PointId>,
     /// The last whole point, where that one is of a run that died.
     pub whole: Option<PointId>,
+    /// The newest point that holds the disk, though nothing may have been compared with it.
+    pub newest: Option<PointId>,
     /// Why no block could be compared with what that point holds.
     pub not_asked: Option<String>,
     /// Why no allocated areas could be asked for, or are not believed in the first place.
@@ -83,6 +88,15 @@ impl DiskAudit {
     /// True when a claim does not hold.
     pub fn is_wrong(&self) -> bool {
         self.claims.iter().any(|claim| !claim.wrong.is_empty())
+    }
+
+    /// What is not to be believed any more. Where zeros are recorded that are none, nobody can tell who said so.
+    pub fn distrust(&self) -> Distrust {
+        let mut wrong = self.claims.iter().filter(|claim| !claim.wrong.is_empty());
+        Distrust {
+            tracking: self.tracking.clone().filter(|_| self.is_wrong()),
+            allocation: wrong.any(|claim| claim.claim != Claim::Unchanged),
+        }
     }
 
     /// Blocks that were compared, over all claims.

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     engine::{
+        backup::Purpose,
         block_set::BlockSet,
         disk_run::{DiskRun, DiskTask},
         error::Error,
@@ -23,6 +24,7 @@ use crate::{
         wanted::Wanted,
     },
     repo::{OldBlock, Session},
+    vsphere::Disk,
 };
 
 /// Most ranges that an event names; how many more there are is told.
@@ -71,6 +73,7 @@ impl DiskRun<'_> {
         let audit = DiskAudit {
             point: task.parent.map(|parent| parent.point),
             whole: task.unchanged_since.map(|whole| whole.point),
+            newest: task.newest,
             not_asked: match (&task.wanted, task.full_because()) {
                 (Some(_), _) => None,
                 (None, Some(why)) => Some(why.to_owned()),
@@ -86,11 +89,12 @@ impl DiskRun<'_> {
         }
         if audit.is_wrong() {
             // Now, for nobody knows how the run ends.
-            if let Some(tracking) = audit.tracking.clone() {
-                self.row
-                    .with(|session| session.distrust(task.slot, tracking))?;
-            }
+            self.row
+                .with(|session| session.distrust(task.slot, &audit.distrust()))?;
             (self.mark)(&task.disk, &audit);
+            if audit.newest.is_none() && matches!(self.options.purpose, Purpose::Audit(_)) {
+                self.tell_forgotten(&task.disk);
+            }
         }
         Ok(audit)
     }
@@ -218,6 +222,16 @@ impl DiskRun<'_> {
             }
             Ok(())
         })?
+    }
+
+    /// There is no point yet that what was found could be written into.
+    fn tell_forgotten(&self, disk: &Disk) {
+        let message = format!(
+            "{}: no point has it, so nothing remembers this: make the first with --read-unallocated",
+            disk.label
+        );
+        let event = Event::warning("not-remembered", message);
+        self.monitor.event(&event.with("disk", disk.label.as_str()));
     }
 
     fn tell_wrong(&self, label: &str, audit: &DiskAudit, claim: &ClaimAudit) {

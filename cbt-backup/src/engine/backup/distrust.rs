@@ -1,6 +1,7 @@
 //! What follows when vSphere was found to say what is not so.
 
 use std::{
+    collections::BTreeSet,
     sync::{Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -31,10 +32,9 @@ pub(super) struct Marks<'a> {
 }
 
 impl Marks<'_> {
-    /// Marks the points that a disk was compared with as made by a tracking that is not to be believed.
+    /// Marks the points that a disk was compared with, and the newest that has it, with what is not to be believed.
     pub(super) fn mark(&self, disk: &Disk, audit: &DiskAudit) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let tracking = audit.tracking.clone();
         let told = self.recorder.events().into_iter();
         let told =
             told.filter(|event| event.kind == MISMATCH && event.details["disk"] == disk.label);
@@ -43,15 +43,14 @@ impl Marks<'_> {
             text: event.message,
         });
         let mark = PointMark {
-            distrusted: tracking
-                .map(|tracking| (disk.device_key, tracking))
-                .into_iter()
-                .collect(),
+            distrust: vec![(disk.device_key, audit.distrust())],
             events: events.collect(),
         };
         // What a run that died has covered builds on the last whole point.
-        for point in audit.point.into_iter().chain(audit.whole) {
-            self.mark_point(point, &mark);
+        let points = [audit.newest, audit.point, audit.whole];
+        let points: BTreeSet<PointId> = points.into_iter().flatten().collect();
+        for point in &points {
+            self.mark_point(*point, &mark);
         }
     }
 

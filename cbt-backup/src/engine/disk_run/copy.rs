@@ -454,6 +454,9 @@ impl<'env> DiskRun<'env> {
         if task.is_distrusted {
             return Err("what vSphere says of it was found wrong".to_owned());
         }
+        if self.options.read_unallocated {
+            return Err("all of it was asked for".to_owned());
+        }
         let only_ours = self.only_our_snapshot && task.disk.backing.chain_links <= 1;
         if !only_ours {
             return Err("another snapshot lies below ours".to_owned());

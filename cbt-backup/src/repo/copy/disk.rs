@@ -43,7 +43,7 @@ impl PointCopy<'_> {
             change_id: record.change_id.clone(),
             snapshots_before: record.snapshots_before,
             change_id_after_ms: record.change_id_after_ms,
-            distrusted_tracking: record.distrusted_tracking.clone(),
+            distrust: record.distrust.clone(),
             parent: ground.parent.filter(|_| has_data),
             unchanged_since: None,
         };

@@ -102,7 +102,7 @@ impl Session {
 
 fn progress(disk: &Arc<DiskWork>) -> Progress {
     let spec = DiskSpec {
-        distrusted_tracking: disk.distrusted_tracking(),
+        distrust: disk.distrust(),
         ..disk.spec.clone()
     };
     let work = disk.work();

@@ -389,9 +389,12 @@ fn carried(
         );
         return absent(disk, reason);
     }
+    let mut distrust = parent.record.distrust.clone();
+    distrust.add(&disk.distrust());
     NewDisk {
         record: DiskRecord {
             identity: disk.spec.identity.clone(),
+            distrust,
             state: DiskState::Carried { from, reason },
             stats: PutStats::default(),
             ..parent.record.clone()
@@ -424,7 +427,7 @@ fn new_record(
         fan_out_bits: disk.geometry.fan_out_bits(),
         // An increment on a disk without data would miss all of it.
         change_id: change_id.filter(|_| has_data),
-        distrusted_tracking: disk.distrusted_tracking(),
+        distrust: disk.distrust(),
         snapshots_before: disk.spec.snapshots_before.filter(|_| has_data),
         change_id_after_ms: disk.spec.change_id_after_ms.filter(|_| has_data),
         state,

@@ -13,7 +13,7 @@ use crate::repo::id::PackKind;
 use crate::repo::node::Node;
 use crate::repo::ranges::BlockRange;
 use crate::repo::reference::Ref;
-use crate::repo::root::{DiskRecord, DiskState, PutStats, TreeRecord};
+use crate::repo::root::{DiskRecord, DiskState, Distrust, PutStats, TreeRecord};
 use crate::repo::tree::{
     Against, BaseTree, Demand, Difference, Geometry, NodePlace, TreeCursor, TreeDifference,
     TreeItem,
@@ -65,8 +65,8 @@ pub(super) struct Work {
     pub(super) expected: Option<BlockSet>,
     /// Blocks that are known to be lost: holes in the tree, and named in the root.
     pub(super) unreadable: BlockSet,
-    /// The tracking that was found wrong since the disk was added.
-    pub(super) distrusted: Option<String>,
+    /// What was found wrong since the disk was added.
+    pub(super) distrust: Distrust,
     pub(super) outcome: Option<DiskOutcome>,
     pub(super) stats: PutStats,
 }
@@ -88,9 +88,10 @@ impl DiskWork {
     }
 
     /// What was found now, or what is known from before.
-    pub(super) fn distrusted_tracking(&self) -> Option<String> {
-        let found = self.work().distrusted.clone();
-        found.or_else(|| self.spec.distrusted_tracking.clone())
+    pub(super) fn distrust(&self) -> Distrust {
+        let mut distrust = self.spec.distrust.clone();
+        distrust.add(&self.work().distrust);
+        distrust
     }
 
     pub(super) fn label(&self) -> String {
@@ -198,10 +199,10 @@ impl Session {
         self.disk(slot).work().outcome = Some(outcome);
     }
 
-    /// Says that the disk's tracking was found to tell what is not so. Each root from now on has it, also a
+    /// Says what vSphere was found to say wrongly of the disk. Each root from now on has it, also a
     /// partial one.
-    pub fn distrust(&self, slot: DiskSlot, tracking: String) {
-        self.disk(slot).work().distrusted = Some(tracking);
+    pub fn distrust(&self, slot: DiskSlot, found: &Distrust) {
+        self.disk(slot).work().distrust.add(found);
     }
 
     /// Bytes that were put so far, over all disks.

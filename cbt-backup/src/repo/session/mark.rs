@@ -9,14 +9,14 @@ use crate::repo::error::Error;
 use crate::repo::id::PointId;
 use crate::repo::name::RootName;
 use crate::repo::repository::Repository;
-use crate::repo::root::{PointEvent, Root};
+use crate::repo::root::{Distrust, PointEvent, Root};
 use crate::repo::roots::Roots;
 
 /// What was found out about a point.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PointMark {
-    /// Disks, by their device key, with the tracking of theirs that is not to be believed any more.
-    pub distrusted: Vec<(i32, String)>,
+    /// Disks, by their device key, with what is not to be believed of them any more.
+    pub distrust: Vec<(i32, Distrust)>,
     /// What people should know.
     pub events: Vec<PointEvent>,
 }
@@ -90,10 +90,10 @@ impl Session {
             usage,
             ..old.root
         };
-        for (device_key, tracking) in &mark.distrusted {
+        for (device_key, found) in &mark.distrust {
             let disks = root.disks.iter_mut();
             for disk in disks.filter(|disk| disk.identity.device_key == *device_key) {
-                disk.distrusted_tracking = Some(tracking.clone());
+                disk.distrust.add(found);
             }
         }
         root.events.extend_from_slice(&mark.events);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::repo::id::{PointId, SessionId};
 use crate::repo::root::{
-    Consistency, Coverage, DiskIdentity, DiskState, PointEvent, PointKind, PutStats, VmIdentity,
+    Consistency, Coverage, DiskIdentity, DiskState, Distrust, PointEvent, PointKind, PutStats,
+    VmIdentity,
 };
 
 /// For whom a session works.
@@ -74,8 +75,8 @@ pub struct DiskSpec {
     pub snapshots_before: Option<u32>,
     /// The server's time in milliseconds since 1970 before the snapshot of the change id was made.
     pub change_id_after_ms: Option<i64>,
-    /// The tracking whose change ids are not to be believed: their first part.
-    pub distrusted_tracking: Option<String>,
+    /// What is known to be wrong of what vSphere says of it.
+    pub distrust: Distrust,
     /// Where blocks that are not put come from. Without a parent they are holes.
     pub parent: Option<ParentDisk>,
     /// An older point that has the disk whole, for a parent that is partial. Whoever names it puts all that

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::site::{BLOCK_BYTES, Site, complete, content, info};
 use super::sweep::at_once;
 use crate::repo::{
-    BlockRange, DiskOutcome, DiskSlot, DiskState, Error, Image, PointId, PointKind, PutOutcome,
-    RetentionPolicy, RowInterval, Session, SessionId, SessionRow, SweepMonitor, VerifyLevel, plan,
+    BlockRange, DiskOutcome, DiskSlot, DiskState, Distrust, Error, Image, PointId, PointKind,
+    PutOutcome, RetentionPolicy, RowInterval, Session, SessionId, SessionRow, SweepMonitor,
+    VerifyLevel, plan,
 };
 
 const BLOCKS: u64 = 40;
@@ -265,8 +266,15 @@ fn a_partial_increment_keeps_what_it_was_built_on_and_carries_none_of_its_own() 
             reason: "the disk went away".to_owned(),
         },
     );
+    let found = Distrust {
+        tracking: Some("52 2d".to_owned()),
+        allocation: true,
+    };
+    next.distrust(slot, &found);
     let carried = next.commit(info(PointKind::Incremental, 1)).unwrap().point;
-    let state = site.point(carried).root.disks[0].state.clone();
+    let record = &site.point(carried).root.disks[0];
+    assert_eq!(record.distrust, found, "what was found goes along");
+    let state = record.state.clone();
     assert!(
         matches!(state, DiskState::Carried { from, .. } if from == full),
         "{state:?}"
