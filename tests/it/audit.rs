@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use cbt_tests::{Bench, Noise, Outcome};
+use cbt_tests::{Bench, BenchOptions, Noise, Outcome};
 use lab::{BlocksLie, Fault, Lie};
 use serde_json::Value;
 
@@ -399,5 +399,36 @@ fn a_move_of_the_files_is_audited_and_so_is_every_third_point() -> Result<()> {
         .collect::<Result<_>>()?;
     assert_eq!(audited, [0, 0, 2, 0]);
     bench.assert_put_back()?;
+    bench.assert_sound()
+}
+
+/// What was read of the first disk is kept while the second, of which nothing is stored yet, is compared.
+#[test]
+fn a_partial_point_is_made_during_an_audit_on_the_way() -> Result<()> {
+    let mut bench = Bench::with(&BenchOptions {
+        capacities_bytes: vec![512 << 10, 24 << 20],
+        ..BenchOptions::default()
+    })?;
+    let _ = bench.init()?.expect_code(0);
+    let _ = bench.backup(&[])?.expect_code(0);
+    bench.guest_write(FIRST, 0, &[3; 4096])?;
+    bench.guest_write(2001, MIB, &[4; 4096])?;
+    bench.order(&[Fault {
+        call: "VixDiskLib_ReadAsync".to_owned(),
+        count: Some(0),
+        delay_ms: Some(700),
+        ..Fault::default()
+    }])?;
+    let options = ["--audit-every", "1", "--checkpoint-seconds", "1"];
+    let run = bench.backup(&options)?.expect_code(0);
+    bench.order(&[])?;
+    let events = run.events();
+    let first = |kind: &str| events.iter().position(|event| event == kind);
+    let last = events.iter().rposition(|event| event == "audited");
+    assert!(first("partial-point").is_some(), "{events:?}");
+    assert!(first("partial-point") < last, "{events:?}");
+    assert!(first("audit-mismatch").is_none(), "{events:?}");
+    bench.assert_put_back()?;
+    bench.assert_restores(&run.point())?;
     bench.assert_sound()
 }

@@ -237,6 +237,7 @@ impl Reading<'_, '_> {
         }
         for _ in 0..in_flight {
             self.pass_on()?;
+            (self.way.after_read)()?;
         }
         Ok(())
     }
@@ -275,7 +276,10 @@ mod tests {
     use std::{
         collections::VecDeque,
         ops::Range,
-        sync::{Arc, atomic::AtomicBool},
+        sync::{
+            Arc,
+            atomic::{AtomicBool, AtomicU64, Ordering},
+        },
         thread,
     };
     use vddk::SECTOR_BYTES;
@@ -403,6 +407,7 @@ mod tests {
             buffer_bytes,
         };
         let (watcher, halt) = (Watcher { panics }, AtomicBool::new(cancelled));
+        let looks = AtomicU64::new(0);
         let sink = Sink {
             row: &row,
             slot,
@@ -411,7 +416,10 @@ mod tests {
         };
         let way = Way {
             before_read: &|_| Ok(()),
-            after_read: &|| Ok(()),
+            after_read: &|| {
+                looks.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            },
             waits: &Waits::default(),
             halt: &halt,
         };
@@ -431,6 +439,8 @@ mod tests {
         })?;
         assert!(work.wanted.blocks.is_empty());
         assert_eq!(work.read_bytes, CAPACITY);
+        let reads = CAPACITY.div_ceil(1 << 19);
+        assert_eq!(looks.into_inner(), reads, "after each, the last ones too");
         let session = row.into_session()?;
         session.set_disk_state(
             slot,

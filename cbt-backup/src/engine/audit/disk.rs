@@ -163,6 +163,7 @@ impl DiskRun<'_> {
                 {
                     in_flight -= 1;
                     free.push_back(judge(done?)?);
+                    self.checkpoint_if_due()?;
                 }
                 let mut buffer = match free.pop_front() {
                     Some(buffer) => buffer,
@@ -177,6 +178,7 @@ impl DiskRun<'_> {
             }
             while let Some(done) = source.next() {
                 judge(done?)?;
+                self.checkpoint_if_due()?;
             }
             Ok(())
         };

@@ -418,7 +418,7 @@ impl<'env> DiskRun<'env> {
     }
 
     /// What is stored so far is kept for the next run, should this one die.
-    fn checkpoint_if_due(&self) -> Result<(), Error> {
+    pub(in crate::engine) fn checkpoint_if_due(&self) -> Result<(), Error> {
         if let Some(made) = self.row.checkpoint_if_due(self.partial)? {
             let message = format!(
                 "what is read so far is kept as partial point {}",
