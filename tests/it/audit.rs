@@ -432,3 +432,26 @@ fn a_partial_point_is_made_during_an_audit_on_the_way() -> Result<()> {
     bench.assert_restores(&run.point())?;
     bench.assert_sound()
 }
+
+/// What was compared before the connection was lost is not compared again.
+#[test]
+fn an_audit_goes_on_after_a_lost_connection() -> Result<()> {
+    let mut bench = lied_to(&[], &[])?;
+    let all = bench.capacity_bytes(FIRST)?;
+    let before = bench.calls()?.bytes_read();
+    bench.order(&[Fault {
+        call: "VixDiskLib_ReadAsync.callback".to_owned(),
+        nth: Some(11),
+        count: Some(1),
+        code: Some(14011),
+        ..Fault::default()
+    }])?;
+    let audit = bench.audit(&["--full", "--disk", "2000"])?.expect_code(0);
+    assert!(audit.events().contains(&"tried-again".to_owned()));
+    assert_eq!(audit.disk(FIRST).bytes("read_bytes"), all, "{audit:#?}");
+    // What was in flight may be asked for a second time, and no more.
+    let asked = bench.calls()?.bytes_read() - before;
+    assert!(asked <= all + (5 << 21), "{asked} of {all}");
+    bench.order(&[])?;
+    bench.assert_put_back()
+}

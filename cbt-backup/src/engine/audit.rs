@@ -15,6 +15,7 @@ pub(in crate::engine) const AUDITED: &str = "audited";
 /// The event of a disk of which something was found wrong.
 pub(in crate::engine) const MISMATCH: &str = "audit-mismatch";
 
+pub(in crate::engine) use self::disk::Comparison;
 pub use self::{
     claims::{Claim, ClaimAudit, DiskAudit},
     sample::{Precision, Scope},

@@ -24,6 +24,7 @@ mod life;
 mod lost_roots;
 mod matrix;
 mod model;
+mod old_blocks;
 mod operation_store;
 mod partial;
 mod partial_increment;

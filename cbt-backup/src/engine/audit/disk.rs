@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    ops::Range,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -27,49 +28,87 @@ use crate::{
     vsphere::Disk,
 };
 
+/// So many blocks are looked up in the point's tree between two looks at the signal.
+const WINDOW: u64 = 1 << 12;
 /// Most ranges that an event names; how many more there are is told.
 const MOST_NAMED: usize = 8;
 /// Most ranges that an event has for programs.
 const MOST_LISTED: usize = 1000;
 
+/// An audit of a disk that is under way. It outlives a lost connection.
+#[derive(Debug)]
+pub(in crate::engine) struct Comparison {
+    /// Blocks that are allocated; `None` where no answer is believed.
+    allocated: Option<BlockSet>,
+    not_allocated: Option<String>,
+    tally: Tally,
+    /// Blocks of the sample that are still to be compared.
+    left: BlockSet,
+}
+
+impl Comparison {
+    /// What was read for it so far.
+    pub(in crate::engine) fn read_bytes(&self) -> u64 {
+        self.tally.read_bytes
+    }
+}
+
 impl DiskRun<'_> {
-    /// Compares what `scope` asks for. `counts` tells whether it is found out how many blocks there are of each
+    /// Draws what `scope` asks for. `counts` tells whether it is found out how many blocks there are of each
     /// claim, for which the whole tree of the point is looked through.
-    pub(in crate::engine) fn compare(
+    pub(in crate::engine) fn begin_comparison(
         &self,
-        source: &mut dyn DiskSource,
         task: &DiskTask,
         allocated: Result<BlockSet, String>,
         (scope, counts): (Scope, bool),
-        ways: (Pace, &AtomicBool),
-    ) -> Result<DiskAudit, Error> {
-        let shape = (task.disk.capacity_bytes, task.block_shift);
+        halt: &AtomicBool,
+    ) -> Result<Comparison, Error> {
         let (allocated, not_allocated) = match allocated {
             Ok(allocated) => (Some(allocated), None),
             Err(why) => (None, Some(why)),
         };
-        let said = Said {
-            changed: task.wanted.as_ref().map(|wanted| &wanted.blocks),
-            allocated: allocated.as_ref(),
-            shape,
-        };
+        let said = said(task, allocated.as_ref());
         let mut tally = Tally::new(&said);
-        let mut sample = said.none();
+        let mut left = said.none();
         let seed = format!("{} {}", self.row.with(Session::id)?, task.slot.index());
         let mut random = Random::new(seed.as_bytes());
-        for set in self.populations(task, &said, counts, ways.1, &mut tally)? {
+        for set in self.populations(task, &said, counts, halt, &mut tally)? {
             let drawn = match scope {
                 Scope::Full => set,
                 Scope::Sample(precision) => random.draw(&set, precision.sample(set.len())),
             };
             for run in drawn.runs() {
-                sample.insert_blocks(run);
+                left.insert_blocks(run);
             }
         }
-        self.read_and_judge(source, task, sample, ways, &mut |done| {
-            self.judge(task, done, &said, &mut tally)
+        Ok(Comparison {
+            allocated,
+            not_allocated,
+            tally,
+            left,
+        })
+    }
+
+    /// Compares what is left of it.
+    pub(in crate::engine) fn compare(
+        &self,
+        source: &mut dyn DiskSource,
+        task: &DiskTask,
+        begun: &mut Comparison,
+        ways: (Pace, &AtomicBool),
+    ) -> Result<DiskAudit, Error> {
+        let Comparison {
+            allocated,
+            not_allocated,
+            tally,
+            left,
+        } = begun;
+        let said = said(task, allocated.as_ref());
+        let all = left.clone();
+        self.read_and_judge(source, task, all, ways, &mut |done| {
+            left.remove_blocks(self.judge(task, done, &said, tally)?);
+            Ok(())
         })?;
-        let read_bytes = tally.read_bytes;
         let audit = DiskAudit {
             point: task.parent.map(|parent| parent.point),
             whole: task.unchanged_since.map(|whole| whole.point),
@@ -79,9 +118,9 @@ impl DiskRun<'_> {
                 (None, Some(why)) => Some(why.to_owned()),
                 (None, None) => Some("it was not asked for".to_owned()),
             },
-            not_allocated,
-            read_bytes,
-            claims: tally.claims(),
+            not_allocated: not_allocated.take(),
+            read_bytes: tally.read_bytes,
+            claims: std::mem::replace(tally, Tally::new(&said)).claims(),
             tracking: task.tracking(),
         };
         for claim in &audit.claims {
@@ -114,22 +153,32 @@ impl DiskRun<'_> {
             return Ok(vec![unchanged, unallocated]);
         }
         let (mut data, mut zeros) = (said.none(), said.none());
-        self.row.with(|session| {
-            for block in unchanged.runs().flatten() {
-                if block.is_multiple_of(1 << 12) && halt.load(Ordering::Relaxed) {
+        for run in unchanged.runs() {
+            let windows = run.clone().step_by(WINDOW as usize);
+            for window in windows.map(|first| first..run.end.min(first + WINDOW)) {
+                if halt.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }
-                match session.old_block(task.slot, block)? {
-                    OldBlock::Data(_) => data.insert_blocks(block..block + 1),
-                    OldBlock::Zeros => zeros.insert_blocks(block..block + 1),
-                    OldBlock::Unknown => {}
+                for (block, old) in window.clone().zip(self.old_blocks(task, window)?) {
+                    match old {
+                        OldBlock::Data(_) => data.insert_blocks(block..block + 1),
+                        OldBlock::Zeros => zeros.insert_blocks(block..block + 1),
+                        OldBlock::Unknown => {}
+                    }
                 }
             }
-            Ok(())
-        })??;
+        }
         tally.population(Claim::Unchanged, data.len());
         tally.population(Claim::Zero, zeros.len());
         Ok(vec![data, zeros, unallocated])
+    }
+
+    /// What the point has that the disk is compared with.
+    fn old_blocks(&self, task: &DiskTask, blocks: Range<u64>) -> Result<Vec<OldBlock>, Error> {
+        let old = self
+            .row
+            .with(|session| session.old_blocks(task.slot, blocks))?;
+        Ok(old?)
     }
 
     fn read_and_judge(
@@ -187,21 +236,22 @@ impl DiskRun<'_> {
         judged
     }
 
-    /// Compares the blocks of a read with what is claimed of them.
+    /// Compares the blocks of a read with what is claimed of them, and tells which they were.
     fn judge(
         &self,
         task: &DiskTask,
         done: &ReadDone,
         said: &Said<'_>,
         tally: &mut Tally,
-    ) -> Result<(), Error> {
+    ) -> Result<Range<u64>, Error> {
         let first = (done.start_sector * SECTOR_BYTES as u64) >> task.block_shift;
         let blocks = done.buffer.chunks(1 << task.block_shift);
         tally.read_bytes += done.buffer.len() as u64;
+        let numbers = first..first + blocks.len() as u64;
+        let old = self.old_blocks(task, numbers.clone())?;
         self.row.with(|session| {
-            for (block, data) in (first..).zip(blocks) {
+            for ((block, data), old) in (first..).zip(blocks).zip(old) {
                 let (old, is_same) = if said.is_unchanged(block) {
-                    let old = session.old_block(task.slot, block)?;
                     (old, session.is_same(old, data))
                 } else {
                     (OldBlock::Unknown, None)
@@ -222,8 +272,8 @@ impl DiskRun<'_> {
                     tally.add(claim, block, is_same);
                 }
             }
-            Ok(())
-        })?
+        })?;
+        Ok(numbers)
     }
 
     /// There is no point yet that what was found could be written into.
@@ -252,6 +302,15 @@ impl DiskRun<'_> {
             .with("point", audit.point.map(|point| point.to_string()))
             .with("wrong", serde_json::json!(ranges));
         self.monitor.event(&event);
+    }
+}
+
+/// What vSphere says of the disk.
+fn said<'a>(task: &'a DiskTask, allocated: Option<&'a BlockSet>) -> Said<'a> {
+    Said {
+        changed: task.wanted.as_ref().map(|wanted| &wanted.blocks),
+        allocated,
+        shape: (task.disk.capacity_bytes, task.block_shift),
     }
 }
 

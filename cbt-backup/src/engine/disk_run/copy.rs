@@ -7,7 +7,7 @@ use vddk::{Connection, TransportFallback, TransportMode, TransportPolicy};
 use super::{DiskReport, DiskRun, DiskTask, of_disk, whole};
 use crate::{
     engine::{
-        audit::{AUDITED, DiskAudit, Precision, Scope},
+        audit::{AUDITED, Comparison, DiskAudit, Precision, Scope},
         backup::Purpose,
         block_set::BlockSet,
         budget::{Permit, Share},
@@ -39,6 +39,8 @@ struct Seen<'a> {
     permit: Option<Permit<'a>>,
     transport: Option<String>,
     database: BTreeMap<String, String>,
+    /// An audit under way, also over several connections.
+    comparison: Option<Comparison>,
     audit: Option<DiskAudit>,
 }
 
@@ -177,14 +179,14 @@ impl<'env> DiskRun<'env> {
         let mut work = None;
         let mut own: Option<Connection> = None;
         loop {
-            let before = done_bytes(work.as_ref());
+            let before = progress_bytes(work.as_ref(), seen);
             let at = own.as_ref().unwrap_or(connection);
             let mut error = match self.copy_some(at, task, seen, &mut work, ways) {
                 Err(Error::Vddk(error)) => error,
                 Err(error) => return Err(error),
                 Ok(()) => break,
             };
-            if done_bytes(work.as_ref()) > before {
+            if progress_bytes(work.as_ref(), seen) > before {
                 tries.reset();
             }
             loop {
@@ -242,11 +244,9 @@ impl<'env> DiskRun<'env> {
         }
         if let Purpose::Audit(scope) = self.options.purpose {
             self.tell_way(&source, task, seen);
-            let allocated = self.allocated(&mut source, task);
-            let how = (scope, true);
-            let audit = self.compare(&mut source, task, allocated, how, (ways.pace, ways.halt));
+            let audit = self.audit(&mut source, task, seen, (scope, true), None, ways);
             let closed = Box::new(source).close();
-            seen.audit = Some(audit?);
+            audit?;
             self.tell_closing(&task.disk, closed);
             return Ok(());
         }
@@ -300,11 +300,11 @@ impl<'env> DiskRun<'env> {
             allocated = self.allocated(source, task);
         }
         if let Some(why) = &task.audit_because {
-            let allocated = allocated.clone();
             let how = (Scope::Sample(Precision::ON_THE_WAY), false);
-            let audit = self.compare(source, task, allocated, how, (ways.pace, ways.halt))?;
-            self.tell_audited(&task.disk, &audit, why);
-            seen.audit = Some(audit);
+            self.audit(source, task, seen, how, Some(allocated.clone()), ways)?;
+            if let Some(audit) = &seen.audit {
+                self.tell_audited(&task.disk, audit, why);
+            }
         }
         let is_full = task.wanted.is_none() || seen.is_wrong();
         let mut wanted = match &task.wanted {
@@ -332,6 +332,30 @@ impl<'env> DiskRun<'env> {
             Ok::<_, Error>(())
         })??;
         Ok(Work::new(wanted))
+    }
+
+    /// Compares the disk with what is claimed of it. One that was begun on a connection that was lost goes on.
+    /// `allocated` is asked for where it is not known.
+    fn audit(
+        &self,
+        source: &mut VddkSource,
+        task: &DiskTask,
+        seen: &mut Seen<'env>,
+        how: (Scope, bool),
+        allocated: Option<Result<BlockSet, String>>,
+        ways: Ways<'_, 'env>,
+    ) -> Result<(), Error> {
+        let begun = match &mut seen.comparison {
+            Some(begun) => begun,
+            none => {
+                let allocated = allocated.unwrap_or_else(|| self.allocated(source, task));
+                none.insert(self.begin_comparison(task, allocated, how, ways.halt)?)
+            }
+        };
+        let audit = self.compare(source, task, begun, (ways.pace, ways.halt))?;
+        seen.comparison = None;
+        seen.audit = Some(audit);
+        Ok(())
     }
 
     /// Waits until the disk may be opened.
@@ -480,6 +504,13 @@ impl<'env> DiskRun<'env> {
 
 fn done_bytes(work: Option<&Work>) -> u64 {
     work.map_or(0, |work| work.read_bytes)
+}
+
+/// What was done with the disk, and what was compared of it.
+fn progress_bytes(work: Option<&Work>, seen: &Seen<'_>) -> u64 {
+    let begun = seen.comparison.as_ref().map(Comparison::read_bytes);
+    let ended = seen.audit.as_ref().map(|audit| audit.read_bytes);
+    done_bytes(work) + begun.or(ended).unwrap_or(0)
 }
 
 /// A refused login or certificate is the same for every disk.

@@ -1,5 +1,7 @@
 //! What a disk's parent has at a place, and whether data is the same.
 
+use std::ops::Range;
+
 use super::begin::Session;
 use super::put::is_zero;
 use super::spec::DiskSlot;
@@ -17,25 +19,40 @@ pub enum OldBlock {
 }
 
 impl Session {
-    /// What the parent of a disk has at block `block`. No block is read for it. Blocking.
+    /// What the parent of a disk has at each of these blocks. No block is read for it, and of the tree each leaf
+    /// once. Blocking.
     ///
     /// # Errors
     /// `Store`; what is damaged is [`OldBlock::Unknown`].
-    pub fn old_block(&self, slot: DiskSlot, block: u64) -> Result<OldBlock, Error> {
+    pub fn old_blocks(&self, slot: DiskSlot, blocks: Range<u64>) -> Result<Vec<OldBlock>, Error> {
         let disk = self.disk(slot);
-        let is_known = disk.parent.is_some()
-            && block < disk.geometry.blocks()
-            && !disk.work().missing.meets(block, 1);
-        if !is_known {
-            return Ok(OldBlock::Unknown);
+        let mut old = Vec::new();
+        let mut next = blocks.start;
+        while next < blocks.end {
+            if disk.parent.is_none() || next >= disk.geometry.blocks() {
+                old.extend((next..blocks.end).map(|_| OldBlock::Unknown));
+                break;
+            }
+            let (leaf, first) = disk.geometry.leaf_of(next);
+            let end = next + (disk.geometry.leaf_blocks(leaf) - first as u64);
+            let end = end.min(blocks.end);
+            let node = match self.handle.block_on(self.base_leaf(&disk, leaf)) {
+                Err(error) if error.is_damage() => None,
+                base => Some(base?.map(|(_, node)| node)),
+            };
+            let work = disk.work();
+            for (block, slot) in (next..end).zip(first..) {
+                old.push(match &node {
+                    Some(node) if !work.missing.meets(block, 1) => {
+                        let there = node.as_ref().and_then(|node| node.slots[slot]);
+                        there.map_or(OldBlock::Zeros, |there| OldBlock::Data(there.id))
+                    }
+                    _ => OldBlock::Unknown,
+                });
+            }
+            next = end;
         }
-        let (leaf, slot) = disk.geometry.leaf_of(block);
-        let base = match self.handle.block_on(self.base_leaf(&disk, leaf)) {
-            Err(error) if error.is_damage() => return Ok(OldBlock::Unknown),
-            base => base?,
-        };
-        let old = base.and_then(|(_, node)| node.slots[slot]);
-        Ok(old.map_or(OldBlock::Zeros, |old| OldBlock::Data(old.id)))
+        Ok(old)
     }
 
     /// Whether `data` is what the parent has. `None` where that cannot be told.
