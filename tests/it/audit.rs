@@ -436,7 +436,7 @@ fn a_partial_point_is_made_during_an_audit_on_the_way() -> Result<()> {
 /// What was compared before the connection was lost is not compared again.
 #[test]
 fn an_audit_goes_on_after_a_lost_connection() -> Result<()> {
-    let mut bench = lied_to(&[], &[])?;
+    let bench = lied_to(&[], &[])?;
     let all = bench.capacity_bytes(FIRST)?;
     let before = bench.calls()?.bytes_read();
     bench.order(&[Fault {
@@ -453,5 +453,27 @@ fn an_audit_goes_on_after_a_lost_connection() -> Result<()> {
     let asked = bench.calls()?.bytes_read() - before;
     assert!(asked <= all + (5 << 21), "{asked} of {all}");
     bench.order(&[])?;
+    bench.assert_put_back()
+}
+
+/// The second disk takes part in every other point only.
+#[test]
+fn points_between_two_audits_are_counted_for_each_disk() -> Result<()> {
+    let mut bench = lied_to(&[], &[])?;
+    let mut audited = Vec::new();
+    let every = ["--audit-every", "3"];
+    let alone = ["--audit-every", "3", "--disk", "2000"];
+    for options in [&alone[..], &alone, &every, &every] {
+        bench.guest_write(2001, MIB, &[audited.len() as u8 + 1; 4096])?;
+        let run = bench.backup(options)?.expect_code(0);
+        let events = run.result()["events"].as_array().cloned();
+        let events = events.into_iter().flatten();
+        let events = events.filter(|event| event["kind"] == "audited");
+        let keys: Vec<i64> = events
+            .filter_map(|event| event["device_key"].as_i64())
+            .collect();
+        audited.push(keys);
+    }
+    assert_eq!(audited, [vec![], vec![2000], vec![], vec![2001]]);
     bench.assert_put_back()
 }

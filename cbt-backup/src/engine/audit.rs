@@ -4,9 +4,11 @@
 //! - [`sample`]: how many blocks, which, and what can be said then.
 //! - `claims`: what is claimed of each block, and the count of what held.
 //! - `disk`: reading and comparing.
+//! - `due`: when it is time for one on the way.
 
 pub mod claims;
 mod disk;
+mod due;
 pub mod sample;
 
 /// The event of a disk that was audited while it was backed up.

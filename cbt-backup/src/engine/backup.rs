@@ -62,7 +62,7 @@ pub enum OnBadMap {
 pub enum Purpose {
     /// A point.
     Backup {
-        /// Every so many points of a VM what vSphere says is audited on the way; 0: only after risky events.
+        /// Every so many points of a disk what vSphere says of it is audited on the way; 0: only after risky events.
         audit_every: u32,
     },
     /// No point: what vSphere says is compared with the last one.

@@ -89,8 +89,6 @@ pub struct DiskRun<'a> {
     pub row: &'a SessionRow,
     /// What is unchanged in a partly changed block comes from the repository.
     pub fills_blocks: bool,
-    /// Why each disk is audited on the way, if it is.
-    pub audit_because: Option<String>,
     /// Marks the points that a disk was compared with, as its audit found something wrong.
     pub mark: &'a (dyn Fn(&Disk, &DiskAudit) + Sync),
     /// What a point says that is committed on the way.
@@ -166,7 +164,7 @@ impl DiskRun<'_> {
             partial,
             distrust,
         } = self.ground(disk)?;
-        let mut audit_because = self.audit_because.clone();
+        let mut audit_because = self.audit_due(disk)?;
         if let Some(base) = &base {
             let event = plan::event(disk, &base.disk);
             self.tell_event(disk, event);

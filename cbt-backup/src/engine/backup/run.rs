@@ -16,7 +16,7 @@ use super::{BackupOptions, BackupReport, Purpose, distrust::Marks};
 use crate::{
     engine::{
         access::{self, AccessRequest},
-        audit::{AUDITED, DiskAudit},
+        audit::DiskAudit,
         binding::{Stage, Waits},
         description::Description,
         disk_run::{DiskReport, DiskRun},
@@ -34,7 +34,7 @@ use crate::{
         undo::{self, Unwound},
     },
     repo::{
-        NewFile, ObjectId, Point, PointEvent, PointId, PointKind, Repository, RootInfo, Session,
+        NewFile, ObjectId, PointEvent, PointId, PointKind, Repository, RootInfo, Session,
         SessionRow,
     },
     vsphere::{Disk, Moref, Vm},
@@ -183,7 +183,6 @@ impl Run<'_> {
             host: &host,
             row,
             fills_blocks: self.fills_blocks,
-            audit_because: self.audit_because(row)?,
             mark: &mark,
             partial: &partial,
             connect: &connect,
@@ -237,27 +236,6 @@ impl Run<'_> {
             Purpose::Backup { .. } => self.options.tracking,
             Purpose::Audit(_) => TrackingPolicy::Never,
         }
-    }
-
-    /// Why all disks are audited on the way: so many points were made since one that was.
-    fn audit_because(&self, row: &SessionRow) -> Result<Option<String>, Error> {
-        let Purpose::Backup { audit_every } = self.options.purpose else {
-            return Ok(None);
-        };
-        if audit_every == 0 {
-            return Ok(None);
-        }
-        let since = row.with(|session| {
-            let is_unaudited = |point: &&Point| {
-                let mut events = point.root.events.iter();
-                !events.any(|event| event.code == AUDITED)
-            };
-            let whole = session.parents().iter();
-            let whole = whole.filter(|point| point.root.kind != PointKind::Partial);
-            whole.take_while(is_unaudited).count()
-        })?;
-        let is_due = since as u64 + 1 >= u64::from(audit_every);
-        Ok(is_due.then(|| format!("every {audit_every} points")))
     }
 
     fn hooked<'b>(&'b self, run: &'b str) -> Hooked<'b> {
