@@ -11,6 +11,7 @@
 mod alive;
 mod announce;
 mod block_set;
+mod changed_areas;
 mod cipher;
 mod codec;
 mod compaction;
@@ -53,6 +54,9 @@ mod tests;
 
 pub use alive::Look;
 pub use announce::{OpenSession, Pin, SessionKind};
+pub use changed_areas::{
+    AnswerWriter, BadPages, Page, SavedAnswer, Tiling, Totals, write as write_changed_areas,
+};
 pub use compaction::{CompactOptions, CompactReport};
 pub use config::{Config, FORMAT};
 pub use copy::{CopiedPoint, CopyMonitor, CopyOptions, CopyReport};

@@ -7,6 +7,7 @@ mod audit;
 mod bare_host;
 mod c_clients;
 mod cbt;
+mod changed_areas;
 mod copy;
 mod crash_points;
 mod cycle;

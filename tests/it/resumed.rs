@@ -140,6 +140,11 @@ fn an_increment_that_died_is_not_read_again() -> Result<()> {
     bench.assert_restores(&next.point())?;
     bench.assert_restores(&first.point())?;
     assert_eq!(kinds(&bench)?.len(), 2, "the partial point has served");
+    // Both answers are kept; the partial point that the second one begins at is gone.
+    let verified = bench.verify("structure")?.expect_code(0).result();
+    assert_eq!(verified["findings"], Value::Array(Vec::new()));
+    assert_eq!(verified["maps_checked"], 2, "{verified:#}");
+    assert_eq!(verified["maps_compared"], 2, "{verified:#}");
     bench.assert_sound()
 }
 

@@ -145,6 +145,7 @@ fn run(
     session.set_disk_state(
         slot,
         DiskOutcome::Complete {
+            changed_areas: None,
             coverage: Coverage::default(),
         },
     );

@@ -182,6 +182,13 @@ fn disk_lines(disk: &DiskRecord) -> Vec<String> {
             disk.stats.hole_blocks
         ),
     ];
+    if !coverage.kept.is_empty() {
+        lines.push(format!(
+            "  proof      kept as {}, digest {}",
+            printable(&coverage.kept),
+            printable(&coverage.digest)
+        ));
+    }
     for reason in why::why(disk) {
         lines.push(format!("  why        {reason}"));
     }

@@ -182,7 +182,8 @@ fn tell(context: &Context, report: &VerifyReport) {
         context.output.json_line(&json!({
             "version": 1, "type": "result", "clean": report.is_clean(), "findings": findings,
             "quarantined": report.quarantined, "lifted_lists": report.lifted_lists, "points": counts.points, "packs": counts.packs, "garbage_packs": counts.garbage_packs,
-            "packs_read": counts.packs_read, "blobs_checked": counts.blobs_checked, "bytes_read": counts.bytes_read,
+            "packs_read": counts.packs_read, "blobs_checked": counts.blobs_checked,
+            "maps_checked": counts.maps_checked, "maps_compared": counts.maps_compared, "bytes_read": counts.bytes_read,
         }));
         return;
     }
@@ -195,6 +196,13 @@ fn tell(context: &Context, report: &VerifyReport) {
     for list in &report.lifted_lists {
         context.output.line(&format!(
             "the quarantine {list} is lifted: all packs that are there were read"
+        ));
+    }
+    if counts.maps_checked > 0 {
+        context.output.line(&format!(
+            "changed areas of {} checked again, and compared {} with the point before",
+            count(counts.maps_checked, "disk"),
+            count(counts.maps_compared, "time")
         ));
     }
     context.output.line(&format!(

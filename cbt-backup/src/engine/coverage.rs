@@ -2,23 +2,12 @@
 //!
 //! The server answers `QueryChangedDiskAreas` in pages. A page says how much of the disk it covers;
 //! a client that stops early, or trusts a page that leaves its range, loses changes without a word.
-//! So the areas come only out of [`cover`], and only when the pages tile `[0, capacity)`.
+//! So the areas come only out of [`cover`], and only when the pages tile `[0, capacity)`. The rules of that
+//! are the repository's, which holds what was said against them again later.
 
 use super::block_set::BlockSet;
-
-/// An overshoot of less than this at the disk's end is the server rounding up to its grain.
-const GRAIN_BYTES: u64 = 64 * 1024;
-
-/// One answer, as the server gave it. All numbers are bytes from the start of the disk.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
-    /// Where the page begins.
-    pub start_bytes: u64,
-    /// How much of the disk it covers.
-    pub length_bytes: u64,
-    /// The changed areas in it: start and length.
-    pub areas: Vec<(u64, u64)>,
-}
+use crate::repo::{AnswerWriter, SavedAnswer, Tiling};
+pub use crate::repo::{BadPages, Page};
 
 /// Changed areas that are proven to cover the disk.
 #[derive(Clone, Debug)]
@@ -33,45 +22,25 @@ pub struct Coverage {
     pub areas: u64,
     /// BLAKE3 over the pages' bounds and areas: what was believed can be compared later.
     pub digest: [u8; 32],
+    /// What was said, to be kept with the point.
+    pub answers: Vec<Answer>,
+}
+
+/// An answer that is kept.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What lies before was read by an earlier run.
+    pub from_bytes: u64,
+    /// What was said.
+    pub saved: SavedAnswer,
 }
 
 /// Why an answer cannot be believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadMap {
-    /// A page of no length before the end: asking on would never end.
-    #[error("the server's answer stalls at byte {at_bytes} of {capacity_bytes}")]
-    Stalled {
-        /// Where.
-        at_bytes: u64,
-        /// The disk's size.
-        capacity_bytes: u64,
-    },
-    /// A page that begins elsewhere than asked.
-    #[error(
-        "the server was asked from byte {asked_bytes} on and answered from byte {answered_bytes}"
-    )]
-    WrongStart {
-        /// Where the question began.
-        asked_bytes: u64,
-        /// Where the answer began.
-        answered_bytes: u64,
-    },
-    /// A page that reaches far past the disk's end.
-    #[error("the server's answer reaches to byte {end_bytes}, past the disk's {capacity_bytes}")]
-    PastEnd {
-        /// Where the page ends.
-        end_bytes: u64,
-        /// The disk's size.
-        capacity_bytes: u64,
-    },
-    /// An area that is empty or leaves its page.
-    #[error("a changed area ({start_bytes} + {length_bytes} bytes) is empty or leaves its page")]
-    AreaOutsidePage {
-        /// Where it begins.
-        start_bytes: u64,
-        /// Its length.
-        length_bytes: u64,
-    },
+    /// Its pages do not tile the disk.
+    #[error(transparent)]
+    Pages(#[from] BadPages),
     /// An answer that is none: numbers below zero or missing, broken XML, more than there can be.
     #[error("the server's answer cannot be read: {why}")]
     Unreadable {
@@ -86,12 +55,6 @@ pub enum BadMap {
         /// The time allowed.
         limit_seconds: u64,
     },
-    /// More pages than the disk has grains.
-    #[error("the server's answer does not end after {pages} pages")]
-    Endless {
-        /// How many were read.
-        pages: u64,
-    },
 }
 
 /// Why there is no coverage.
@@ -102,6 +65,12 @@ pub enum Uncovered<E> {
     Bad(BadMap),
     /// The question itself failed.
     Query(E),
+}
+
+impl<E> From<BadPages> for Uncovered<E> {
+    fn from(bad: BadPages) -> Self {
+        Self::Bad(bad.into())
+    }
 }
 
 /// Asks page after page and yields the changed blocks when, and only when, the pages tile the disk.
@@ -115,113 +84,47 @@ pub fn cover<E>(
     block_shift: u8,
     mut page: impl FnMut(u64) -> Result<Page, Uncovered<E>>,
 ) -> Result<Coverage, Uncovered<E>> {
-    let mut coverage = Coverage {
-        changed: BlockSet::empty(capacity_bytes, block_shift),
-        changed_bytes: 0,
-        pages: 0,
-        areas: 0,
-        digest: [0; 32],
-    };
-    let mut hasher = blake3::Hasher::new();
-    let most_pages = capacity_bytes / GRAIN_BYTES + 16;
-    let mut at = 0;
-    while at < capacity_bytes {
-        if coverage.pages == most_pages {
-            return Err(Uncovered::Bad(BadMap::Endless { pages: most_pages }));
-        }
-        let answer = page(at)?;
-        let end = page_end(&answer, at, capacity_bytes).map_err(Uncovered::Bad)?;
-        hasher.update(&answer.start_bytes.to_le_bytes());
-        hasher.update(&answer.length_bytes.to_le_bytes());
-        fold(&mut coverage, &mut hasher, answer, end, capacity_bytes).map_err(Uncovered::Bad)?;
-        coverage.pages += 1;
-        at = end;
+    let mut changed = BlockSet::empty(capacity_bytes, block_shift);
+    let mut tiling = Tiling::new(capacity_bytes);
+    let mut writer = AnswerWriter::default();
+    while let Some(start_bytes) = tiling.next_bytes()? {
+        let mut answer = page(start_bytes)?;
+        tiling.add(&mut answer, |range| changed.insert_bytes(range))?;
+        writer.add(&answer);
     }
-    coverage.digest = *hasher.finalize().as_bytes();
-    Ok(coverage)
-}
-
-/// Checks a page's bounds and gives its end, clipped to the disk.
-fn page_end(page: &Page, asked_bytes: u64, capacity_bytes: u64) -> Result<u64, BadMap> {
-    if page.start_bytes != asked_bytes {
-        return Err(BadMap::WrongStart {
-            asked_bytes,
-            answered_bytes: page.start_bytes,
-        });
-    }
-    if page.length_bytes == 0 {
-        return Err(BadMap::Stalled {
-            at_bytes: asked_bytes,
-            capacity_bytes,
-        });
-    }
-    let end_bytes = asked_bytes.saturating_add(page.length_bytes);
-    if end_bytes >= capacity_bytes.saturating_add(GRAIN_BYTES) {
-        return Err(BadMap::PastEnd {
-            end_bytes,
-            capacity_bytes,
-        });
-    }
-    Ok(end_bytes.min(capacity_bytes))
-}
-
-/// Adds a page's areas, which may be unordered, touching or overlapping.
-fn fold(
-    coverage: &mut Coverage,
-    hasher: &mut blake3::Hasher,
-    mut page: Page,
-    page_end: u64,
-    capacity_bytes: u64,
-) -> Result<(), BadMap> {
-    page.areas.sort_unstable();
-    // At the disk's end an area may overshoot as the page may; anywhere else the page's end binds.
-    let most_end = if page_end == capacity_bytes {
-        capacity_bytes + GRAIN_BYTES - 1
-    } else {
-        page_end
-    };
-    let mut counted_to = page.start_bytes;
-    for &(start_bytes, length_bytes) in &page.areas {
-        let outside = || BadMap::AreaOutsidePage {
-            start_bytes,
-            length_bytes,
-        };
-        let end = start_bytes.checked_add(length_bytes).ok_or_else(outside)?;
-        if length_bytes == 0
-            || start_bytes < page.start_bytes
-            || start_bytes >= page_end
-            || end > most_end
-        {
-            return Err(outside());
-        }
-        let end = end.min(capacity_bytes);
-        hasher.update(&start_bytes.to_le_bytes());
-        hasher.update(&length_bytes.to_le_bytes());
-        coverage.changed.insert_bytes(start_bytes..end);
-        coverage.changed_bytes += end.saturating_sub(start_bytes.max(counted_to));
-        counted_to = counted_to.max(end);
-        coverage.areas += 1;
-    }
-    Ok(())
+    let totals = tiling.totals();
+    let saved = writer.finish(capacity_bytes, block_shift, changed.runs());
+    Ok(Coverage {
+        changed,
+        changed_bytes: totals.changed_bytes,
+        pages: totals.pages,
+        areas: totals.areas,
+        digest: totals.digest,
+        answers: vec![Answer {
+            from_bytes: 0,
+            saved,
+        }],
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BadMap, Coverage, GRAIN_BYTES, Page, Uncovered, cover};
     use proptest::prelude::*;
 
-    const K64: u64 = GRAIN_BYTES;
+    use super::{BadMap, BadPages, Coverage, Page, Uncovered, cover};
+
+    const K64: u64 = 64 * 1024;
     const CAPACITY: u64 = 100 * K64 + 1536;
 
     /// Answers from a list of pages and fails the test when asked past its end.
-    fn run(pages: Vec<Page>) -> Result<Coverage, BadMap> {
+    fn run(pages: Vec<Page>) -> Result<Coverage, BadPages> {
         let mut pages = pages.into_iter();
         match cover(CAPACITY, 18, |_| {
             pages.next().ok_or(Uncovered::Query("asked too often"))
         }) {
             Ok(coverage) => Ok(coverage),
-            Err(Uncovered::Bad(bad)) => Err(bad),
-            Err(Uncovered::Query(error)) => panic!("{error}"),
+            Err(Uncovered::Bad(BadMap::Pages(bad))) => Err(bad),
+            Err(other) => panic!("{other:?}"),
         }
     }
 
@@ -254,10 +157,10 @@ mod tests {
         let rounded = run(vec![page(0, 101 * K64, &[(100 * K64, K64)])]).unwrap();
         assert_eq!(rounded.changed_bytes, 1536);
         let far = run(vec![page(0, 102 * K64, &[])]);
-        assert!(matches!(far, Err(BadMap::PastEnd { .. })), "{far:?}");
+        assert!(matches!(far, Err(BadPages::PastEnd { .. })), "{far:?}");
         let far = run(vec![page(0, CAPACITY, &[(100 * K64, 2 * K64)])]);
         assert!(
-            matches!(far, Err(BadMap::AreaOutsidePage { .. })),
+            matches!(far, Err(BadPages::AreaOutsidePage { .. })),
             "{far:?}"
         );
     }
@@ -265,11 +168,11 @@ mod tests {
     #[test]
     fn every_lie_is_named() {
         let stalled = run(vec![page(0, 10 * K64, &[]), page(10 * K64, 0, &[])]);
-        assert!(matches!(stalled, Err(BadMap::Stalled { at_bytes, .. }) if at_bytes == 10 * K64));
+        assert!(matches!(stalled, Err(BadPages::Stalled { at_bytes, .. }) if at_bytes == 10 * K64));
         let elsewhere = run(vec![page(0, 10 * K64, &[]), page(0, CAPACITY, &[])]);
         assert!(matches!(
             elsewhere,
-            Err(BadMap::WrongStart {
+            Err(BadPages::WrongStart {
                 answered_bytes: 0,
                 ..
             })
@@ -285,7 +188,7 @@ mod tests {
                 page(10 * K64, CAPACITY - 10 * K64, &[]),
             ]);
             assert!(
-                matches!(outside, Err(BadMap::AreaOutsidePage { .. })),
+                matches!(outside, Err(BadPages::AreaOutsidePage { .. })),
                 "{area:?}: {outside:?}"
             );
         }
@@ -296,7 +199,7 @@ mod tests {
         });
         assert!(matches!(
             endless,
-            Err(Uncovered::Bad(BadMap::Endless { .. }))
+            Err(Uncovered::Bad(BadMap::Pages(BadPages::Endless { .. })))
         ));
     }
 
@@ -309,12 +212,12 @@ mod tests {
         const PAGE_BYTES: u64 = 1 << 30;
         let before = peak_bytes();
         let covered = cover::<()>(CAPACITY_BYTES, 16, |start_bytes| {
-            let grains = (0..PAGE_BYTES / GRAIN_BYTES).step_by(2);
+            let grains = (0..PAGE_BYTES / K64).step_by(2);
             Ok(Page {
                 start_bytes,
                 length_bytes: PAGE_BYTES,
                 areas: grains
-                    .map(|grain| (start_bytes + grain * GRAIN_BYTES, GRAIN_BYTES))
+                    .map(|grain| (start_bytes + grain * K64, K64))
                     .collect(),
             })
         });

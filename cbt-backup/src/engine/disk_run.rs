@@ -26,7 +26,7 @@ use super::{
 use crate::{
     repo::{
         Coverage, DiskIdentity, DiskSlot, DiskSpec, Distrust, ParentDisk, PointId, RootInfo,
-        SessionRow,
+        SessionRow, write_changed_areas,
     },
     vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent, tracking_of},
 };
@@ -115,6 +115,8 @@ pub struct DiskTask {
     /// What to read; none: all that is allocated.
     pub(super) wanted: Option<Wanted>,
     coverage: Coverage,
+    /// What the server said, as a file of the point.
+    changed_areas: Option<Vec<u8>>,
     pub(super) parent: Option<ParentDisk>,
     origin: Option<PointId>,
     /// The last whole point, where the parent is of a run that died.
@@ -249,12 +251,13 @@ impl DiskRun<'_> {
         let block_shift = self
             .row
             .with(|session| session.geometry(slot).block_shift())?;
-        let (wanted, coverage) = match answer {
-            Some(answer) => {
+        let (wanted, coverage, changed_areas) = match answer {
+            Some(mut answer) => {
                 let proof = proof(&answer);
-                (Some(self.to_read(answer, block_shift)), proof)
+                let file = changed_areas(&mut answer, [unchanged_since, parent]);
+                (Some(self.to_read(answer, block_shift)), proof, file)
             }
-            None => (None, whole(&plan)),
+            None => (None, whole(&plan), None),
         };
         Ok(Some(DiskTask {
             disk: disk.clone(),
@@ -263,6 +266,7 @@ impl DiskRun<'_> {
             block_shift,
             wanted,
             coverage,
+            changed_areas,
             parent,
             origin,
             audit_because,
@@ -482,8 +486,33 @@ fn proof(coverage: &coverage::Coverage) -> Coverage {
         pages: coverage.pages,
         areas: coverage.areas,
         area_bytes: coverage.changed_bytes,
+        kept: kept(coverage).to_owned(),
         ..Coverage::default()
     }
+}
+
+/// How the answers are kept with the point.
+fn kept(coverage: &coverage::Coverage) -> &'static str {
+    let mut answers = coverage.answers.iter();
+    if answers.all(|answer| answer.saved.has_pages()) {
+        "pages"
+    } else {
+        "grains"
+    }
+}
+
+/// What the server said has changed since each of the points that there are.
+fn changed_areas(
+    coverage: &mut coverage::Coverage,
+    since: [Option<ParentDisk>; 2],
+) -> Option<Vec<u8>> {
+    let since = since.into_iter().flatten().map(|parent| parent.point);
+    let answers = std::mem::take(&mut coverage.answers).into_iter();
+    let answers: Vec<_> = since
+        .zip(answers)
+        .map(|(point, answer)| (point, answer.from_bytes, answer.saved))
+        .collect();
+    (!answers.is_empty()).then(|| write_changed_areas(&answers))
 }
 
 fn identity(disk: &Disk) -> DiskIdentity {

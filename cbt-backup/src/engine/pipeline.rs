@@ -445,6 +445,7 @@ mod tests {
         session.set_disk_state(
             slot,
             DiskOutcome::Complete {
+                changed_areas: None,
                 coverage: Coverage::default(),
             },
         );

@@ -15,4 +15,5 @@ mod point;
 mod run;
 mod window;
 
+pub(crate) use catalog::identity;
 pub use options::{CopiedPoint, CopyMonitor, CopyOptions, CopyReport};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::changed_areas;
 use super::config::{refuse_features, refuse_format};
 use super::error::Error;
 use super::id::{ObjectId, PointId, SessionId};
@@ -107,6 +108,10 @@ pub struct Coverage {
     pub areas: u64,
     /// Sum of the areas in bytes.
     pub area_bytes: u64,
+    /// How what the server said is kept in a file of the point: `pages`, or `grains` where the pages take too
+    /// much room; empty where it is not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kept: String,
     /// Why not only changes were read, as a short name; empty where only they were.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub cause: String,
@@ -415,6 +420,12 @@ impl RootNeeds {
 }
 
 impl Root {
+    /// The file of what the server said of a disk's changes, if it was kept.
+    pub(crate) fn changed_areas(&self, disk: &DiskRecord) -> Option<&FileRecord> {
+        let name = changed_areas::file_name(disk.identity.device_key);
+        self.files.iter().find(|file| file.name == name)
+    }
+
     /// Checks what a root claims of itself.
     pub(crate) fn check(&self, name: &RootName) -> Result<(), Error> {
         let bad = |what: &str| Error::damaged(name, what);

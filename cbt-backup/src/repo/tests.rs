@@ -1,6 +1,7 @@
 //! Tests of the repository as a whole.
 
 mod bin;
+mod changed_areas;
 mod compaction;
 mod copying;
 mod copying_again;

@@ -1,5 +1,6 @@
 //! Does the repository hold what it must? Invariants: repository-format.md section 10.
 
+mod changed_areas;
 mod content;
 mod finding;
 mod lost;

@@ -92,6 +92,7 @@ impl<'env> DiskRun<'env> {
         let reason = failure.as_ref().map(ToString::to_string);
         let mut plan = task.plan;
         let mut coverage = task.coverage.clone();
+        let mut changed_areas = task.changed_areas;
         if seen.is_wrong() {
             // What was found wrong is no proof of anything: then all was read.
             plan = DiskPlan::Full {
@@ -100,8 +101,12 @@ impl<'env> DiskRun<'env> {
                 reuse_parent: true,
             };
             coverage = whole(&plan);
+            changed_areas = None;
         }
-        let outcome = DiskOutcome::Complete { coverage };
+        let outcome = DiskOutcome::Complete {
+            coverage,
+            changed_areas,
+        };
         let stats = self.row.with(|session| {
             session.set_disk_state(task.slot, outcome);
             session.disk_stats(task.slot)

@@ -60,7 +60,12 @@ impl DiskRun<'_> {
 
 /// What changed since the partial point, and behind what that has covered, since the complete one. Proven by
 /// both answers.
-fn joined(since_whole: &Coverage, since_partial: Coverage, covered_bytes: u64) -> Coverage {
+fn joined(since_whole: &mut Coverage, since_partial: Coverage, covered_bytes: u64) -> Coverage {
+    let mut answers = std::mem::take(&mut since_whole.answers);
+    for answer in &mut answers {
+        answer.from_bytes = covered_bytes;
+    }
+    answers.extend(since_partial.answers);
     let mut changed = since_partial.changed;
     let first = covered_bytes >> ASKED_SHIFT;
     for run in since_whole.changed.runs() {
@@ -75,6 +80,7 @@ fn joined(since_whole: &Coverage, since_partial: Coverage, covered_bytes: u64) -
         pages: since_whole.pages + since_partial.pages,
         areas: since_whole.areas + since_partial.areas,
         digest: *hasher.finalize().as_bytes(),
+        answers,
     }
 }
 
@@ -94,13 +100,14 @@ mod tests {
             pages: 1,
             areas: grains.len() as u64,
             digest: [grains.len() as u8; 32],
+            answers: Vec::new(),
         }
     }
 
     #[test]
     fn what_was_covered_is_read_only_if_it_changed_since() {
-        let whole = coverage(&[1, 2, 3, 10, 20, 21]);
-        let joined = joined(&whole, coverage(&[2, 30]), 20 << ASKED_SHIFT);
+        let mut whole = coverage(&[1, 2, 3, 10, 20, 21]);
+        let joined = joined(&mut whole, coverage(&[2, 30]), 20 << ASKED_SHIFT);
         let runs: Vec<_> = joined.changed.runs().collect();
         assert_eq!(runs, [2..3, 20..22, 30..31]);
         assert_eq!((joined.pages, joined.areas), (2, 8));

@@ -23,7 +23,7 @@ pub(super) struct Catalog {
 }
 
 /// What a point is, wherever it lies: its origin, or itself.
-pub(super) fn identity(repo: &Repository, point: &Point) -> Origin {
+pub(crate) fn identity(repo: &Repository, point: &Point) -> Origin {
     point.root.origin.unwrap_or(Origin {
         repository: repo.config().id,
         point: point.id(),

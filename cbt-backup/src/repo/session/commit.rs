@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError};
 use super::begin::Session;
 use super::disk::{DiskWork, Parent};
 use super::put::lock;
-use super::spec::{Committed, DiskOutcome, DiskSlot, DiskSpec, ParentDisk, RootInfo};
+use super::spec::{Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, RootInfo};
+use crate::repo::changed_areas;
 use crate::repo::condemned::Condemned;
 use crate::repo::config::FORMAT;
 use crate::repo::error::Error;
@@ -33,6 +34,8 @@ fn needs(disks: &[NewDisk]) -> Vec<String> {
 struct NewDisk {
     record: DiskRecord,
     needs: DiskNeeds,
+    /// What the server said of it.
+    file: Option<NewFile>,
 }
 
 #[derive(Default)]
@@ -88,7 +91,8 @@ impl Session {
         }
         let mut files = Vec::with_capacity(info.files.len());
         let mut file_change = UsageChange::default();
-        for file in &info.files {
+        let of_disks = new_disks.iter_mut().filter_map(|disk| disk.file.take());
+        for file in info.files.into_iter().chain(of_disks) {
             let record = self.store_file(&file.name, &file.content)?;
             file_change.add(PackKind::Node, &record.reference);
             files.push(record);
@@ -145,8 +149,14 @@ impl Session {
             None => Err(Error::DiskUndecided {
                 label: disk.label(),
             }),
-            Some(DiskOutcome::Complete { coverage }) => {
-                self.finish_all(disk, DiskState::Complete, coverage)
+            Some(DiskOutcome::Complete {
+                coverage,
+                changed_areas,
+            }) => {
+                let done = self.finish_all(disk, DiskState::Complete, coverage)?;
+                let name = changed_areas::file_name(disk.spec.identity.device_key);
+                let file = changed_areas.map(|content| NewFile { name, content });
+                Ok(NewDisk { file, ..done })
             }
             Some(DiskOutcome::Carried { from, reason }) => self.finish_carried(disk, from, reason),
             Some(DiskOutcome::Copied { state, coverage }) => self.finish_all(disk, state, coverage),
@@ -170,7 +180,7 @@ impl Session {
             });
         };
         if !matches!(parent.record.state, DiskState::Partial { .. }) {
-            return Ok(carried(disk, from, reason, parent, &disk.avoided));
+            return self.carried(disk, from, reason, parent, &disk.avoided);
         }
         // A run that was not over has nothing to carry; the point before it may have.
         let Some((older, point, index)) = self.newest_whole(&disk.spec) else {
@@ -192,7 +202,7 @@ impl Session {
             Ok::<_, Error>(parent.map(|parent| (parent, avoided)))
         });
         match found {
-            Ok(Some((parent, avoided))) => Ok(carried(disk, older, reason, &parent, &avoided)),
+            Ok(Some((parent, avoided))) => self.carried(disk, older, reason, &parent, &avoided),
             Err(error) if !error.is_damage() && !matches!(error, Error::BadParent { .. }) => {
                 Err(error)
             }
@@ -200,6 +210,62 @@ impl Session {
                 disk,
                 format!("{reason}; the data of point {older} cannot be carried"),
             )),
+        }
+    }
+
+    /// An older point's disk, with what the server said of it then.
+    fn carried(
+        &self,
+        disk: &DiskWork,
+        from: PointId,
+        reason: String,
+        parent: &Parent,
+        avoided: &Condemned,
+    ) -> Result<NewDisk, Error> {
+        let packs = parent.needs.packs();
+        let packs = packs.filter(|pack| avoided.contains(*pack)).count();
+        if packs > 0 {
+            let reason = format!(
+                "{reason}; the data of point {from} is not carried: {packs} of the packs it needs are \
+                 lost, damaged or condemned"
+            );
+            return Ok(absent(disk, reason));
+        }
+        let mut distrust = parent.record.distrust.clone();
+        distrust.add(&disk.distrust());
+        let mut record = DiskRecord {
+            identity: disk.spec.identity.clone(),
+            distrust,
+            state: DiskState::Carried { from, reason },
+            stats: PutStats::default(),
+            ..parent.record.clone()
+        };
+        let file = self.carried_file(disk, parent)?;
+        if file.is_none() {
+            record.coverage.kept.clear();
+        }
+        Ok(NewDisk {
+            record,
+            needs: DiskNeeds::Older(parent.needs.clone()),
+            file,
+        })
+    }
+
+    /// What is lost of the older point's files is no reason to make no point.
+    fn carried_file(&self, disk: &DiskWork, parent: &Parent) -> Result<Option<NewFile>, Error> {
+        let Some(record) = &parent.changed_areas else {
+            return Ok(None);
+        };
+        match self.handle.block_on(self.repo.file(record)) {
+            Ok(content) => Ok(Some(NewFile {
+                name: changed_areas::file_name(disk.spec.identity.device_key),
+                content,
+            })),
+            Err(error) if error.is_damage() => {
+                tracing::warn!(disk = %disk.label(), %error, "its changed areas are not carried");
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -283,6 +349,7 @@ impl Session {
             } else {
                 DiskNeeds::Changed(change)
             },
+            file: None,
         })
     }
 
@@ -373,41 +440,12 @@ impl Session {
     }
 }
 
-fn carried(
-    disk: &DiskWork,
-    from: PointId,
-    reason: String,
-    parent: &Parent,
-    avoided: &Condemned,
-) -> NewDisk {
-    let packs = parent.needs.packs();
-    let packs = packs.filter(|pack| avoided.contains(*pack)).count();
-    if packs > 0 {
-        let reason = format!(
-            "{reason}; the data of point {from} is not carried: {packs} of the packs it needs are \
-             lost, damaged or condemned"
-        );
-        return absent(disk, reason);
-    }
-    let mut distrust = parent.record.distrust.clone();
-    distrust.add(&disk.distrust());
-    NewDisk {
-        record: DiskRecord {
-            identity: disk.spec.identity.clone(),
-            distrust,
-            state: DiskState::Carried { from, reason },
-            stats: PutStats::default(),
-            ..parent.record.clone()
-        },
-        needs: DiskNeeds::Older(parent.needs.clone()),
-    }
-}
-
 fn absent(disk: &DiskWork, reason: String) -> NewDisk {
     let state = DiskState::Absent { reason };
     NewDisk {
         record: new_record(disk, state, None, Coverage::default()),
         needs: DiskNeeds::None,
+        file: None,
     }
 }
 

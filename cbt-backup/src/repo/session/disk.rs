@@ -13,7 +13,7 @@ use crate::repo::id::PackKind;
 use crate::repo::node::Node;
 use crate::repo::ranges::BlockRange;
 use crate::repo::reference::Ref;
-use crate::repo::root::{DiskRecord, DiskState, Distrust, PutStats, TreeRecord};
+use crate::repo::root::{DiskRecord, DiskState, Distrust, FileRecord, PutStats, TreeRecord};
 use crate::repo::tree::{
     Against, BaseTree, Demand, Difference, Geometry, NodePlace, TreeCursor, TreeDifference,
     TreeItem,
@@ -27,6 +27,8 @@ const MAX_DISKS: usize = 250;
 pub(super) struct Parent {
     pub(super) record: DiskRecord,
     pub(super) needs: Needs,
+    /// The file of what the server said of the disk there.
+    pub(super) changed_areas: Option<FileRecord>,
 }
 
 pub(super) struct DiskWork {
@@ -249,7 +251,12 @@ impl Session {
         // MAX_DISKS is below 255, and a root beyond it was not written by this program.
         let index = u8::try_from(named.disk).map_err(|_| bad("it has no such disk"))?;
         let needs = self.repo.usage(&point.root.usage).await?.of_disk(index);
-        Ok(Some(Parent { record, needs }))
+        let changed_areas = point.root.changed_areas(&record).cloned();
+        Ok(Some(Parent {
+            record,
+            needs,
+            changed_areas,
+        }))
     }
 
     /// Finds the blocks that must be put because the parent cannot supply them.

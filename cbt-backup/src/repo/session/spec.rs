@@ -119,6 +119,8 @@ pub enum DiskOutcome {
     Complete {
         /// How it was shown that nothing was missed.
         coverage: Coverage,
+        /// The file of what the server said, from [`write_changed_areas`](crate::repo::write_changed_areas).
+        changed_areas: Option<Vec<u8>>,
     },
     /// It failed: the point has the parent's data and change id instead. When packs the parent
     /// needs are lost, damaged or condemned, the disk is absent, and its reason says so.

@@ -85,6 +85,7 @@ pub(super) fn info(kind: PointKind, time_ms: i64) -> RootInfo {
 
 pub(super) fn complete() -> DiskOutcome {
     DiskOutcome::Complete {
+        changed_areas: None,
         coverage: Coverage::default(),
     }
 }

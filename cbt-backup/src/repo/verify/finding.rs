@@ -167,6 +167,10 @@ pub struct VerifyCounts {
     pub references: u64,
     /// Blobs opened and compared with their ids.
     pub blobs_checked: u64,
+    /// Disks whose changed areas were kept, and were held against what the root says of them.
+    pub maps_checked: u64,
+    /// Answers that were held against the trees of the two points that they lie between.
+    pub maps_compared: u64,
     /// Bytes of packs read for that; of disks, for [`VerifyLevel::Point`].
     pub bytes_read: u64,
 }

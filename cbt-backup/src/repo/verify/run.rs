@@ -100,8 +100,10 @@ impl Verify<'_> {
         if let VerifyLevel::Sample { .. } | VerifyLevel::Full = level {
             self.check_content(level, &tables, points)?;
         }
+        let others = self.others(level, points)?;
+        let bases = others.as_deref().unwrap_or(points);
         for (point, table) in points.iter().zip(&tables) {
-            self.check_point(point, table.as_ref())?;
+            self.check_point(point, table.as_ref(), bases)?;
             if let VerifyLevel::Point(_) = level {
                 self.read_point(point)?;
             }
@@ -196,6 +198,16 @@ impl Verify<'_> {
         let mut points = list.points;
         points.retain(|point| ids.contains(&point.id()));
         Ok(points)
+    }
+
+    /// The points of the VM, where only one is looked at: among them may be the one it was built on. They are not
+    /// pinned, so what of them goes meanwhile is just not compared.
+    fn others(&self, level: VerifyLevel, points: &[Point]) -> Result<Option<Vec<Point>>, Error> {
+        let (VerifyLevel::Point(_), [point]) = (level, points) else {
+            return Ok(None);
+        };
+        let list = self.repo.full_points(Some(&point.name.vm));
+        Ok(Some(self.handle.block_on(list)?.points))
     }
 
     /// The root that counts of each living point.

@@ -36,6 +36,7 @@ impl Verify<'_> {
         &mut self,
         point: &Point,
         table: Option<&Usage>,
+        points: &[Point],
     ) -> Result<(), Error> {
         for (index, disk) in point.root.disks.iter().enumerate() {
             let counted = self.check_disk(point, index, disk)?;
@@ -49,7 +50,10 @@ impl Verify<'_> {
         for file in &point.root.files {
             counted.add(PackKind::Node, &file.reference);
             match self.handle.block_on(self.repo.file(file)) {
-                Ok(_) => self.report.counts.blobs_checked += 1,
+                Ok(content) => {
+                    self.report.counts.blobs_checked += 1;
+                    self.check_changed_areas(point, file, &content, points)?;
+                }
                 Err(error) if error.is_damage() => {
                     self.damage
                         .entry(file.reference.pack(PackKind::Node))
@@ -59,6 +63,7 @@ impl Verify<'_> {
                 Err(error) => return Err(error),
             }
         }
+        self.look_for_changed_areas(point);
         if let Some(table) = table {
             self.compare(point, None, &counted, table, NO_DISK);
         }
