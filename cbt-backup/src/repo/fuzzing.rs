@@ -3,14 +3,16 @@
 //! Each takes any bytes. What it must never do is panic, or take more memory than the format allows;
 //! what it has read must hold together.
 
+use super::changed_areas;
 use super::codec;
 use super::config::Config;
 use super::key::{Keys, fuzzing as keys};
 use super::name::{ObjectName, RootName};
 use super::node::{MAX_NODE_BYTES, Node};
 use super::pack::fuzzing as packs;
-use super::root::{Root, RootNeeds};
+use super::root::{Coverage, Root, RootNeeds};
 use super::sealed;
+use super::tree::Geometry;
 use super::usage::Usage;
 
 thread_local! {
@@ -119,6 +121,21 @@ fn read_root(bytes: &[u8]) -> Option<()> {
     let read: Root = serde_json::from_slice(&again).expect("what was written can be read");
     assert_eq!(read, root);
     Some(())
+}
+
+/// Reads the file of what has changed on a disk of this size.
+pub fn changed_areas(capacity_bytes: u64, bytes: &[u8]) {
+    let Ok(geometry) = Geometry::new(capacity_bytes, 22, 8) else {
+        return;
+    };
+    if let Ok(answers) = changed_areas::read(bytes, capacity_bytes) {
+        assert!((1..=2).contains(&answers.len()));
+        let _ = changed_areas::contradiction(&answers, &Coverage::default(), capacity_bytes);
+        for answer in &answers {
+            let last = answer.blocks(geometry).runs().last();
+            assert!(last.is_none_or(|run| run.first + run.blocks <= geometry.blocks()));
+        }
+    }
 }
 
 /// Reads the `config` of a repository.
