@@ -1,6 +1,7 @@
 """Reads a repository of cbt-backup with nothing but doc/repository-format.md to go by.
 
 Usage: read_repository.py REPOSITORY KEY                      lists the points
+       read_repository.py REPOSITORY KEY POINT DISK          tells what was said of a disk's changes
        read_repository.py REPOSITORY KEY POINT DISK OUTPUT   restores a disk
 
 KEY is a key file, or a file whose first line is a passphrase. POINT is an id of the list, DISK a
@@ -42,8 +43,74 @@ def secret_for(kind, content):
     return text if kind == "passphrase" else None
 
 
+def place(ref):
+    """A Ref of a root (7)."""
+    numbers = (ref["seq"], ref["offset"], ref["length"], ref["raw"])
+    return (ulid(ref["session"]), *numbers, bytes.fromhex(ref["id"]))
+
+
 def unpack_zstd(data):
     return zstandard.ZstdDecompressor().decompress(data, max_output_size=LIMIT)
+
+
+class ChangedAreas:
+    """What was said of a disk's changes (8.1)."""
+
+    def __init__(self, data, capacity):
+        self.data, self.at, self.capacity = data, 3, capacity
+        assert (data[:2], data[2] in (1, 2)) == (b"C\0", True), data[:3]
+
+    def varint(self):
+        number = shift = 0
+        while True:
+            byte = self.data[self.at]
+            self.at += 1
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return number
+
+    def byte_number(self):
+        number = self.varint()
+        return number >> 1 if number & 1 else (number >> 1) * 65536
+
+    def pages(self, digest):
+        """The areas of an answer of which all was kept; they go into the digest."""
+        start = 0
+        while start < self.capacity:
+            length, count, area = self.byte_number(), self.varint(), start
+            digest.update(struct.pack("<QQ", start, length))
+            end = start + length
+            assert length and end < self.capacity + 65536, (start, length)
+            for _ in range(count):
+                area += self.byte_number()
+                size = self.byte_number()
+                digest.update(struct.pack("<QQ", area, size))
+                rounded = 65535 if end >= self.capacity else 0
+                last = min(end, self.capacity) + rounded
+                assert size and area < min(end, self.capacity) and area + size <= last, (area, size)
+                yield area, min(area + size, self.capacity)
+            start = end
+
+    def grains(self, form, end):
+        """The grains of an answer too long to be kept."""
+        bits = int.from_bytes(self.data[self.at : end], "little")
+        self.at, grains = end, -(-self.capacity >> form)
+        assert not bits >> grains, "a grain leaves the disk"
+        for grain in range(grains):
+            if bits >> grain & 1:
+                yield grain << form, min(grain + 1 << form, self.capacity)
+
+    def answers(self):
+        """Base, first byte, areas, and the digest of the pages."""
+        for _ in range(self.data[2]):
+            base, first, form, length = struct.unpack_from("<16sQBI", self.data, self.at)
+            self.at += 29
+            end, digest = self.at + length, blake3.blake3()
+            areas = list(self.grains(form, end) if form else self.pages(digest))
+            assert self.at == end, "the body has another length"
+            yield base, first, areas, None if form else digest.digest()
+        assert self.at == len(self.data), "something follows"
 
 
 class Repository:
@@ -107,6 +174,23 @@ class Repository:
             sys.exit(f"{name} at {offset} has another content than it should")
         return plain
 
+    def changed_areas(self, root, disk):
+        """Prints what has changed since which point, held against the root."""
+        name = f"changed-areas-{disk['device_key']}"
+        refs = [file["ref"] for file in root["files"] if file["name"] == name]
+        if not refs:
+            sys.exit("nothing was kept")
+        answers = list(ChangedAreas(self.blob("n", place(refs[0])), disk["capacity_bytes"]).answers())
+        digests = [digest for *_, digest in answers]
+        if None not in digests:
+            whole = digests[0] if len(digests) == 1 else blake3.blake3(b"".join(digests)).digest()
+            assert whole.hex() == disk["coverage"]["digest"], "another digest than in the root"
+            assert sum(len(areas) for _, _, areas, _ in answers) == disk["coverage"]["areas"]
+        for base, first, areas, _ in answers:
+            print("since", self.name_of(base), "read from", first)
+            for start, end in areas:
+                print(start, end - start)
+
     def name_of(self, session):
         number = int.from_bytes(session, "big")
         return "".join(ALPHABET[number >> 5 * place & 31] for place in range(25, -1, -1))
@@ -166,9 +250,7 @@ class Repository:
                 print(f"lost, written as zeros: {length} bytes at {start}", file=sys.stderr)
             if disk["tree"] is None:
                 return
-            ref = disk["tree"]["ref"]
-            root = (ulid(ref["session"]), ref["seq"], ref["offset"], ref["length"], ref["raw"])
-            root += (bytes.fromhex(ref["id"]),)
+            root = place(disk["tree"]["ref"])
             for number, block in self.blocks(root, disk["tree"]["level"], disk["fan_out_bits"]):
                 start = number * size
                 assert len(block) == min(size, disk["capacity_bytes"] - start), number
@@ -185,14 +267,17 @@ def main():
             disks = " ".join(str(disk["device_key"]) for disk in root["disks"])
             print(point, root["kind"], root["snapshot_time"], root["vm"]["name"], disks)
         return
-    point, key, output = rest
+    point, key, *output = rest
     if point not in roots:
         sys.exit(f"there is no point {point}")
     root = repository.small(roots[point])
     if set(root["needs"]) - {"unreadable"}:
         sys.exit(f"this reader does not know this point: {root['needs']}")
     (disk,) = (disk for disk in root["disks"] if disk["device_key"] == int(key))
-    repository.restore(disk, output)
+    if not output:
+        repository.changed_areas(root, disk)
+        return
+    repository.restore(disk, output[0])
     if disk.get("unreadable"):
         sys.exit("parts of the disk are lost: it was copied from a damaged repository")
 

@@ -73,6 +73,12 @@ impl Reader {
                 }
             }
         }
+        for key in ["2000", "2001"] {
+            let changed = reader.changed_areas(incremental, key)?;
+            line(&format!(
+                "  {incremental}, disk {key}: {changed} changed areas"
+            ));
+        }
         reader.notices_damage(full, &scratch)?;
         golden::restore_all(&reader.python, scratch.path())
     }
@@ -108,6 +114,18 @@ impl Script {
     fn restore(&self, point: &str, key: &str, to: &Path) -> anyhow::Result<()> {
         let to = to.to_str().context("a path that is not UTF-8")?;
         said(&self.call(&self.demo.join("repo"), &[point, key, to])?)
+    }
+
+    /// How many areas of a disk were called changed; the script holds them against the root.
+    fn changed_areas(&self, point: &str, key: &str) -> anyhow::Result<usize> {
+        let output = self.call(&self.demo.join("repo"), &[point, key])?;
+        said(&output)?;
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        let first = lines.lines().next().unwrap_or_default();
+        if !first.starts_with("since ") {
+            bail!("the reader tells no changed areas: {lines}");
+        }
+        Ok(lines.lines().count() - 1)
     }
 
     /// One wrong bit in a block of a copy, and the reader must not hand the disk out.
