@@ -381,7 +381,7 @@ fn what_is_found_after_a_run_that_died_holds_for_the_point_before_it() -> Result
 }
 
 #[test]
-fn a_move_of_the_files_is_audited_and_so_is_every_third_point() -> Result<()> {
+fn a_move_of_files_or_vm_is_audited_and_so_is_every_third_point() -> Result<()> {
     let mut bench = lied_to(&[], &[])?;
     let count = |outcome: &Outcome| {
         let events = outcome.events();
@@ -390,6 +390,11 @@ fn a_move_of_the_files_is_audited_and_so_is_every_third_point() -> Result<()> {
     bench.lab.relocate(&bench.vm, "datastore2")?;
     let moved = bench.backup(&[])?.expect_code(0);
     assert_eq!(count(&moved), 2, "{moved:#?}");
+    bench.lab.replace_host("host-99", "esx02.lab.test")?;
+    let elsewhere = bench.backup(&[])?.expect_code(0);
+    assert_eq!(count(&elsewhere), 2, "{elsewhere:#?}");
+    let told = |kind: &String| kind == "tracking-moved";
+    assert!(elsewhere.events().iter().any(told), "{elsewhere:#?}");
     let audited: Vec<usize> = (0..4)
         .map(|_| {
             Ok(count(

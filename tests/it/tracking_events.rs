@@ -34,6 +34,10 @@ fn relocate(bench: &mut Bench) -> Result<()> {
     Ok(bench.lab.relocate(&bench.vm, "datastore2")?)
 }
 
+fn move_to_another_host(bench: &mut Bench) -> Result<()> {
+    Ok(bench.lab.replace_host("host-99", "esx02.lab.test")?)
+}
+
 fn lose_the_map(bench: &mut Bench) -> Result<()> {
     Ok(bench.lab.lose_tracking(&bench.vm)?)
 }
@@ -82,6 +86,12 @@ fn cases() -> Vec<Case> {
             relocate,
             ("incremental", ""),
             &["tracking-storage-moved"; 2],
+        ),
+        case(
+            "a move to another host",
+            move_to_another_host,
+            ("incremental", ""),
+            &["tracking-moved"; 2],
         ),
         Case {
             behaviour: Behaviour {

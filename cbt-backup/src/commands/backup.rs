@@ -111,7 +111,7 @@ pub struct Backup {
     /// Times that connecting, opening and reading are tried without any progress when they fail for a reason that may pass, such as a broken connection; each wait is twice as long as the one before, from a second up to a minute
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     vddk_tries: u32,
-    /// Compare a sample of what vSphere calls unchanged with the last point, at every Nth point of a disk, and of what it calls unallocated; a disk that is found wrong is read in full. After risky events, such as a move of the VM's files, this is done in any case. 0: only then. It reads up to some 300 blocks of each disk more
+    /// Compare a sample of what vSphere calls unchanged with the last point, at every Nth point of a disk, and of what it calls unallocated; a disk that is found wrong is read in full. After risky events, such as a move of the VM or its files, this is done in any case. 0: only then. It reads up to some 300 blocks of each disk more
     #[arg(long, default_value_t = 0, value_name = "N")]
     audit_every: u32,
     /// Seconds that a read may take before its disk is given up

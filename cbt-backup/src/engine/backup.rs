@@ -396,6 +396,7 @@ fn begin_session(
             instance_uuid: uuid,
             name: vm.name.clone(),
             folder: vm.folder_path.clone(),
+            esxi_host: vm.host.as_ref().map(|host| host.id.clone()).unwrap_or_default(),
         },
         host: host_name(),
     };

@@ -64,6 +64,10 @@ pub(super) fn base_of(disk: &Disk, parents: &[Point], partial: bool) -> Option<B
         };
         let index = point.root.disks.iter().position(serves)?;
         let record = &point.root.disks[index];
+        let origin = match &record.state {
+            DiskState::Carried { from, .. } => *from,
+            _ => point.id(),
+        };
         Some(Base {
             parent: ParentDisk {
                 point: point.id(),
@@ -76,11 +80,9 @@ pub(super) fn base_of(disk: &Disk, parents: &[Point], partial: bool) -> Option<B
                 distrust: record.distrust.clone(),
                 capacity_bytes: record.capacity_bytes,
                 base_file_name: record.identity.base_file.clone(),
+                host: host_of(parents, origin),
             },
-            origin: match &record.state {
-                DiskState::Carried { from, .. } => *from,
-                _ => point.id(),
-            },
+            origin,
             covered_bytes: match record.state {
                 DiskState::Partial { covered_bytes } => Some(covered_bytes),
                 _ => None,
@@ -89,7 +91,14 @@ pub(super) fn base_of(disk: &Disk, parents: &[Point], partial: bool) -> Option<B
     })
 }
 
-fn is_of(disk: &Disk, record: &DiskRecord) -> bool {
+/// The host that ran the VM at a point, where that is known.
+fn host_of(points: &[Point], id: PointId) -> Option<String> {
+    let point = points.iter().find(|point| point.id() == id)?;
+    let host = &point.root.vm.esxi_host;
+    (!host.is_empty()).then(|| host.clone())
+}
+
+pub(super) fn is_of(disk: &Disk, record: &DiskRecord) -> bool {
     let uuid = disk.backing.disk_uuid.as_deref().unwrap_or_default();
     record.identity.device_key == disk.device_key && record.identity.disk_uuid == uuid
 }

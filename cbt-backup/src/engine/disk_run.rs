@@ -85,6 +85,8 @@ pub struct DiskRun<'a> {
     pub before_snapshot: Timestamp,
     /// The host that runs the VM, as far as it may be looked at.
     pub host: &'a Host,
+    /// Its id.
+    pub host_id: Option<&'a str>,
     /// The sessions that store.
     pub row: &'a SessionRow,
     /// What is unchanged in a partly changed block comes from the repository.
@@ -168,7 +170,7 @@ impl DiskRun<'_> {
         } = self.ground(disk)?;
         let mut audit_because = self.audit_due(disk)?;
         if let Some(base) = &base {
-            let event = plan::event(disk, &base.disk);
+            let event = plan::event(disk, &base.disk, self.host_id);
             self.tell_event(disk, event);
             if is_risky(event) {
                 audit_because = Some(event.to_string());

@@ -62,6 +62,8 @@ pub struct BaseDisk {
     pub capacity_bytes: u64,
     /// The name of its base file then.
     pub base_file_name: String,
+    /// The host that ran the VM then, where that is known.
+    pub host: Option<String>,
 }
 
 /// Decides for one disk of the snapshot (vSphere reference, 5.3, 5.5 and 5.7). `may_be_reverted` says why
@@ -84,7 +86,8 @@ pub fn plan(
             reuse_parent: false,
         };
     };
-    let event = event(disk, base);
+    // That of the host keeps no tracking from being believed.
+    let event = event(disk, base, None);
     if event == TrackingEvent::Resized {
         return DiskPlan::Full {
             cause: event.id(),
@@ -126,18 +129,20 @@ fn distrust(disk: &Disk, base: &BaseDisk) -> Option<String> {
         .then(|| "its tracking was found to miss changes, and has not begun anew since".to_owned())
 }
 
-/// What happened to the disk's tracking since the last point.
-pub fn event(disk: &Disk, base: &BaseDisk) -> TrackingEvent {
+/// What happened to the disk's tracking since the last point; `host` runs the VM now.
+pub fn event(disk: &Disk, base: &BaseDisk, host: Option<&str>) -> TrackingEvent {
     let old = Landmark {
         change_id: base.change_id.clone(),
         capacity_bytes: base.capacity_bytes,
         base_file_name: base.base_file_name.clone(),
+        host: base.host.clone(),
         ..Landmark::default()
     };
     let new = Landmark {
         change_id: disk.backing.change_id.clone(),
         capacity_bytes: disk.capacity_bytes,
         base_file_name: disk.backing.base_file_name.clone(),
+        host: host.map(str::to_owned),
         ..Landmark::default()
     };
     TrackingEvent::between(&old, &new)
@@ -184,6 +189,7 @@ mod tests {
             distrust: Distrust::default(),
             capacity_bytes: 1 << 30,
             base_file_name: "[ds] vm/vm.vmdk".to_owned(),
+            host: Some("host-1".to_owned()),
         }
     }
 
@@ -311,7 +317,7 @@ mod tests {
             ..base(Some(&format!("{UUID}/16")))
         };
         let moved = disk(Some(&format!("{UUID}/17")));
-        assert_eq!(event(&moved, &old), TrackingEvent::StorageMoved);
+        assert_eq!(event(&moved, &old, None), TrackingEvent::StorageMoved);
         let went_on = plan(&moved, &Tracking::On, Some(&old));
         assert!(matches!(went_on, DiskPlan::Incremental { .. }));
         let anew = disk(Some("52 00/1"));

@@ -43,6 +43,9 @@ pub struct VmIdentity {
     pub name: String,
     /// Inventory path of the folder.
     pub folder: String,
+    /// Managed object id of the ESXi host that ran it; empty where that is not known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub esxi_host: String,
 }
 
 /// How much was read for a point.

@@ -56,6 +56,30 @@ impl Lab {
         dropped.iter().try_for_each(|path| remove_if_there(path))
     }
 
+    /// Another host takes the place of the only one, and all VMs run there from now on: a stun cycle for each that
+    /// is on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disk`], [`Error::Json`], [`Error::Io`].
+    pub fn replace_host(&self, moref: &str, name: &str) -> Result<(), Error> {
+        let lock = self.lock()?;
+        let mut site = self.load_site()?;
+        moref.clone_into(&mut site.host.moref);
+        name.clone_into(&mut site.host.name);
+        self.store_site(&lock, &site)?;
+        let vms = self.load_vms()?;
+        drop(lock);
+        for vm in vms {
+            self.update_vm(&vm.moref, |vm| {
+                moref.clone_into(&mut vm.host);
+                Ok(())
+            })?;
+            self.migrate(&vm.moref)?;
+        }
+        Ok(())
+    }
+
     /// Upgrades the hardware version of a VM that is off; `None` = to the newest.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::AUDITED;
 use crate::{
-    engine::{backup::Purpose, disk_run::DiskRun, error::Error},
+    engine::{backup::Purpose, base::is_of, disk_run::DiskRun, error::Error},
     repo::{DiskRecord, DiskState, Point},
     vsphere::Disk,
 };
@@ -27,12 +27,8 @@ impl DiskRun<'_> {
 /// How many points with new data of the disk were made since the last in which it was audited. `points` are
 /// newest first.
 fn points_since(points: &[Point], disk: &Disk) -> usize {
-    let uuid = disk.backing.disk_uuid.as_deref().unwrap_or_default();
-    let same = |record: &&DiskRecord| {
-        record.identity.device_key == disk.device_key
-            && record.identity.disk_uuid == uuid
-            && record.state == DiskState::Complete
-    };
+    let same =
+        |record: &&DiskRecord| is_of(disk, record) && record.state == DiskState::Complete;
     let with_it = points.iter().filter_map(|point| {
         let record = point.root.disks.iter().find(same)?;
         Some((point, record))

@@ -181,6 +181,7 @@ impl Run<'_> {
             snapshots_before: frozen.others,
             before_snapshot: frozen.before,
             host: &host,
+            host_id: self.vm.host.as_ref().map(|host| host.id.as_str()),
             row,
             fills_blocks: self.fills_blocks,
             mark: &mark,
