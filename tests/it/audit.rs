@@ -81,11 +81,16 @@ fn assert_followed(bench: &mut Bench, found: &Outcome) -> Result<()> {
     let shown = bench.run(bench.repository_arguments("list", &[]))?;
     let points = shown.result()["points"].as_array().cloned();
     let newest = points.and_then(|points| points.last().cloned());
-    let newest = newest.unwrap_or_default()["point"].clone();
-    let id = newest.as_str().unwrap_or_default();
+    let newest = newest.unwrap_or_default();
+    assert_eq!(newest["found_wrong"], true, "{newest}");
+    let list = bench.repository_arguments("list", &[]);
+    let list = list.into_iter().filter(|word| word != "--json");
+    let list = bench.run(list)?.stdout;
+    assert!(list.trim_end().ends_with("found wrong"), "{list}");
+    let id = newest["point"].as_str().unwrap_or_default();
     let shown = bench.run(bench.repository_arguments("show", &[id]))?;
     let told = shown.expect_code(0).stdout;
-    assert!(told.contains("audit-mismatch"), "{told}");
+    assert!(told.contains("found-wrong"), "{told}");
 
     let healed = bench.backup(&[])?.expect_code(0);
     assert_eq!(healed.disk(FIRST).text("action"), "full", "{healed:#?}");
@@ -297,6 +302,11 @@ fn a_backup_that_audits_on_its_way_reads_in_full_what_is_wrong() -> Result<()> {
     let disk = healed.disk(FIRST);
     assert_eq!(disk.text("action"), "full", "{healed:#?}");
     assert!(disk.text("reason").contains("audit"), "{disk:?}");
+    // What it was compared with is wrong, and it is not, though it tells of it.
+    let listed = bench.list()?.result();
+    let points = listed["points"].as_array().into_iter().flatten();
+    let wrong: Vec<bool> = points.map(|point| point["found_wrong"] == true).collect();
+    assert_eq!(wrong, [false, true, false], "{listed}");
     assert_eq!(healed.disk(2001).text("action"), "incremental");
     let events = healed.events();
     for kind in [

@@ -152,12 +152,20 @@ fn row(point: &PointSummary) -> Vec<String> {
         bytes(point.capacity_bytes),
         bytes(point.put_bytes),
         bytes(point.stored_bytes),
-        match (point.complete, point.damaged) {
-            (true, _) => String::new(),
-            (false, false) => "incomplete".to_owned(),
-            (false, true) => "damaged".to_owned(),
-        },
+        remarks(point),
     ]
+}
+
+/// What is not right with a point.
+fn remarks(point: &PointSummary) -> String {
+    let whole = match (point.complete, point.damaged) {
+        (true, _) => None,
+        (false, false) => Some("incomplete"),
+        (false, true) => Some("damaged"),
+    };
+    let wrong = point.found_wrong.then_some("found wrong");
+    let words: Vec<&str> = whole.into_iter().chain(wrong).collect();
+    words.join(", ")
 }
 
 fn row_json(point: &PointSummary) -> serde_json::Value {
@@ -174,6 +182,7 @@ fn row_json(point: &PointSummary) -> serde_json::Value {
         "stored_bytes": point.stored_bytes,
         "complete": point.complete,
         "damaged": point.damaged,
+        "found_wrong": point.found_wrong,
         "origin": point.origin.map(|origin| json!({
             "repository": origin.repository.to_string(), "point": origin.point.to_string(),
         })),

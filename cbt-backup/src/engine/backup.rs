@@ -396,7 +396,11 @@ fn begin_session(
             instance_uuid: uuid,
             name: vm.name.clone(),
             folder: vm.folder_path.clone(),
-            esxi_host: vm.host.as_ref().map(|host| host.id.clone()).unwrap_or_default(),
+            esxi_host: vm
+                .host
+                .as_ref()
+                .map(|host| host.id.clone())
+                .unwrap_or_default(),
         },
         host: host_name(),
     };

@@ -7,7 +7,9 @@ use super::id::{PointId, VmKey};
 use super::name::{ROOT_LIMIT_BYTES, RootName};
 use super::pack::PlainLength;
 use super::repository::Repository;
-use super::root::{Consistency, DiskRecord, FileRecord, Origin, PointKind, Root, RootNeeds};
+use super::root::{
+    Consistency, DiskRecord, FOUND_WRONG, FileRecord, Origin, PointKind, Root, RootNeeds,
+};
 use super::roots::Roots;
 use super::sealed;
 use super::tombstone::one_of;
@@ -63,6 +65,8 @@ pub struct PointSummary {
     pub complete: bool,
     /// Packs it needs are known to be lost or damaged: it is not complete then.
     pub damaged: bool,
+    /// It was found out later that something in it is wrong.
+    pub found_wrong: bool,
     /// The point it is a copy of, if it is one.
     pub origin: Option<Origin>,
 }
@@ -85,6 +89,7 @@ impl From<&Point> for PointSummary {
             stored_bytes: root.stats.stored_bytes,
             complete: root.disks.iter().all(DiskRecord::is_whole),
             damaged: false,
+            found_wrong: root.events.iter().any(|event| event.code == FOUND_WRONG),
             origin: root.origin,
         }
     }

@@ -210,6 +210,7 @@ mod tests {
             stored_bytes: 0,
             complete,
             damaged: false,
+            found_wrong: false,
             origin: None,
         }
     }

@@ -345,6 +345,9 @@ pub struct UsageRecord {
     pub pack_bytes: u64,
 }
 
+/// The code of an event that was written into a point after it was made: something in it is wrong.
+pub const FOUND_WRONG: &str = "found-wrong";
+
 /// Something a person should know.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PointEvent {

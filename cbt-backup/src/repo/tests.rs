@@ -23,6 +23,7 @@ mod keys;
 mod killed;
 mod life;
 mod lost_roots;
+mod mark;
 mod matrix;
 mod model;
 mod old_blocks;

@@ -27,8 +27,7 @@ impl DiskRun<'_> {
 /// How many points with new data of the disk were made since the last in which it was audited. `points` are
 /// newest first.
 fn points_since(points: &[Point], disk: &Disk) -> usize {
-    let same =
-        |record: &&DiskRecord| is_of(disk, record) && record.state == DiskState::Complete;
+    let same = |record: &&DiskRecord| is_of(disk, record) && record.state == DiskState::Complete;
     let with_it = points.iter().filter_map(|point| {
         let record = point.root.disks.iter().find(same)?;
         Some((point, record))

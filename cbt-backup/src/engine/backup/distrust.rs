@@ -17,7 +17,7 @@ use crate::{
         site::Site,
         tracking::TrackingPolicy,
     },
-    repo::{PointEvent, PointId, PointMark, Repository, SessionOptions},
+    repo::{FOUND_WRONG, PointEvent, PointId, PointMark, Repository, SessionOptions},
     vsphere::{Disk, SwitchOptions, TrackingError},
 };
 
@@ -39,7 +39,7 @@ impl Marks<'_> {
         let told =
             told.filter(|event| event.kind == MISMATCH && event.details["disk"] == disk.label);
         let events = told.map(|event| PointEvent {
-            code: event.kind,
+            code: FOUND_WRONG.to_owned(),
             text: event.message,
         });
         let mark = PointMark {

@@ -12,7 +12,7 @@ use super::compaction::all_that_is_not_full;
 use super::site::{BLOCK_BYTES, Site, content, info, options, passphrase, spec};
 use super::sweep::at_once;
 use super::turn_store::{Choices, TurnStore, Turns};
-use crate::repo::{Error, Image, PointId, Repository, Store, VerifyLevel};
+use crate::repo::{Error, Image, PointId, PointMark, Repository, Store, VerifyLevel};
 
 const BLOCKS: usize = 10;
 
@@ -23,11 +23,12 @@ enum Actor {
     Sweep,
     Compaction,
     Undelete,
+    Mark,
     Reader,
 }
 
-/// The sets of the checker.
-const SCENES: [&[Actor]; 7] = [
+/// The sets of the checker, and a mark, which does what a compaction does.
+const SCENES: [&[Actor]; 9] = [
     &[Actor::Writer, Actor::Sweep, Actor::Reader],
     &[Actor::Writer, Actor::Sweep, Actor::Sweep],
     &[Actor::Writer, Actor::Writer, Actor::Sweep],
@@ -39,6 +40,8 @@ const SCENES: [&[Actor]; 7] = [
         Actor::Reader,
     ],
     &[Actor::Undelete, Actor::Sweep, Actor::Sweep],
+    &[Actor::Mark, Actor::Sweep, Actor::Sweep],
+    &[Actor::Mark, Actor::Compaction, Actor::Sweep],
     &[
         Actor::Writer,
         Actor::Writer,
@@ -103,6 +106,19 @@ fn act(actor: Actor, repo: &Repository, world: &World, seed: u8, told: &Mutex<To
                 let content = world.points[0].1.clone();
                 told.lock().unwrap().points.push((made.point, content));
             }
+        }
+        Actor::Mark => {
+            let marked = repo.mark(handle, "", newest, &PointMark::default(), options());
+            let is_known = matches!(
+                marked,
+                Ok(())
+                    | Err(Error::PointNotFound { .. }
+                        | Error::NotWhole { .. }
+                        | Error::Fenced { .. }
+                        | Error::Store { .. }
+                        | Error::Missing { .. })
+            );
+            assert!(is_known, "{marked:?}");
         }
         Actor::Reader => {
             if let Err(why) = read(repo, handle, newest, &world.points[1].1) {
