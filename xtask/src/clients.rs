@@ -3,10 +3,10 @@
 mod debian;
 mod dummy;
 mod govc;
-mod ground;
+pub(crate) mod ground;
 mod gvddk;
 mod libvirt;
-mod nbdkit;
+pub(crate) mod nbdkit;
 mod process;
 mod pyvmomi;
 mod vadp;
@@ -72,7 +72,7 @@ impl Clients {
     ///
     /// When a client finds something wrong, or a tool is missing and `--strict` is given.
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let tools = workspace::target()?.join("clients");
+        let tools = tools()?;
         let wanted = |name: &str| self.only.is_empty() || self.only.iter().any(|one| one == name);
         let mut tally = Tally::default();
         if NAMES[..SOAP.len()].iter().any(|name| wanted(name)) {
@@ -116,6 +116,11 @@ impl Tally {
         }
         Ok(())
     }
+}
+
+/// Where tools are kept between runs.
+pub(crate) fn tools() -> anyhow::Result<PathBuf> {
+    Ok(workspace::target()?.join("clients"))
 }
 
 type SoapClient = fn(&Stage, &Path) -> anyhow::Result<Outcome>;

@@ -1,6 +1,7 @@
 //! `bench backup`: the program as a whole on the stand-ins, against zstd alone, restic and borg.
 
 mod bed;
+mod raw_copy;
 
 use std::path::Path;
 
@@ -56,6 +57,12 @@ const REPORT: Report = Report {
             slow: ("full", "borg"),
             fast: ("full", "ours"),
             ratio: Some(2.3),
+        },
+        Goal {
+            name: "full with fsync, times nbdkit and nbdcopy to a raw file",
+            slow: ("full", "nbdcopy"),
+            fast: ("full", "ours"),
+            ratio: None,
         },
         // No more than 1.05 times as long.
         Goal {
@@ -128,6 +135,9 @@ impl Backup {
             };
             let bed = Bed::make(&folder.subfolder("bed")?, &build, &image)?;
             turn.ours(&bed, &zstd)?;
+            if !options.alone {
+                turn.raw_copy(&bed)?;
+            }
             drop(bed);
             std::fs::remove_dir_all(folder.path().join("bed"))?;
             for other in &others {
@@ -177,6 +187,14 @@ impl Turn<'_> {
             self.note("1 % changed, twice the disk", "ours", measured);
         }
         bed.refuse_other(&disk, SINGLE, self.image, INCREMENTS)
+    }
+
+    /// What reading alone takes with the same library, when somebody else does it.
+    fn raw_copy(&mut self, bed: &Bed) -> anyhow::Result<()> {
+        if let Some(measured) = bed.copy_raw()? {
+            self.note("full", "nbdcopy", measured);
+        }
+        Ok(())
     }
 
     fn other(&mut self, other: &Contestant, folder: &Path) -> anyhow::Result<()> {

@@ -24,7 +24,7 @@ pub(super) struct Options {
     folder: Option<PathBuf>,
     /// Leave the other programs out
     #[arg(long)]
-    alone: bool,
+    pub(super) alone: bool,
     /// Fail when a goal is missed
     #[arg(long)]
     strict: bool,

@@ -12,7 +12,7 @@ use crate::output::{bytes, line, table};
 pub(crate) type Measures = BTreeMap<(String, String), Vec<Measured>>;
 
 /// In this order they stand in the tables.
-const CONTESTANTS: [&str; 4] = ["ours", "restic", "borg", "rustic"];
+const CONTESTANTS: [&str; 5] = ["ours", "restic", "borg", "rustic", "nbdcopy"];
 
 /// What a benchmark measures and what is wanted of it.
 pub(crate) struct Report {

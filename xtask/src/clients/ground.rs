@@ -169,7 +169,8 @@ impl Ground {
 }
 
 /// The file that the first of some disks ends with.
-fn file(disks: &[lab::Disk]) -> anyhow::Result<String> {
+/// The file that holds the top of the first disk.
+pub(crate) fn file(disks: &[lab::Disk]) -> anyhow::Result<String> {
     let link = disks.first().and_then(lab::Disk::top);
     Ok(link.context("there is no disk")?.file.clone())
 }

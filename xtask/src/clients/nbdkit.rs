@@ -72,17 +72,12 @@ pub(super) fn dummy(tools: &Path) -> anyhow::Result<PathBuf> {
 
 impl Nbdkit {
     fn plugin(&self) -> PathBuf {
-        self.built.join("plugins/vddk/.libs/nbdkit-vddk-plugin.so")
+        plugin(&self.built)
     }
 
     /// The server with the plugin and a kit, on a socket of its own.
     fn command(&self, kit: &Path) -> Command {
-        let mut command = foreign(self.built.join("server/nbdkit"));
-        command
-            .args(["--exit-with-parent", "-U", "-"])
-            .arg(self.plugin())
-            .arg(format!("libdir={}", kit.display()));
-        command
+        command(&self.built, kit)
     }
 
     /// Serves a disk while a shell command runs, which finds the address in `$uri`. What the
@@ -97,7 +92,27 @@ impl Nbdkit {
     }
 }
 
+/// The server with the plugin and a kit, where an earlier run of the clients has built them and nbdcopy is there.
+pub(crate) fn as_built(tools: &Path, kit: &Path) -> Option<Command> {
+    let built = build::folder(tools);
+    let is_there = build::is_done(&built) && process::need("nbdcopy", "libnbd-bin").is_ok();
+    is_there.then(|| command(&built, kit))
+}
+
+fn command(built: &Path, kit: &Path) -> Command {
+    let mut command = foreign(built.join("server/nbdkit"));
+    command
+        .args(["--exit-with-parent", "-U", "-"])
+        .arg(plugin(built))
+        .arg(format!("libdir={}", kit.display()));
+    command
+}
+
+fn plugin(built: &Path) -> PathBuf {
+    built.join("plugins/vddk/.libs/nbdkit-vddk-plugin.so")
+}
+
 /// A word in single quotes for the shell.
-fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }

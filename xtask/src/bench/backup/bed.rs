@@ -26,10 +26,10 @@ const DISK: i32 = 2000;
 const MEMORY: &str = "/dev/shm";
 
 pub(super) struct Bed {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     program: PathBuf,
-    kit: PathBuf,
-    stage: Stage,
+    pub(super) kit: PathBuf,
+    pub(super) stage: Stage,
 }
 
 /// A repository, and what opening it takes.

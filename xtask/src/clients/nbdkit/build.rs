@@ -1,7 +1,7 @@
 //! Building nbdkit's server, its VDDK plugin and its dummy VixDiskLib from Debian's source package.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Nbdkit;
 use crate::clients::debian;
@@ -49,11 +49,11 @@ const DONE: &str = "built-by-cargo-xtask";
 pub(super) fn have(tools: &Path) -> anyhow::Result<Nbdkit> {
     let source = debian::source(tools, "nbdkit")?;
     let nbdkit = Nbdkit {
-        built: tools.join("debian/nbdkit/build"),
+        built: folder(tools),
         source: source.folder,
         version: source.version,
     };
-    if nbdkit.built.join(DONE).is_file() {
+    if is_done(&nbdkit.built) {
         return Ok(nbdkit);
     }
     debian::need_compiler()?;
@@ -72,6 +72,16 @@ pub(super) fn have(tools: &Path) -> anyhow::Result<Nbdkit> {
     make(&nbdkit.built.join("tests"), &["libvixDiskLib.la"])?;
     fs::write(nbdkit.built.join(DONE), "")?;
     Ok(nbdkit)
+}
+
+/// Where it is built.
+pub(super) fn folder(tools: &Path) -> PathBuf {
+    tools.join("debian/nbdkit/build")
+}
+
+/// True when all of it was built there.
+pub(super) fn is_done(built: &Path) -> bool {
+    built.join(DONE).is_file()
 }
 
 fn make(folder: &Path, targets: &[&str]) -> anyhow::Result<()> {
