@@ -72,6 +72,11 @@ fn on_a_sound_host_a_grown_disk_is_read_in_full_once() -> Result<()> {
     bench.grow(FIRST, before + 8 * MIB)?;
     let grown = bench.backup(&[])?.expect_code(0);
     assert_action(&grown, "full");
+    // All of it was read, and what was there before is not stored again.
+    assert!(
+        grown.disk(FIRST).bytes("new_bytes") <= 256 << 10,
+        "{grown:#?}"
+    );
     bench.guest_write(FIRST, before + MIB, &[9; 4096])?;
     let next = bench.backup(&[])?.expect_code(0);
     assert_action(&next, "incremental");

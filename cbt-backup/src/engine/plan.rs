@@ -95,7 +95,8 @@ pub fn plan(
                 "its size changed from {} to {} bytes",
                 base.capacity_bytes, disk.capacity_bytes
             ),
-            reuse_parent: false,
+            // What is read is compared with what the parent has at the same place.
+            reuse_parent: disk.capacity_bytes > base.capacity_bytes,
         };
     }
     let full = |cause, reason: String| DiskPlan::Full {
@@ -294,20 +295,18 @@ mod tests {
                 "{plan:?} does not say {wanted:?}"
             );
         }
-        let grown = BaseDisk {
-            capacity_bytes: 1 << 29,
-            ..base(Some(&id(16)))
-        };
-        let plan = plan(&disk(Some(&id(17))), &Tracking::On, Some(&grown));
-        assert!(
-            matches!(
-                &plan,
-                DiskPlan::Full {
-                    reuse_parent: false,
-                    ..
-                }
-            ) && reason(&plan).contains("size changed")
-        );
+        for (capacity_bytes, is_reused) in [(1 << 29, true), (1 << 31, false)] {
+            let resized = BaseDisk {
+                capacity_bytes,
+                ..base(Some(&id(16)))
+            };
+            let plan = plan(&disk(Some(&id(17))), &Tracking::On, Some(&resized));
+            assert!(reason(&plan).contains("size changed"), "{plan:?}");
+            assert!(
+                matches!(&plan, DiskPlan::Full { reuse_parent, .. } if *reuse_parent == is_reused),
+                "{plan:?}"
+            );
+        }
     }
 
     #[test]
