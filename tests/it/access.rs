@@ -1,7 +1,7 @@
 //! Keeping the VM in place while it is read, beside others who do, and without.
 
 use anyhow::Result;
-use cbt_tests::Bench;
+use cbt_tests::{Bench, BenchOptions, Noise};
 use lab::Fault;
 
 const METHOD: &str = "RelocateVM_Task";
@@ -103,6 +103,71 @@ fn a_disk_that_was_moved_while_it_was_read_fails() -> Result<()> {
     bench.assert_vm_clean()?;
     bench.assert_restores(&first.point())?;
     let next = bench.backup(&[])?.expect_code(0);
+    bench.assert_put_back()?;
+    bench.assert_restores(&next.point())
+}
+
+/// What a long run keeps on its way serves the next one, which cannot know of the move any more.
+#[test]
+fn what_was_read_before_a_move_was_noticed_is_not_kept() -> Result<()> {
+    let mut bench = Bench::with(&BenchOptions {
+        capacities_bytes: vec![8 << 20, 48 << 20],
+        // It is not moved.
+        elsewhere: vec![1],
+        ..BenchOptions::default()
+    })?;
+    let _ = bench.init()?.expect_code(0);
+    let first = bench.backup(&[])?.expect_code(0);
+    bench.guest_write(2000, 0, &[9; 4096])?;
+    bench.guest_write(2001, 0, &Noise::new(2).bytes(48 << 20))?;
+    bench.order(&[
+        Fault {
+            call: "VixDiskLib_PrepareForAccess".to_owned(),
+            code: Some(3014),
+            ..Fault::default()
+        },
+        Fault {
+            call: "VixDiskLib_Open".to_owned(),
+            nth: Some(2),
+            delay_ms: Some(4000),
+            once: Some(true),
+            ..Fault::default()
+        },
+        Fault {
+            call: "VixDiskLib_ReadAsync.callback".to_owned(),
+            count: Some(0),
+            delay_ms: Some(300),
+            ..Fault::default()
+        },
+    ])?;
+    let markers = bench.lab.root().join("fault-markers");
+    // By the time the second disk is read, it is time to keep what is there.
+    let mut backup = bench.start_backup(&["--checkpoint-seconds", "2"])?;
+    backup.run.wait_until("the second disk", || {
+        std::fs::read_dir(&markers).is_ok_and(|mut marker| marker.next().is_some())
+    })?;
+    bench.lab.relocate(&bench.vm, "datastore2")?;
+    let failed = bench.finish(backup)?.expect_code(3);
+    let events = failed.events();
+    assert!(
+        events.contains(&"partial-point-not-made".to_owned()),
+        "{failed:#?}"
+    );
+    assert!(!events.contains(&"partial-point".to_owned()), "{failed:#?}");
+    bench.order(&[])?;
+    bench.assert_vm_clean()?;
+    let to = bench.path("restored/carried");
+    let restored = bench.restore(&failed.point(), &to, &["--allow-carried"])?;
+    let _ = restored.expect_code(0);
+    bench
+        .frozen(&first.point())?
+        .compare(2000, &to.join("app01-disk-2000.raw"))?;
+    let next = bench.backup(&[])?.expect_code(0);
+    assert_eq!(
+        next.disk(2000).bytes("changed_bytes"),
+        64 << 10,
+        "{next:#?}"
+    );
     bench.assert_put_back()?;
     bench.assert_restores(&next.point())
 }

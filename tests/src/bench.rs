@@ -31,6 +31,8 @@ pub const PASSPHRASE: &str = "correct 7mZstable battery";
 pub struct BenchOptions {
     /// Capacity of each disk in bytes.
     pub capacities_bytes: Vec<u64>,
+    /// Disks, by their number, that lie on the second datastore.
+    pub elsewhere: Vec<u8>,
     /// Greatest number of areas in one answer about changes.
     pub page_extents: usize,
     /// Can changes be tracked?
@@ -48,6 +50,7 @@ impl Default for BenchOptions {
     fn default() -> Self {
         Self {
             capacities_bytes: vec![24 << 20, (9 << 20) + 3 * 512],
+            elsewhere: Vec::new(),
             page_extents: 2000,
             change_tracking_supported: true,
             datastore: DatastoreKind::Vmfs,
@@ -125,6 +128,10 @@ impl Bench {
             shadow.follow(2000 + i32::from(index), &image)?;
             disks.push(DiskSpec {
                 image: Some(image),
+                datastore: options
+                    .elsewhere
+                    .contains(&index)
+                    .then(|| "datastore2".to_owned()),
                 ..DiskSpec::default()
             });
         }

@@ -1,14 +1,14 @@
 //! From where a run asks for changes, and from where the next one can.
 
 use super::{
-    disk_run::DiskRun,
+    disk_run::{DiskRun, identity},
     growth,
     monitor::Event,
     plan::{BaseDisk, Tracking},
 };
 use crate::{
     repo::{DiskRecord, DiskState, Distrust, ParentDisk, Point, PointId},
-    vsphere::{Disk, tracking_of},
+    vsphere::{Disk, Moref, tracking_of},
 };
 
 /// From where the next run can ask for changes.
@@ -55,10 +55,11 @@ impl Base {
 
 /// The newest point that holds data of this disk, and the disk in it; `partial` ones only where asked
 /// for.
-pub(super) fn base_of(disk: &Disk, parents: &[Point], partial: bool) -> Option<Base> {
+pub(super) fn base_of(vm: &Moref, disk: &Disk, parents: &[Point], partial: bool) -> Option<Base> {
+    let identity = identity(disk);
     parents.iter().find_map(|point| {
         let serves = |record: &DiskRecord| {
-            is_of(disk, record)
+            point.root.is_earlier(record, &vm.id, &identity)
                 && record.has_data()
                 && (partial || !matches!(record.state, DiskState::Partial { .. }))
         };
@@ -101,6 +102,16 @@ fn host_of(points: &[Point], id: PointId) -> Option<String> {
 pub(super) fn is_of(disk: &Disk, record: &DiskRecord) -> bool {
     let uuid = disk.backing.disk_uuid.as_deref().unwrap_or_default();
     record.identity.device_key == disk.device_key && record.identity.disk_uuid == uuid
+}
+
+/// The newest point that has the disk as one of another VM with the same UUIDs.
+pub(super) fn twin_of<'a>(vm: &Moref, disk: &Disk, parents: &'a [Point]) -> Option<&'a Point> {
+    let identity = identity(disk);
+    parents.iter().find(|point| {
+        let mut records = point.root.disks.iter();
+        records
+            .any(|record| is_of(disk, record) && !point.root.is_earlier(record, &vm.id, &identity))
+    })
 }
 
 /// What any point says was found wrong of the disk, as far as it concerns its present tracking. An older one may know
@@ -161,5 +172,96 @@ impl DiskRun<'_> {
             ),
         ));
         Some(tracking.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{base_of, found_wrong, twin_of};
+    use crate::{
+        repo::{Point, Root, RootName},
+        vsphere::{Backing, BackingKind, Disk, Moref},
+    };
+
+    const UUID: &str = "6000C29";
+
+    /// A point of `moref` whose only disk is `file`.
+    fn point(id: u8, moref: &str, file: &str) -> Point {
+        let point = format!("01J0000000000000000000000{id}");
+        let session = "01J00000000000000000000009";
+        let reference = json!({
+            "session": session, "seq": 0, "offset": 64, "length": 100, "raw": false, "id": "33".repeat(32),
+        });
+        let root = json!({
+            "format": 1, "point": point, "session": session, "generation": 0, "kind": "full",
+            "vm": {"moref": moref}, "snapshot_time": "", "snapshot_time_ms": 1, "consistency": "crash", "parent": null,
+            "disks": [{
+                "device_key": 2000, "disk_uuid": UUID, "base_file": file, "capacity_bytes": 1 << 20, "block_shift": 18,
+                "fan_out_bits": 8, "change_id": null, "state": {"state": "complete"}, "tree": null,
+                "allocation_distrusted": true,
+            }],
+            "usage": {"ref": reference, "pack_bytes": 100},
+        });
+        let root: Root = serde_json::from_value(root).unwrap();
+        Point {
+            name: RootName {
+                vm: "0123456789abcdef".parse().unwrap(),
+                point: root.point,
+                generation: 0,
+                session: root.session,
+            },
+            root,
+        }
+    }
+
+    fn disk(file: &str) -> Disk {
+        Disk {
+            device_key: 2000,
+            label: "Hard disk 1".to_owned(),
+            controller: None,
+            unit: Some(0),
+            capacity_bytes: 1 << 20,
+            backing: Backing {
+                kind: BackingKind::FlatVer2,
+                file_name: file.to_owned(),
+                base_file_name: file.to_owned(),
+                chain_links: 1,
+                datastore: None,
+                disk_uuid: Some(UUID.to_owned()),
+                change_id: None,
+                disk_mode: "persistent".to_owned(),
+                sharing: None,
+                thin: Some(true),
+                eager_zeroed: None,
+                is_encrypted: false,
+                encryption_key: None,
+                delta_format: None,
+            },
+        }
+    }
+
+    #[test]
+    fn a_copy_of_a_vm_with_its_uuids_is_no_base() {
+        let vm = Moref::new("VirtualMachine", "12");
+        let here = "[ds] app02/app02.vmdk";
+        let twin = point(1, "11", "[ds] app01/app01.vmdk");
+        let moved = point(2, "12", "[old] app02/app02.vmdk");
+        let registered_again = point(3, "7", here);
+        let base =
+            |points: &[Point]| base_of(&vm, &disk(here), points, false).map(|base| base.origin);
+        assert_eq!(base(std::slice::from_ref(&twin)), None);
+        for other in [&moved, &registered_again] {
+            let points = [twin.clone(), other.clone()];
+            assert_eq!(base(&points), Some(other.id()));
+            assert_eq!(
+                twin_of(&vm, &disk(here), &points).map(Point::id),
+                Some(twin.id())
+            );
+            assert!(twin_of(&vm, &disk(here), std::slice::from_ref(other)).is_none());
+        }
+        // What was found wrong is better believed of both.
+        assert!(found_wrong(&disk(here), &[twin]).allocation);
     }
 }

@@ -12,7 +12,7 @@ use vddk::Connection;
 use super::{
     audit::DiskAudit,
     backup::{BackupOptions, OnBadMap},
-    base::{Base, Landmark, base_of, found_wrong},
+    base::{Base, Landmark, base_of, found_wrong, twin_of},
     binding::Waits,
     block_set::BlockSet,
     changed_map::refusal_of,
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     repo::{
         Coverage, DiskIdentity, DiskSlot, DiskSpec, Distrust, ParentDisk, PointId, RootInfo,
-        SessionRow, write_changed_areas,
+        SessionRow, VmIdentity, write_changed_areas,
     },
     vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent, tracking_of},
 };
@@ -93,8 +93,8 @@ pub struct DiskRun<'a> {
     pub fills_blocks: bool,
     /// Marks the points that a disk was compared with, as its audit found something wrong.
     pub mark: &'a (dyn Fn(&Disk, &DiskAudit) + Sync),
-    /// What a point says that is committed on the way.
-    pub partial: &'a (dyn Fn() -> RootInfo + Sync),
+    /// What a point says that is committed on the way; none where what was read may be in doubt.
+    pub partial: &'a (dyn Fn() -> Option<RootInfo> + Sync),
     /// Makes a new connection, in place of one that broke.
     pub connect: &'a (dyn Fn() -> Result<Connection, Error> + Sync),
     /// How.
@@ -291,11 +291,20 @@ impl DiskRun<'_> {
     /// After a run that died a partial point is the newest. An increment asks from the last complete point
     /// all the same: what the dead run has not covered did not change before that.
     fn ground(&self, disk: &Disk) -> Result<Ground, Error> {
+        let twin = self.row.with(|session| {
+            let twin = twin_of(self.vm, disk, session.parents())?;
+            Some((twin.id(), twin.root.vm.clone()))
+        })?;
+        if let Some((point, vm)) = twin {
+            self.tell_twin(disk, point, &vm);
+        }
         let (mut newest, mut whole, found) = self.row.with(|session| {
             let parents = session.parents();
-            let newest = base_of(disk, parents, true);
+            let newest = base_of(self.vm, disk, parents, true);
             let is_partial = newest.as_ref().is_some_and(Base::is_partial);
-            let whole = is_partial.then(|| base_of(disk, parents, false)).flatten();
+            let whole = is_partial
+                .then(|| base_of(self.vm, disk, parents, false))
+                .flatten();
             (newest, whole, found_wrong(disk, parents))
         })?;
         let bases = [newest.as_mut(), whole.as_mut()];
@@ -331,6 +340,16 @@ impl DiskRun<'_> {
             partial: None,
             distrust,
         })
+    }
+
+    /// Points of another VM stand among those of this one.
+    fn tell_twin(&self, disk: &Disk, point: PointId, vm: &VmIdentity) {
+        let message = format!(
+            "{}: point {point} is of another VM with the same UUIDs, {} ({}), and not built upon; give one of the two \
+             another UUID, or their points stay mixed",
+            disk.label, vm.name, vm.moref
+        );
+        self.tell(disk, Event::warning("same-uuids", message));
     }
 
     /// What happened to the disk's tracking, where it is not what always happens.
@@ -517,7 +536,7 @@ fn changed_areas(
     (!answers.is_empty()).then(|| write_changed_areas(&answers))
 }
 
-fn identity(disk: &Disk) -> DiskIdentity {
+pub(super) fn identity(disk: &Disk) -> DiskIdentity {
     DiskIdentity {
         device_key: disk.device_key,
         label: disk.label.clone(),

@@ -432,6 +432,15 @@ impl Root {
         self.files.iter().find(|file| file.name == name)
     }
 
+    /// True when `record`, a disk of this root, is that disk of a VM as it was before. Two VMs may have one instance
+    /// UUID and their disks the same UUIDs, where somebody copied the files and registered them: then neither the
+    /// managed object id is the same nor the file.
+    pub fn is_earlier(&self, record: &DiskRecord, moref: &str, disk: &DiskIdentity) -> bool {
+        let identity = &record.identity;
+        (identity.device_key, &identity.disk_uuid) == (disk.device_key, &disk.disk_uuid)
+            && (self.vm.moref == moref || identity.base_file == disk.base_file)
+    }
+
     /// Checks what a root claims of itself.
     pub(crate) fn check(&self, name: &RootName) -> Result<(), Error> {
         let bad = |what: &str| Error::damaged(name, what);

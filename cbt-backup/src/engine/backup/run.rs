@@ -20,7 +20,7 @@ use crate::{
         binding::{Stage, Waits},
         description::Description,
         disk_run::{DiskReport, DiskRun},
-        error::Error,
+        error::{Error, chain},
         freeze::{self, Frozen},
         hook::{Hooked, Moment},
         ledger::{Effect, Ledger},
@@ -162,7 +162,10 @@ impl Run<'_> {
         let files = saved::files(self.site, &self.vm, &host, config, self.recorder);
         let recorder = self.recorder;
         let connect = || self.connect(snapshot, facts);
-        let partial = || root_info(PointKind::Partial, &frozen, files.clone(), None, recorder);
+        let partial = || {
+            self.is_in_place(snapshot, &disks_of)
+                .then(|| root_info(PointKind::Partial, &frozen, files.clone(), None, recorder))
+        };
         let waits = Waits::default();
         let marks = Marks {
             site: self.site,
@@ -307,6 +310,25 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// False where what was read until now is in doubt, which is told. It is looked at before anything is kept on the
+    /// way: whoever builds upon that later has no other way to find out.
+    fn is_in_place(&self, snapshot: &Moref, before: &[Disk]) -> bool {
+        if self.access.is_some() {
+            return true;
+        }
+        let why = match self.site.ask(self.site.client.snapshot_config(snapshot)) {
+            Ok(now) => match access::moved(before, &now).into_iter().next() {
+                Some((_, reason)) => reason,
+                None => return true,
+            },
+            Err(error) => chain(&error),
+        };
+        let message = format!("what is read so far is not kept for another run: {why}");
+        self.recorder
+            .event(&Event::warning("partial-point-not-made", message));
+        false
     }
 
     /// Makes the snapshot, which is on the ledger before.

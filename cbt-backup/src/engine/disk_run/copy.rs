@@ -107,8 +107,12 @@ impl<'env> DiskRun<'env> {
             coverage,
             changed_areas,
         };
+        // A partial point may be made at any time: a disk that failed is never called complete.
+        let is_complete = reason.is_none();
         let stats = self.row.with(|session| {
-            session.set_disk_state(task.slot, outcome);
+            if is_complete {
+                session.set_disk_state(task.slot, outcome);
+            }
             session.disk_stats(task.slot)
         })?;
         let is_audit = matches!(self.options.purpose, Purpose::Audit(_));

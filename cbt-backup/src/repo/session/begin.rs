@@ -1,5 +1,6 @@
 //! The beginning of a session, and its end without a point.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -53,6 +54,8 @@ pub struct Session {
     pub(super) table_sent: AtomicBool,
     /// The point that is being copied, if one is.
     pub(super) origin: Option<Origin>,
+    /// The partial points that the run has made before.
+    pub(super) made: BTreeSet<PointId>,
 }
 
 /// What a session writes.
@@ -150,6 +153,7 @@ impl Repository {
             announcement,
             table_sent: AtomicBool::new(false),
             origin: None,
+            made: BTreeSet::new(),
         })
     }
 

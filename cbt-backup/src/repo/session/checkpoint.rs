@@ -39,12 +39,15 @@ impl Session {
         let (repo, handle) = (self.repo.clone(), self.handle.clone());
         let (spec, options, origin) = (self.spec.clone(), self.options, self.origin);
         let times = Arc::clone(&self.times);
+        let mut made = self.made.clone();
         let (session, root, name) = self.prepare_or_abandon(info, true)?;
         let committed = session.publish(&root, &name)?;
         // A session commits one root: the next one announces itself and reads all lists again.
         let mut next = handle.block_on(repo.begin(spec, &handle, options))?;
         next.origin = origin;
         next.times = times;
+        made.insert(committed.point);
+        next.made = made;
         match next.take_over(&committed, progress) {
             Ok(()) => Ok((next, committed)),
             Err(error) => {

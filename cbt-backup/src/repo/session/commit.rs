@@ -13,7 +13,7 @@ use crate::repo::error::Error;
 use crate::repo::id::{PackId, PackKind, PointId};
 use crate::repo::name::RootName;
 use crate::repo::pack::{BlobKind, NO_DISK};
-use crate::repo::point::MAX_FILE_BYTES;
+use crate::repo::point::{MAX_FILE_BYTES, Point};
 use crate::repo::root::{
     Coverage, DiskRecord, DiskState, FileRecord, MAX_UNREADABLE_RUNS, PointKind, PutStats, Root,
     TreeRecord, UNREADABLE, UsageRecord,
@@ -179,7 +179,10 @@ impl Session {
                 why: "the disk was added without a parent",
             });
         };
-        if !matches!(parent.record.state, DiskState::Partial { .. }) {
+        // What this run has read itself is not what it was before, though it may be all there in a partial point.
+        let named = disk.spec.parent.map(|named| named.point);
+        let is_own = named.is_some_and(|point| self.made.contains(&point));
+        if !is_own && !matches!(parent.record.state, DiskState::Partial { .. }) {
             return self.carried(disk, from, reason, parent, &disk.avoided);
         }
         // A run that was not over has nothing to carry; the point before it may have.
@@ -269,15 +272,15 @@ impl Session {
         }
     }
 
-    /// The newest point that has the disk as it was at a snapshot: whose data it is, the point, and the
-    /// disk's index in it.
+    /// The newest point of an earlier run that has the disk as it was at a snapshot: whose data it is, the point,
+    /// and the disk's index in it.
     fn newest_whole(&self, spec: &DiskSpec) -> Option<(PointId, PointId, usize)> {
-        self.parents.iter().find_map(|point| {
+        let earlier = |point: &&Point| !self.made.contains(&point.id());
+        self.parents.iter().filter(earlier).find_map(|point| {
             let disks = point.root.disks.iter().enumerate();
-            let mut same = disks.filter(|(_, record)| {
-                (record.identity.device_key, &record.identity.disk_uuid)
-                    == (spec.identity.device_key, &spec.identity.disk_uuid)
-            });
+            let moref = &self.spec.vm.moref;
+            let mut same =
+                disks.filter(|(_, record)| point.root.is_earlier(record, moref, &spec.identity));
             same.find_map(|(index, record)| match &record.state {
                 DiskState::Complete => Some((point.id(), point.id(), index)),
                 DiskState::Carried { from, .. } => Some((*from, point.id(), index)),

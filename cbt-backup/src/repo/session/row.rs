@@ -104,11 +104,14 @@ impl SessionRow {
     /// Commits a partial point and changes sessions, when it is time to. To be called now and then, by any
     /// thread: while one is at it, the others go on. Blocking.
     ///
+    /// `info` is asked when nobody can put anything any more, so what it finds out holds for all that was put.
+    /// With `None` there will be no point until the interval has passed again. It must not ask the row.
+    ///
     /// # Errors
     /// Those of [`Session::checkpoint`]: the run is over.
     pub fn checkpoint_if_due(
         &self,
-        info: impl FnOnce() -> RootInfo,
+        info: impl FnOnce() -> Option<RootInfo>,
     ) -> Result<Option<Committed>, Error> {
         let _turn = match self.turn.try_lock() {
             Ok(turn) => turn,
@@ -122,11 +125,18 @@ impl SessionRow {
             let late = since.time.elapsed() >= self.interval.time;
             new_bytes > 0 && (late || new_bytes >= self.interval.put_bytes)
         };
-        if due {
-            self.checkpoint(info()).map(Some)
-        } else {
-            Ok(None)
+        if !due {
+            return Ok(None);
         }
+        let mut session = self.session.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(info) = info() else {
+            *lock(&self.since) = Since {
+                time: Instant::now(),
+                put_bytes,
+            };
+            return Ok(None);
+        };
+        self.change(&mut session, info).map(Some)
     }
 
     /// Commits a partial point and changes sessions now. Blocking.
@@ -135,6 +145,10 @@ impl SessionRow {
     /// As [`SessionRow::checkpoint_if_due`].
     pub fn checkpoint(&self, info: RootInfo) -> Result<Committed, Error> {
         let mut session = self.session.write().unwrap_or_else(PoisonError::into_inner);
+        self.change(&mut session, info)
+    }
+
+    fn change(&self, session: &mut Option<Session>, info: RootInfo) -> Result<Committed, Error> {
         let (next, committed) = session.take().ok_or_else(over)?.checkpoint(info)?;
         *lock(&self.since) = Since {
             time: Instant::now(),

@@ -120,7 +120,9 @@ fn a_run_of_many_sessions_makes_one_point() {
     let mut partial = Vec::new();
     for number in 0..BLOCKS {
         row.put(slot, number, block(&image, number)).unwrap();
-        let made = row.checkpoint_if_due(|| info(PointKind::Full, 1)).unwrap();
+        let made = row
+            .checkpoint_if_due(|| Some(info(PointKind::Full, 1)))
+            .unwrap();
         partial.extend(made.map(|made| made.point));
         if partial.len() == 1 && made.is_some() {
             // A sweep meanwhile takes nothing of it.
@@ -166,7 +168,7 @@ fn time_makes_a_partial_root_due_once_something_was_put() {
     };
     let row = SessionRow::new(session, at_each);
     let due = || {
-        row.checkpoint_if_due(|| info(PointKind::Full, 1))
+        row.checkpoint_if_due(|| Some(info(PointKind::Full, 1)))
             .unwrap()
             .is_some()
     };
@@ -284,6 +286,38 @@ fn a_partial_increment_keeps_what_it_was_built_on_and_carries_none_of_its_own() 
     let (point, stored) = resume_named(&site, &second, committed.point);
     assert_eq!(stored, 7..BLOCKS);
     assert_whole(&site, point, &second);
+}
+
+/// All of the disk was read and kept on the way; then it was found in doubt, as when it was moved meanwhile.
+#[test]
+fn what_is_carried_is_never_what_the_same_run_has_read() {
+    let site = Site::new(2);
+    let first = image(1);
+    let full = site.backup(&first, None, 0).unwrap();
+    let second = image(51);
+    let session = site.begin().unwrap();
+    let slot = session
+        .add_disk(Site::disk(Some(full), second.len() as u64))
+        .unwrap();
+    put_all(&session, slot, &second, 0..BLOCKS);
+    session.set_disk_state(slot, complete());
+    let (next, _) = session.checkpoint(info(PointKind::Incremental, 1)).unwrap();
+    let (next, kept) = next.checkpoint(info(PointKind::Incremental, 1)).unwrap();
+    assert!(site.point(kept.point).root.disks[0].is_whole());
+    next.set_disk_state(
+        slot,
+        DiskOutcome::Carried {
+            from: full,
+            reason: "it was moved".to_owned(),
+        },
+    );
+    let carried = next.commit(info(PointKind::Incremental, 1)).unwrap().point;
+    let made = &site.point(carried).root.disks[0];
+    let before = &site.point(full).root.disks[0];
+    assert!(matches!(made.state, DiskState::Carried { from, .. } if from == full));
+    assert_eq!(made.tree, before.tree);
+    assert_eq!(made.change_id, before.change_id);
+    assert_whole(&site, carried, &first);
 }
 
 /// A run on a partial point that is not the newest one.
