@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use cbt_tests::{Bench, BenchOptions, Calls, Outcome};
-use lab::{Crash, Fault, Performance};
+use lab::{Crash, Fault, Lie, Performance};
 
 /// The device keys of the disks.
 const KEYS: [i32; 4] = [2000, 2001, 2002, 2003];
@@ -319,4 +319,48 @@ fn a_kill_with_several_in_work_leaves_nothing_that_is_not_undone() -> Result<()>
         bench.assert_restores(&next.point())?;
     }
     Ok(())
+}
+
+/// Every answer about changes is late, and a lie where that is asked for.
+fn late_answers(lie: Option<Lie>) -> Fault {
+    Fault {
+        call: "QueryChangedDiskAreas".to_owned(),
+        count: Some(0),
+        delay_ms: Some(1500),
+        lie,
+        ..Fault::default()
+    }
+}
+
+#[test]
+fn changes_are_asked_of_several_disks_at_once_and_told_in_their_order() -> Result<()> {
+    let mut bench = bench()?;
+    let _ = bench.backup(&[])?.expect_code(0);
+    for (at_once, least, most) in [("4", 0, 4000), ("1", 4500, u64::MAX)] {
+        bench.order(&[late_answers(None)])?;
+        let before = bench.calls()?.count("vcenter", "QueryChangedDiskAreas");
+        let next = bench.backup(&["--disks-at-once", at_once])?.expect_code(0);
+        assert_eq!(next.result()["kind"], "incremental", "{next:#?}");
+        let calls = bench.calls()?;
+        let asked = calls.of("vcenter", "QueryChangedDiskAreas");
+        let times: Vec<u64> = asked[before..].iter().map(|entry| entry.ms).collect();
+        assert_eq!(times.len(), KEYS.len());
+        let took = times.iter().max().unwrap_or(&0) - times.iter().min().unwrap_or(&0);
+        assert!((least..most).contains(&took), "{at_once}: {took} ms");
+    }
+    bench.order(&[late_answers(Some(Lie::StalledPage))])?;
+    let failed = bench.backup(&["--disks-at-once", "4", "--on-bad-map", "fail"])?;
+    assert_ne!(failed.code, Some(0), "{failed:#?}");
+    let _ = failed.expect_said("Hard disk 1");
+    let full = bench.backup(&["--disks-at-once", "4"])?.expect_code(0);
+    let result = full.result();
+    let events = result["events"].as_array().into_iter().flatten();
+    let events = events.filter(|event| event["kind"] == "bad-map");
+    let keys: Vec<i64> = events
+        .filter_map(|event| event["device_key"].as_i64())
+        .collect();
+    assert_eq!(keys, KEYS.map(i64::from));
+    bench.order(&[])?;
+    bench.assert_put_back()?;
+    bench.assert_restores(&full.point())
 }

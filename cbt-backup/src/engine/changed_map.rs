@@ -19,7 +19,6 @@ impl DiskRun<'_> {
         disk: &Disk,
         base_change_id: &str,
     ) -> Result<coverage::Coverage, Uncovered<Error>> {
-        self.monitor.step("ask for changed areas");
         let (begun, mut pages) = (Instant::now(), 0);
         coverage::cover(disk.capacity_bytes, ASKED_SHIFT, |start_bytes| {
             if self.cancel.load(Ordering::Relaxed) {

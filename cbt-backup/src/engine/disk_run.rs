@@ -1,14 +1,19 @@
-//! One disk of a run: what is planned and asked; `copy` reads and stores it.
+//! One disk of a run: what is planned; `ask` asks what has changed, `copy` reads and stores it.
 
+mod ask;
 mod copy;
 mod resume;
 mod several;
 
-use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use jiff::Timestamp;
 use vddk::Connection;
 
+use self::ask::Answers;
 use super::{
     audit::DiskAudit,
     backup::{BackupOptions, OnBadMap},
@@ -157,17 +162,22 @@ impl std::fmt::Debug for DiskRun<'_> {
 }
 
 impl DiskRun<'_> {
-    /// Plans a disk, asks for its changed areas and adds it to the session. `None`: it is left out.
-    ///
-    /// # Errors
-    /// When the repository cannot take it, or a bad map is to fail the run.
-    pub fn prepare(&self, disk: &Disk) -> Result<Option<DiskTask>, Error> {
+    /// Plans a disk by what the server said of it, and adds it to the session. `None`: it is left out.
+    fn prepare(
+        &self,
+        disk: &Disk,
+        ground: Ground,
+        answers: Answers,
+    ) -> Result<Option<DiskTask>, Error> {
         let Ground {
             mut base,
             mut plan,
             partial,
             distrust,
-        } = self.ground(disk)?;
+        } = ground;
+        if base.as_ref().is_some_and(Base::is_partial) {
+            self.tell_resumed(disk);
+        }
         let mut audit_because = self.audit_due(disk)?;
         if let Some(base) = &base {
             let event = plan::event(disk, &base.disk, self.host_id);
@@ -192,15 +202,16 @@ impl DiskRun<'_> {
                 };
             }
             DiskPlan::Full { .. } => {}
-            DiskPlan::Incremental { base_change_id } => match self.changed(disk, base_change_id) {
-                Ok(coverage) => answer = Some(coverage),
-                Err(Uncovered::Bad(bad)) if self.options.on_bad_map == OnBadMap::Fail => {
+            DiskPlan::Incremental { .. } => match answers.since_base {
+                None => return Err(Error::Interrupted),
+                Some(Ok(coverage)) => answer = Some(coverage),
+                Some(Err(Uncovered::Bad(bad))) if self.options.on_bad_map == OnBadMap::Fail => {
                     return Err(Error::BadMap {
                         disk: disk.label.clone(),
                         bad,
                     });
                 }
-                Err(uncovered) => {
+                Some(Err(uncovered)) => {
                     let refusal = refusal_of(&uncovered);
                     // An id that the server refuses as such is of no use any more. Else the next run asks
                     // from the old one again: what this server says is in doubt.
@@ -235,7 +246,7 @@ impl DiskRun<'_> {
         let newest = newest.map(|newest| newest.parent.point);
         let mut unchanged_since = None;
         if let (Some(partial), Some(answer)) = (partial, &mut answer)
-            && self.goes_on(disk, &partial, answer)?
+            && self.goes_on(disk, &partial, answer, answers.since_partial)?
         {
             unchanged_since = base.map(|whole| whole.parent);
             base = Some(partial);
@@ -330,13 +341,9 @@ impl DiskRun<'_> {
                 });
             }
         }
-        let planned = plan(newest.as_ref());
-        if newest.as_ref().is_some_and(Base::is_partial) {
-            self.tell_resumed(disk);
-        }
         Ok(Ground {
+            plan: plan(newest.as_ref()),
             base: newest,
-            plan: planned,
             partial: None,
             distrust,
         })
@@ -402,6 +409,14 @@ impl DiskRun<'_> {
                 Ok((add(None)??, None))
             }
             added => Ok((added?, parent)),
+        }
+    }
+
+    fn check_cancel(&self) -> Result<(), Error> {
+        if self.cancel.load(Ordering::Relaxed) {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
         }
     }
 

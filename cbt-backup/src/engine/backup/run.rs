@@ -195,11 +195,7 @@ impl Run<'_> {
             monitor: self.recorder,
             cancel: self.cancel,
         };
-        let mut tasks = Vec::new();
-        for disk in &disks_of {
-            self.check_cancel()?;
-            tasks.extend(run.prepare(disk)?);
-        }
+        let tasks = run.prepare_all(&disks_of)?;
         if tasks.is_empty() {
             return Err(Error::NoDisk {
                 vm: self.vm.name.clone(),

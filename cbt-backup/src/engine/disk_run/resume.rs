@@ -13,7 +13,7 @@ use crate::{
 
 impl DiskRun<'_> {
     /// An increment need not read what an earlier one had read before it died. `answer` is what changed since
-    /// the last complete point; it becomes what is left of it. Tells whether it is so: it is not when the server
+    /// the last complete point, and `since` what did since the partial one; it becomes what is left of it. Tells whether it is so: it is not when the server
     /// can't say what changed since the partial point.
     ///
     /// A block that the dead run has covered is as it was at that run's snapshot, so it is read again only if
@@ -24,13 +24,12 @@ impl DiskRun<'_> {
         disk: &Disk,
         partial: &Base,
         answer: &mut Coverage,
+        since: Option<Result<Coverage, Uncovered<Error>>>,
     ) -> Result<bool, Error> {
-        let (Some(covered_bytes), Some(change_id)) =
-            (partial.covered_bytes, &partial.disk.change_id)
-        else {
+        let (Some(covered_bytes), Some(since)) = (partial.covered_bytes, since) else {
             return Ok(false);
         };
-        match self.changed(disk, change_id) {
+        match since {
             Ok(since) => {
                 *answer = joined(answer, since, covered_bytes);
                 self.tell_resumed(disk);
