@@ -17,6 +17,7 @@ pub mod percent;
 pub mod progress;
 pub mod rate;
 pub mod reexec;
+mod placed;
 pub mod secret_input;
 pub mod selection;
 mod shell;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use cbt_tests::{Bench, PASSPHRASE, PASSWORD, files_holding};
+use cbt_tests::{Bench, PASSPHRASE, PASSWORD, USER, files_holding};
 use lab::Fault;
 
 /// The middle of each secret: it stays the same however the rest is escaped.
@@ -75,5 +75,42 @@ fn secrets_are_written_nowhere() -> Result<()> {
             .collect();
         assert!(leaks.is_empty(), "{needle} stands in {leaks:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_password_in_the_environment_wins_over_the_configuration() -> Result<()> {
+    let bench = Bench::new()?;
+    let file = |name: &str, text: &str| -> Result<String> {
+        fs::write(bench.path(name), text)?;
+        Ok(bench.path(name).display().to_string())
+    };
+    let wrong = file("secret/wrong", "wrong")?;
+    let config = format!(
+        "[vsphere]\nserver = \"{}\"\nuser = \"{USER}\"\nthumbprint = \"{}\"\npassword-file = \"{wrong}\"\n",
+        bench.vcenter().url(),
+        bench.vcenter().thumbprint_sha256(),
+    );
+    let config = file("config.toml", &config)?;
+    let arguments = ["vms", "--config", &config].map(std::ffi::OsString::from);
+    let _ = bench.run(&arguments)?.expect_code(12);
+    let right = bench.path("secret/password").display().to_string();
+    for variable in [
+        format!("CBT_BACKUP_PASSWORD=$(cat '{right}')"),
+        format!("CBT_BACKUP_PASSWORD_COMMAND=\"cat '{right}'\""),
+    ] {
+        let run = bench.start_after(&format!("export {variable}"), &arguments)?;
+        let _ = run.wait()?.expect_code(0);
+    }
+    // What is typed wins over both.
+    let typed = [
+        &arguments[..],
+        &["--password-file", &wrong].map(std::ffi::OsString::from),
+    ];
+    let run = bench.start_after(
+        &format!("export CBT_BACKUP_PASSWORD=$(cat '{right}')"),
+        &typed.concat(),
+    )?;
+    let _ = run.wait()?.expect_code(12);
     Ok(())
 }

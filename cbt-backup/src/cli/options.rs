@@ -10,9 +10,10 @@ use super::{
     config::Config,
     exit_code::{ExitCode, Failure},
     key_file::read_key_file,
+    placed::{Place, Placed},
     rate::Rate,
     secret_input::{
-        self, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, PROXY_PASSWORD_VARIABLE, SecretInput,
+        self, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, PROXY_PASSWORD_VARIABLE, SecretInput, Sources,
     },
 };
 use crate::{
@@ -28,21 +29,29 @@ pub struct RepositoryOptions {
     /// The repository: a folder, s3://bucket/prefix?endpoint=URL, az://container/prefix?account=NAME or gs://bucket/prefix
     #[arg(long, env = "CBT_BACKUP_REPO", value_name = "ADDRESS")]
     pub repo: Option<String>,
-    /// File whose first line is the passphrase; /dev/fd/N reads a descriptor (else CBT_BACKUP_PASSPHRASE, else a prompt)
-    #[arg(long, env = "CBT_BACKUP_PASSPHRASE_FILE", value_name = "FILE")]
-    pub passphrase_file: Option<PathBuf>,
-    /// Command that prints the passphrase
-    #[arg(long, env = "CBT_BACKUP_PASSPHRASE_COMMAND", value_name = "COMMAND")]
-    pub passphrase_command: Option<String>,
-    /// Key file, used instead of a passphrase; `cbt-backup key add` makes one
-    #[arg(long, env = "CBT_BACKUP_KEY_FILE", value_name = "FILE")]
-    pub key_file: Option<PathBuf>,
+    /// What opens it.
+    #[command(flatten)]
+    opener: Placed<OpenerOptions>,
     /// At most so many bytes a second to the repository, for instance 20MiB
     #[arg(long, env = "CBT_BACKUP_LIMIT_UPLOAD", value_name = "RATE")]
     pub limit_upload: Option<Rate>,
     /// At most so many bytes a second from the repository
     #[arg(long, env = "CBT_BACKUP_LIMIT_DOWNLOAD", value_name = "RATE")]
     pub limit_download: Option<Rate>,
+}
+
+/// What opens a repository.
+#[derive(Debug, Args)]
+struct OpenerOptions {
+    /// File whose first line is the passphrase; /dev/fd/N reads a descriptor (else CBT_BACKUP_PASSPHRASE, else a prompt)
+    #[arg(long, env = "CBT_BACKUP_PASSPHRASE_FILE", value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// Command that prints the passphrase
+    #[arg(long, env = "CBT_BACKUP_PASSPHRASE_COMMAND", value_name = "COMMAND")]
+    passphrase_command: Option<String>,
+    /// Key file, used instead of a passphrase; `cbt-backup key add` makes one
+    #[arg(long, env = "CBT_BACKUP_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
 }
 
 impl RepositoryOptions {
@@ -66,19 +75,19 @@ impl RepositoryOptions {
     /// # Errors
     /// Exit code 2 when there is none.
     pub fn key(&self, config: &Config) -> Result<RepositoryKey, Failure> {
-        let key_file = self.key_file.as_ref().or(config.key_file.as_ref());
-        if let Some(path) = key_file {
-            return read_key_file(path);
+        let mut input = self.input(config);
+        let (key, passphrase) = (
+            credential("cbt-backup.key"),
+            credential("cbt-backup.passphrase"),
+        );
+        if !input.sources.names_any() {
+            input.sources.key_file = key.as_ref();
+            input.sources.file = passphrase.as_ref();
         }
-        if !self.names_passphrase(config) {
-            if let Some(path) = credential("cbt-backup.key") {
-                return read_key_file(&path);
-            }
-            if let Some(path) = credential("cbt-backup.passphrase") {
-                return Ok((&passphrase(Some(&path), None).get().map_err(usage)?).into());
-            }
+        match input.sources.key_file {
+            Some(path) => read_key_file(path),
+            None => Ok((&input.get().map_err(usage)?).into()),
         }
-        Ok((&self.passphrase_input(config).get().map_err(usage)?).into())
     }
 
     /// The passphrase or key file of a repository that is being made.
@@ -86,27 +95,42 @@ impl RepositoryOptions {
     /// # Errors
     /// Exit code 2 when there is none.
     pub fn new_key(&self, config: &Config) -> Result<RepositoryKey, Failure> {
-        let input = self.passphrase_input(config);
-        if self.key_file.is_none() && config.key_file.is_none() && input.would_ask() {
+        let input = self.input(config);
+        if input.would_ask() {
             return Ok((&input.get_new().map_err(usage)?).into());
         }
         self.key(config)
     }
 
-    fn names_passphrase(&self, config: &Config) -> bool {
-        let input = self.passphrase_input(config);
-        input.file.is_some() || input.command.is_some() || input.is_in_environment()
-    }
-
-    fn passphrase_input<'a>(&'a self, config: &'a Config) -> SecretInput<'a> {
-        passphrase(
-            self.passphrase_file
-                .as_ref()
-                .or(config.passphrase_file.as_ref()),
-            self.passphrase_command
-                .as_ref()
-                .or(config.passphrase_command.as_ref()),
-        )
+    /// The first place that names something to open the repository with.
+    fn input<'a>(&'a self, config: &'a Config) -> SecretInput<'a> {
+        let opener = &self.opener;
+        let at = |place| Sources {
+            key_file: opener.at(place, "key_file", opener.key_file.as_ref()),
+            file: opener.at(place, "passphrase_file", opener.passphrase_file.as_ref()),
+            command: opener.at(
+                place,
+                "passphrase_command",
+                opener.passphrase_command.as_ref(),
+            ),
+            variable: None,
+        };
+        let configured = Sources {
+            key_file: config.key_file.as_ref(),
+            file: config.passphrase_file.as_ref(),
+            command: config.passphrase_command.as_ref(),
+            variable: None,
+        };
+        SecretInput {
+            what: "passphrase",
+            sources: Sources::first([
+                at(Place::CommandLine),
+                at(Place::Environment).or_variable(PASSPHRASE_VARIABLE),
+                configured,
+            ]),
+            variable: PASSPHRASE_VARIABLE,
+            option: "--passphrase-file, --key-file",
+        }
     }
 
     /// The store; a repository need not be in it.
@@ -146,16 +170,6 @@ impl RepositoryOptions {
     }
 }
 
-fn passphrase<'a>(file: Option<&'a PathBuf>, command: Option<&'a String>) -> SecretInput<'a> {
-    SecretInput {
-        what: "passphrase",
-        file,
-        command,
-        variable: PASSPHRASE_VARIABLE,
-        option: "--passphrase-file, --key-file",
-    }
-}
-
 /// A credential that systemd passed to the service (LoadCredential=, systemd.exec(5)).
 fn credential(name: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
@@ -177,12 +191,9 @@ pub struct ServerOptions {
     /// User name, for instance backup@vsphere.local
     #[arg(long, env = "CBT_BACKUP_USER", value_name = "NAME")]
     pub user: Option<String>,
-    /// File whose first line is the password; /dev/fd/N reads a descriptor (else CBT_BACKUP_PASSWORD, else a prompt)
-    #[arg(long, env = "CBT_BACKUP_PASSWORD_FILE", value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
-    /// Command that prints the password
-    #[arg(long, env = "CBT_BACKUP_PASSWORD_COMMAND", value_name = "COMMAND")]
-    pub password_command: Option<String>,
+    /// The password.
+    #[command(flatten)]
+    password: Placed<PasswordOptions>,
     /// File whose first line is the cookie of a session that exists, in place of user and password; it is not ended. Not for backups: VDDK logs in by password
     #[arg(long, env = "CBT_BACKUP_SESSION_FILE", value_name = "FILE")]
     pub session_file: Option<PathBuf>,
@@ -198,15 +209,34 @@ pub struct ServerOptions {
     /// User name at the proxy
     #[arg(long, env = "CBT_BACKUP_PROXY_USER", value_name = "NAME")]
     pub proxy_user: Option<String>,
-    /// File whose first line is the password at the proxy (else CBT_BACKUP_PROXY_PASSWORD, else a prompt)
-    #[arg(long, env = "CBT_BACKUP_PROXY_PASSWORD_FILE", value_name = "FILE")]
-    pub proxy_password_file: Option<PathBuf>,
+    /// The proxy's password.
+    #[command(flatten)]
+    proxy_password: Placed<ProxyPasswordOptions>,
     /// Seconds that a connection to the server may take
     #[arg(long, env = "CBT_BACKUP_CONNECT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600), value_name = "N")]
     pub connect_seconds: u64,
     /// Seconds that one call to the server may take; asking for the changes of a large disk may need many
     #[arg(long, env = "CBT_BACKUP_CALL_SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(60..=7200), value_name = "N")]
     pub call_seconds: u64,
+}
+
+/// Where the password is.
+#[derive(Debug, Args)]
+struct PasswordOptions {
+    /// File whose first line is the password; /dev/fd/N reads a descriptor (else CBT_BACKUP_PASSWORD, else a prompt)
+    #[arg(long, env = "CBT_BACKUP_PASSWORD_FILE", value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Command that prints the password
+    #[arg(long, env = "CBT_BACKUP_PASSWORD_COMMAND", value_name = "COMMAND")]
+    password_command: Option<String>,
+}
+
+/// Where the password at the proxy is.
+#[derive(Debug, Args)]
+struct ProxyPasswordOptions {
+    /// File whose first line is the password at the proxy (else CBT_BACKUP_PROXY_PASSWORD, else a prompt)
+    #[arg(long, env = "CBT_BACKUP_PROXY_PASSWORD_FILE", value_name = "FILE")]
+    proxy_password_file: Option<PathBuf>,
 }
 
 /// A server that was logged in to, with what VDDK needs to log in by itself.
@@ -260,19 +290,7 @@ impl ServerOptions {
             usage(anyhow!("no user is named")).with_hint("use --user or CBT_BACKUP_USER")
         })?;
         let trust = self.trust(config)?;
-        let input = SecretInput {
-            what: "password",
-            file: self
-                .password_file
-                .as_ref()
-                .or(config.vsphere.password_file.as_ref()),
-            command: self
-                .password_command
-                .as_ref()
-                .or(config.vsphere.password_command.as_ref()),
-            variable: PASSWORD_VARIABLE,
-            option: "--password-file",
-        };
+        let input = self.password_input(config);
         let password = input
             .get()
             .map_err(|error| Failure::new(ExitCode::Usage, error))?;
@@ -284,6 +302,53 @@ impl ServerOptions {
             user,
             password: for_vddk,
         })
+    }
+
+    /// The first place that names a source of the password.
+    fn password_input<'a>(&'a self, config: &'a Config) -> SecretInput<'a> {
+        let options = &self.password;
+        let at = |place| Sources {
+            file: options.at(place, "password_file", options.password_file.as_ref()),
+            command: options.at(place, "password_command", options.password_command.as_ref()),
+            ..Sources::default()
+        };
+        let configured = Sources {
+            file: config.vsphere.password_file.as_ref(),
+            command: config.vsphere.password_command.as_ref(),
+            ..Sources::default()
+        };
+        SecretInput {
+            what: "password",
+            sources: Sources::first([
+                at(Place::CommandLine),
+                at(Place::Environment).or_variable(PASSWORD_VARIABLE),
+                configured,
+            ]),
+            variable: PASSWORD_VARIABLE,
+            option: "--password-file",
+        }
+    }
+
+    /// The first place that names a source of the password at the proxy.
+    fn proxy_password_input<'a>(&'a self, config: &'a Config) -> SecretInput<'a> {
+        let options = &self.proxy_password;
+        let file = |file| Sources {
+            file,
+            ..Sources::default()
+        };
+        let named = options.proxy_password_file.as_ref();
+        let at = |place| file(options.at(place, "proxy_password_file", named));
+        let configured = file(config.vsphere.proxy_password_file.as_ref());
+        SecretInput {
+            what: "password of the proxy",
+            sources: Sources::first([
+                at(Place::CommandLine),
+                at(Place::Environment).or_variable(PROXY_PASSWORD_VARIABLE),
+                configured,
+            ]),
+            variable: PROXY_PASSWORD_VARIABLE,
+            option: "--proxy-password-file",
+        }
     }
 
     fn address(&self, config: &Config) -> Result<ServerAddress, Failure> {
@@ -322,14 +387,7 @@ impl ServerOptions {
                 login: None,
             });
         };
-        let file = self.proxy_password_file.as_ref();
-        let input = SecretInput {
-            what: "password of the proxy",
-            file: file.or(config.vsphere.proxy_password_file.as_ref()),
-            command: None,
-            variable: PROXY_PASSWORD_VARIABLE,
-            option: "--proxy-password-file",
-        };
+        let input = self.proxy_password_input(config);
         let password = input
             .get()
             .map_err(|error| Failure::new(ExitCode::Usage, error))?;

@@ -31,16 +31,52 @@ pub const NEW_PASSPHRASE_VARIABLE: &str = "CBT_BACKUP_NEW_PASSPHRASE";
 /// The variable with the passphrase of the repository that points are copied to.
 pub const TO_PASSPHRASE_VARIABLE: &str = "CBT_BACKUP_TO_PASSPHRASE";
 
-/// Where a secret may come from, in the order in which it is looked for.
-#[derive(Debug)]
-pub struct SecretInput<'a> {
-    /// What it is, for prompt and errors: `password`.
-    pub what: &'a str,
+/// What names a secret in one place, in the order in which it is looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sources<'a> {
+    /// A key file, in place of the secret.
+    pub key_file: Option<&'a PathBuf>,
     /// A file whose first line it is.
     pub file: Option<&'a PathBuf>,
     /// A command that prints it.
     pub command: Option<&'a String>,
-    /// The environment variable.
+    /// The name of an environment variable that is set.
+    pub variable: Option<&'a str>,
+}
+
+impl<'a> Sources<'a> {
+    /// With the environment variable, if that is set.
+    #[must_use]
+    pub fn or_variable(mut self, name: &'a str) -> Self {
+        self.variable = std::env::var_os(name).map(|_| name);
+        self
+    }
+
+    /// The first place that names anything: the command line wins over the environment, and that over the
+    /// configuration, whatever the kind of the source.
+    #[must_use]
+    pub fn first(places: impl IntoIterator<Item = Self>) -> Self {
+        let mut places = places.into_iter();
+        places.find(Self::names_any).unwrap_or_default()
+    }
+
+    /// True when there is a source.
+    pub fn names_any(&self) -> bool {
+        self.key_file.is_some()
+            || self.file.is_some()
+            || self.command.is_some()
+            || self.variable.is_some()
+    }
+}
+
+/// Where a secret comes from; where no source is named, whoever sits at the terminal is asked.
+#[derive(Debug)]
+pub struct SecretInput<'a> {
+    /// What it is, for prompt and errors: `password`.
+    pub what: &'a str,
+    /// What names it.
+    pub sources: Sources<'a>,
+    /// The environment variable named in errors.
     pub variable: &'a str,
     /// The options named in errors: `--password-file`.
     pub option: &'a str,
@@ -76,29 +112,25 @@ impl SecretInput<'_> {
 
     /// True when only a person at the terminal can tell it.
     pub fn would_ask(&self) -> bool {
-        self.file.is_none()
-            && self.command.is_none()
-            && !self.is_in_environment()
-            && std::io::stdin().is_terminal()
-    }
-
-    /// True when the environment has it.
-    pub fn is_in_environment(&self) -> bool {
-        std::env::var_os(self.variable).is_some()
+        !self.sources.names_any() && std::io::stdin().is_terminal()
     }
 
     fn find(&self) -> anyhow::Result<Secret> {
-        if let Some(path) = self.file {
+        if let Some(path) = self.sources.file {
             return from_file(path).with_context(|| {
                 format!("failed to read the {} from {}", self.what, path.display())
             });
         }
-        if let Some(command) = self.command {
+        if let Some(command) = self.sources.command {
             return from_command(command)
                 .with_context(|| format!("failed to get the {} from its command", self.what));
         }
-        if let Ok(text) = std::env::var(self.variable) {
-            return Ok(Secret::new(text));
+        if let Some(variable) = self.sources.variable {
+            return match std::env::var(variable) {
+                Ok(text) => Ok(Secret::new(text)),
+                // The error itself would show the secret.
+                Err(_) => Err(anyhow!("the {} in {variable} is not UTF-8", self.what)),
+            };
         }
         if std::io::stdin().is_terminal() {
             return prompt(self.what);
@@ -163,7 +195,7 @@ fn first_line(source: impl Read) -> anyhow::Result<Secret> {
 
 #[cfg(test)]
 mod tests {
-    use super::SecretInput;
+    use super::{SecretInput, Sources};
 
     fn input<'a>(
         file: Option<&'a std::path::PathBuf>,
@@ -171,8 +203,11 @@ mod tests {
     ) -> SecretInput<'a> {
         SecretInput {
             what: "password",
-            file,
-            command,
+            sources: Sources {
+                file,
+                command,
+                ..Sources::default()
+            },
             variable: "CBT_BACKUP_NO_SUCH_VARIABLE",
             option: "--password-file",
         }

@@ -9,7 +9,8 @@ use super::{
     exit_code::{ExitCode, Failure},
     key_file::read_key_file,
     options::RepositoryOptions,
-    secret_input::{SecretInput, TO_PASSPHRASE_VARIABLE},
+    placed::{Place, Placed},
+    secret_input::{SecretInput, Sources, TO_PASSPHRASE_VARIABLE},
 };
 use crate::repo::{Repository, RepositoryKey, Store};
 
@@ -21,15 +22,23 @@ pub struct TargetOptions {
     /// The repository to copy to, as for --repo; `cbt-backup init` makes one
     #[arg(long, env = "CBT_BACKUP_TO", value_name = "ADDRESS")]
     pub to: String,
+    #[command(flatten)]
+    opener: Placed<TargetOpener>,
+}
+
+/// What opens the target.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "so are the options called")]
+struct TargetOpener {
     /// File whose first line is the target's passphrase (else CBT_BACKUP_TO_PASSPHRASE, else a prompt)
     #[arg(long, env = "CBT_BACKUP_TO_PASSPHRASE_FILE", value_name = "FILE")]
-    pub to_passphrase_file: Option<PathBuf>,
+    to_passphrase_file: Option<PathBuf>,
     /// Command that prints the target's passphrase
     #[arg(long, env = "CBT_BACKUP_TO_PASSPHRASE_COMMAND", value_name = "COMMAND")]
-    pub to_passphrase_command: Option<String>,
+    to_passphrase_command: Option<String>,
     /// Key file of the target, used instead of a passphrase
     #[arg(long, env = "CBT_BACKUP_TO_KEY_FILE", value_name = "FILE")]
-    pub to_key_file: Option<PathBuf>,
+    to_key_file: Option<PathBuf>,
 }
 
 impl TargetOptions {
@@ -54,13 +63,31 @@ impl TargetOptions {
     }
 
     fn key(&self) -> Result<RepositoryKey, Failure> {
-        if let Some(path) = &self.to_key_file {
+        let opener = &self.opener;
+        let at = |place| Sources {
+            key_file: opener.at(place, "to_key_file", opener.to_key_file.as_ref()),
+            file: opener.at(
+                place,
+                "to_passphrase_file",
+                opener.to_passphrase_file.as_ref(),
+            ),
+            command: opener.at(
+                place,
+                "to_passphrase_command",
+                opener.to_passphrase_command.as_ref(),
+            ),
+            variable: None,
+        };
+        let sources = Sources::first([
+            at(Place::CommandLine),
+            at(Place::Environment).or_variable(TO_PASSPHRASE_VARIABLE),
+        ]);
+        if let Some(path) = sources.key_file {
             return read_key_file(path);
         }
         let input = SecretInput {
             what: "passphrase of the target",
-            file: self.to_passphrase_file.as_ref(),
-            command: self.to_passphrase_command.as_ref(),
+            sources,
             variable: TO_PASSPHRASE_VARIABLE,
             option: "--to-passphrase-file, --to-key-file",
         };

@@ -12,7 +12,7 @@ use crate::{
         key_file::{make_key_file, read_key_file},
         options::RepositoryOptions,
         output::{note, printable, table},
-        secret_input::{NEW_PASSPHRASE_VARIABLE, SecretInput},
+        secret_input::{NEW_PASSPHRASE_VARIABLE, SecretInput, Sources},
     },
     repo::{ConfigRepair, Error, KdfParams, KeySlotInfo, KeySlotState, Repository, RepositoryKey},
     secret::Secret,
@@ -108,10 +108,15 @@ impl KeyToSet {
             make_key_file(path)?;
             return Ok((read_key_file(path)?, None));
         }
-        let input = SecretInput {
-            what: "new passphrase",
+        let typed = Sources {
             file: self.new_passphrase_file.as_ref(),
             command: self.new_passphrase_command.as_ref(),
+            ..Sources::default()
+        };
+        let inherited = Sources::default().or_variable(NEW_PASSPHRASE_VARIABLE);
+        let input = SecretInput {
+            what: "new passphrase",
+            sources: Sources::first([typed, inherited]),
             variable: NEW_PASSPHRASE_VARIABLE,
             option: "--new-passphrase-file, --new-key-file, --recovery",
         };
