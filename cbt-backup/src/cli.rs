@@ -8,6 +8,7 @@ pub mod block_size;
 pub mod budget_options;
 pub mod config;
 pub mod exit_code;
+mod failure_report;
 pub mod hook_options;
 pub mod interval;
 pub mod key_file;

@@ -9,7 +9,6 @@ use std::{
 };
 
 use clap::Parser;
-use serde_json::json;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
@@ -21,7 +20,7 @@ use crate::{
         Cli, Command,
         config::Config,
         exit_code::{ExitCode, Failure},
-        output::{Output, note, on_terminal, printable, was_cut_off},
+        output::{Output, note, on_terminal, was_cut_off},
         reexec,
     },
     commands::Context,
@@ -36,7 +35,7 @@ pub fn run() -> process::ExitCode {
     let code = match prepare(&cli).and_then(|context| dispatch(&cli.command, &context)) {
         Ok(code) => code,
         Err(failure) => {
-            report(output, &failure);
+            failure.tell(output);
             failure.code
         }
     };
@@ -152,25 +151,4 @@ fn log_to_stderr(verbose: u8) {
         .with_writer(std::io::stderr)
         .with_ansi(on_terminal())
         .init();
-}
-
-fn report(output: Output, failure: &Failure) {
-    note(&format!("error: {}", printable_lines(&failure.to_string())));
-    if let Some(hint) = &failure.hint {
-        note(&format!("hint: {}", printable(hint)));
-    }
-    if output.json {
-        output.json_line(&json!({
-            "version": 1, "type": "error", "exit_code": failure.code as u8,
-            "message": failure.to_string(), "hint": failure.hint,
-        }));
-    }
-}
-
-/// Keeps the line breaks of our own lists and nothing else that could drive a terminal.
-fn printable_lines(text: &str) -> String {
-    text.split('\n')
-        .map(printable)
-        .collect::<Vec<_>>()
-        .join("\n")
 }

@@ -51,6 +51,23 @@ fn a_round_that_fails_does_not_end_the_others() -> Result<()> {
         .expect_code(0)
         .expect_said("RuntimeFault");
     assert_eq!(points(&done), 1, "{done:#?}");
+    let values = done.values();
+    let failures: Vec<_> = values
+        .iter()
+        .filter(|value| value["type"] == "error")
+        .collect();
+    assert_eq!(failures.len(), 1, "{done:#?}");
+    assert_eq!(
+        (&failures[0]["vm"], &failures[0]["exit_code"]),
+        (&VM.into(), &13.into())
+    );
+    let message = failures[0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("RuntimeFault"), "{done:#?}");
+    let tally = done.result();
+    assert_eq!(
+        (&tally["type"], &tally["rounds"], &tally["failed"]),
+        (&"rounds".into(), &2.into(), &1.into())
+    );
     bench.assert_put_back()
 }
 

@@ -151,3 +151,30 @@ fn as_text_the_lines_name_the_vm() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn each_vm_that_fails_has_a_line_of_its_own() -> Result<()> {
+    let (bench, others) = bench()?;
+    bench.order(&[Fault {
+        call: "CreateSnapshot_Task".to_owned(),
+        fault: Some("RuntimeFault".to_owned()),
+        count: Some(0),
+        ..Fault::default()
+    }])?;
+    let run = bench.run(bench.backup_arguments("re:^(db|web)01$", &["--vms-at-once", "2"]))?;
+    let run = run.expect_code(13);
+    let values = run.values();
+    let failures = values.iter().filter(|value| value["type"] == "error");
+    let told: BTreeSet<_> = failures
+        .map(|line| {
+            assert_eq!(line["exit_code"], 13, "{line}");
+            let message = line["message"].as_str().unwrap_or_default();
+            assert!(message.contains("RuntimeFault"), "{line}");
+            (line["vm"].to_string(), line["vm_path"].to_string())
+        })
+        .collect();
+    let both = ["db01", "web01"].map(|vm| (format!("\"{vm}\""), format!("\"DC0/vm/{vm}\"")));
+    assert_eq!(told, both.into());
+    bench.order(&[])?;
+    assert_clean(&bench, &others)
+}

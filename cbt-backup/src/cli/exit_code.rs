@@ -63,6 +63,17 @@ pub struct Failure {
     pub error: anyhow::Error,
     /// What to do, where we know.
     pub hint: Option<String>,
+    /// The VM that it is about, where it is about one.
+    pub vm: Option<FailedVm>,
+}
+
+/// A VM that something failed for.
+#[derive(Clone, Debug)]
+pub struct FailedVm {
+    /// Its name.
+    pub name: String,
+    /// Its inventory path.
+    pub path: String,
 }
 
 impl Failure {
@@ -72,6 +83,7 @@ impl Failure {
             code,
             error: error.into(),
             hint: None,
+            vm: None,
         }
     }
 
@@ -142,6 +154,7 @@ impl From<vsphere::Error> for Failure {
             code,
             error: error.into(),
             hint,
+            vm: None,
         }
     }
 }
@@ -176,6 +189,7 @@ impl From<vddk::Error> for Failure {
             code,
             error: error.into(),
             hint,
+            vm: None,
         }
     }
 }
@@ -321,6 +335,7 @@ impl From<repo::Error> for Failure {
             code,
             error: error.into(),
             hint: hint.map(str::to_owned),
+            vm: None,
         }
     }
 }

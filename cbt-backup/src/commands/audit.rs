@@ -119,7 +119,7 @@ impl Audit {
         vms: &[VmSummary],
         options: &BackupOptions,
     ) -> Result<ExitCode, Failure> {
-        let mut failures = Failures::of(vms.len());
+        let mut failures = Failures::of(vms.len(), context.output);
         let mut codes = Vec::new();
         for vm in vms {
             let progress = context.progress();

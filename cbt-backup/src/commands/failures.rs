@@ -2,8 +2,8 @@
 
 use crate::{
     cli::{
-        exit_code::{ExitCode, Failure},
-        output::{note, printable},
+        exit_code::{ExitCode, FailedVm, Failure},
+        output::Output,
     },
     vsphere::VmSummary,
 };
@@ -13,38 +13,44 @@ use crate::{
 pub(super) struct Failures {
     /// How many VMs there are.
     vms: usize,
+    output: Output,
     first: Option<Failure>,
 }
 
 impl Failures {
     /// None yet, of so many VMs.
-    pub(super) fn of(vms: usize) -> Self {
-        Self { vms, first: None }
+    pub(super) fn of(vms: usize, output: Output) -> Self {
+        Self {
+            vms,
+            output,
+            first: None,
+        }
     }
 
     /// Adds one; tells whether it ends the command.
     pub(super) fn add(&mut self, failure: Failure, vm: &VmSummary) -> bool {
         let stops = failure.code == ExitCode::Interrupted;
+        let failure = self.named(failure, vm);
         if self.first.is_some() {
-            let text = failure.to_string();
-            note(&format!(
-                "error: {}: {}",
-                printable(&vm.path),
-                printable(&text)
-            ));
+            failure.tell(self.output);
         } else {
-            self.first = Some(self.named(failure, vm));
+            self.first = Some(failure);
         }
         stops
     }
 
-    /// Where there are several, the VM that failed is named.
+    /// Where there are several, also the words name the VM that failed.
     fn named(&self, failure: Failure, vm: &VmSummary) -> Failure {
-        if self.vms < 2 {
-            return failure;
-        }
         Failure {
-            error: failure.error.context(vm.path.clone()),
+            error: if self.vms < 2 {
+                failure.error
+            } else {
+                failure.error.context(vm.path.clone())
+            },
+            vm: Some(FailedVm {
+                name: vm.name.clone(),
+                path: vm.path.clone(),
+            }),
             ..failure
         }
     }

@@ -104,7 +104,7 @@ fn visit_all(
     options: &JanitorOptions,
 ) -> Result<ExitCode, Failure> {
     let mut tally = Tally::default();
-    let mut failures = Failures::of(vms.len());
+    let mut failures = Failures::of(vms.len(), context.output);
     for vm in vms {
         let progress = context.progress();
         let cancel = &context.cancel;

@@ -67,7 +67,7 @@ impl Work<'_> {
             ..self.options.clone()
         };
         let all = context.progress();
-        let failures = Mutex::new(Failures::of(vms.len()));
+        let failures = Mutex::new(Failures::of(vms.len(), context.output));
         let done = Mutex::new(Vec::new());
         let next = AtomicUsize::new(0);
         let work = || {
@@ -98,9 +98,11 @@ impl Work<'_> {
                         done.push((code(&report), report.removal));
                     }
                     Err(error) => {
-                        if lock(&failures).add(error.into(), vm) {
-                            next.store(vms.len(), Ordering::Relaxed);
-                        }
+                        all.beside(|| {
+                            if lock(&failures).add(error.into(), vm) {
+                                next.store(vms.len(), Ordering::Relaxed);
+                            }
+                        });
                     }
                 }
             }
