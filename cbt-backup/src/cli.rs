@@ -15,6 +15,7 @@ pub mod key_file;
 pub mod options;
 pub mod output;
 pub mod percent;
+pub mod past_span;
 pub mod progress;
 pub mod rate;
 pub mod reexec;

@@ -74,6 +74,24 @@ fn points_are_dropped_brought_back_and_pruned() -> Result<()> {
     let bin = run(&bench, "list", &["--deleted"])?;
     assert_eq!(bin["deleted"].as_array().map(Vec::len), Some(2), "{bin}");
 
+    // The newest complete point always stays, and whoever names it is told.
+    let stays = [points[2].as_str(), "--apply"];
+    let stays = bench.run(bench.repository_arguments("forget", &stays))?;
+    let stays = stays.expect_code(1).expect_said("always stays");
+    assert_eq!(stays.result()["type"], "error", "{stays:#?}");
+    assert_eq!(living(&bench)?, points[2..]);
+    let planned = run(&bench, "forget", &[&points[2]])?;
+    assert_eq!(number(&planned, "kept"), 1, "{planned}");
+    // A variable of a script that is not set names no point, though there is only one.
+    for arguments in [
+        &["show", ""][..],
+        &["restore", "", "--to", "nowhere"],
+        &["forget", ""],
+    ] {
+        let arguments = bench.repository_arguments(arguments[0], &arguments[1..]);
+        let _ = bench.run(arguments)?.expect_code(18);
+    }
+
     // In the bin nothing is lost.
     assert_eq!(number(&run(&bench, "prune", &[])?, "packs_deleted"), 0);
     let back = run(&bench, "undelete", &[&points[1]])?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use jiff::{Span, Timestamp, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
 use super::Context;
@@ -11,6 +11,7 @@ use crate::{
         exit_code::{ExitCode, Failure},
         options::RepositoryOptions,
         output::{count, note, printable, table},
+        past_span::PastSpan,
     },
     engine::host::host_name,
     repo::{PointId, PointSummary, Repository, RetentionPolicy, Verdict, before, plan},
@@ -55,10 +56,10 @@ pub struct Forget {
     keep_yearly: u32,
     /// Keep all points of this span, such as 36h, 10d, 2w, 3mo or 1y
     #[arg(long, value_name = "SPAN")]
-    keep_within: Option<Span>,
+    keep_within: Option<PastSpan>,
     /// Drop no point that is younger than this
     #[arg(long, default_value = "1d", value_name = "SPAN")]
-    min_age: Span,
+    min_age: PastSpan,
     /// The zone whose days count, such as Europe/Berlin; else that of this machine
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
@@ -73,8 +74,8 @@ impl Forget {
     /// Runs the command.
     ///
     /// # Errors
-    /// 2 without any rule or point, 16 when the repository takes no data, 18 for an unknown point. A root that cannot be
-    /// read is told and makes the exit code 4; its point is left alone unless it is named.
+    /// 1 when a point that was named stays, 2 without any rule or point, 16 when the repository takes no data, 18 for an
+    /// unknown point. A root that cannot be read is told and makes the exit code 4; its point is left alone unless it is named.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
         let policy = self.policy();
         if self.point.is_empty() && policy.is_empty() {
@@ -106,12 +107,41 @@ impl Forget {
             for finding in &findings {
                 note(&format!("warning: {}", printable(&finding.to_string())));
             }
-            Ok(if findings.is_empty() {
+            let code = if findings.is_empty() {
                 ExitCode::Done
             } else {
                 ExitCode::Damage
-            })
+            };
+            match self.refused(&verdicts) {
+                Some(refused) if code == ExitCode::Done => Err(refused),
+                Some(refused) => Err(Failure { code, ..refused }),
+                None => Ok(code),
+            }
         })
+    }
+
+    /// Whoever names a point wants it gone: when one stays, a script must notice.
+    fn refused(&self, verdicts: &[Verdict]) -> Option<Failure> {
+        let kept = verdicts.iter().filter(|verdict| verdict.is_kept());
+        let kept: Vec<String> = kept
+            .map(|verdict| {
+                let point = &verdict.point;
+                format!("{} of {}", point.id, point.vm_name)
+            })
+            .collect();
+        if !self.apply || self.point.is_empty() || kept.is_empty() {
+            return None;
+        }
+        let what = if kept.len() == 1 {
+            "the newest complete point of its VM always stays"
+        } else {
+            "the newest complete points of their VMs always stay"
+        };
+        let error = anyhow!("{what}, and was not dropped: {}", kept.join(", "));
+        Some(
+            Failure::new(ExitCode::Unexpected, error)
+                .with_hint("it can go once the VM has a newer complete point"),
+        )
     }
 
     fn policy(&self) -> RetentionPolicy {
@@ -122,7 +152,7 @@ impl Forget {
             weekly: self.keep_weekly,
             monthly: self.keep_monthly,
             yearly: self.keep_yearly,
-            within: self.keep_within,
+            within: self.keep_within.map(PastSpan::span),
         }
     }
 
@@ -138,7 +168,7 @@ impl Forget {
                 .map_err(|error| Failure::new(ExitCode::Usage, error))?,
         };
         let now = Timestamp::now();
-        let too_young = before(now, self.min_age, &zone)?.as_millisecond();
+        let too_young = before(now, self.min_age.span(), &zone)?.as_millisecond();
         let wanted = |point: &&PointSummary| self.vm.as_ref().is_none_or(|vm| point.vm_name == *vm);
         let points: Vec<PointSummary> = points.iter().filter(wanted).cloned().collect();
         let mut verdicts = plan(&points, policy, &zone, now)?;

@@ -262,7 +262,7 @@ pub enum Error {
         source: Arc<io::Error>,
     },
     /// No point has this id, or this beginning of an id.
-    #[error("no point {id}")]
+    #[error("no point {}", if id.is_empty() { "has an empty id" } else { id })]
     PointNotFound {
         /// What was asked for.
         id: String,

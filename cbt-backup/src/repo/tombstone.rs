@@ -155,13 +155,14 @@ impl Repository {
     }
 }
 
-/// The one point among `names` whose id begins with `prefix`, in any case of letters.
+/// The one point among `names` whose id begins with `prefix`, in any case of letters. An empty
+/// beginning, as of a script's variable that is not set, fits none.
 pub(crate) fn one_of(names: Vec<RootName>, prefix: &str) -> Result<PointId, Error> {
     let wanted = prefix.to_ascii_uppercase();
     let mut fits: Vec<PointId> = names
         .into_iter()
         .map(|name| name.point)
-        .filter(|point| point.to_string().starts_with(&wanted))
+        .filter(|point| !wanted.is_empty() && point.to_string().starts_with(&wanted))
         .collect();
     fits.sort_unstable();
     fits.dedup();

@@ -47,6 +47,15 @@ fn a_wrong_command_line_is_2_and_the_next_step_is_named() {
 }
 
 #[test]
+fn a_span_of_no_calendar_is_2_and_what_is_allowed_is_said() {
+    for option in ["--keep-within", "--min-age"] {
+        let output = program(&["forget", "--keep-last", "1", option, "19998y"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("1000y"), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_repository_that_is_not_there_is_10() {
     let folder = tempfile::tempdir().unwrap();
     let repo = folder.path().join("nothing");
