@@ -18,5 +18,6 @@ pub mod repo;
 pub mod secret;
 mod tls;
 pub mod vsphere;
+mod whole_file;
 
 pub use program::run;

@@ -2,6 +2,9 @@
 
 use rustls::crypto::CryptoProvider;
 
+/// All authorities of a system together are less than a tenth of this.
+pub(crate) const MAX_PEM_BYTES: u64 = 16 << 20;
+
 /// Makes ring the default of the process: the HTTP client panics without one. An earlier one is
 /// left in place.
 pub(crate) fn install_provider() {

@@ -1,14 +1,12 @@
 //! The configuration file: defaults for options that are the same every time.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::Deserialize;
 
 use super::rate::Rate;
+use crate::whole_file;
 
 /// A configuration file is a page of text.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -78,10 +76,7 @@ impl Config {
             return Ok(Self::default());
         };
         let context = || format!("failed to read the configuration {}", path.display());
-        if fs::metadata(path).with_context(context)?.len() > MAX_BYTES {
-            bail!("{}: longer than {MAX_BYTES} bytes", context());
-        }
-        let text = fs::read_to_string(path).with_context(context)?;
+        let text = whole_file::read_text(path, MAX_BYTES).with_context(context)?;
         toml::from_str(&text).with_context(context)
     }
 }
@@ -114,6 +109,8 @@ mod tests {
         ] {
             assert!(read(wrong).is_err(), "{wrong:?} was accepted");
         }
-        assert!(Config::read(Some(std::path::Path::new("/no/such/file"))).is_err());
+        for path in ["/no/such/file", "/dev/zero"] {
+            assert!(Config::read(Some(std::path::Path::new(path))).is_err());
+        }
     }
 }

@@ -6,11 +6,13 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
+
+use crate::whole_file;
 
 /// A ledger is a handful of short lines; anything longer is not one.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -131,8 +133,12 @@ impl Ledger {
     /// Reads a ledger. A last line that was cut off names an effect that never began; it is removed,
     /// so that what is written next begins a line.
     fn open(path: &Path, wanted: &Subject) -> io::Result<Found> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
+        let bytes = match whole_file::read(path, MAX_BYTES) {
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                return Ok(Found::Unreadable);
+            }
+            read => read?,
+        };
         let whole = bytes
             .iter()
             .rposition(|byte| *byte == b'\n')

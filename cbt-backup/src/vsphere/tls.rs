@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
@@ -23,7 +23,8 @@ use rustls::{
 use self::subject::subject;
 use super::error::Error;
 use super::thumbprint::{Thumbprint, Thumbprints};
-use crate::tls::install_provider;
+use crate::tls::{MAX_PEM_BYTES, install_provider};
+use crate::whole_file;
 
 /// How the server proves itself. There is no way to go without.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,10 +209,10 @@ fn authorities(path: &Path) -> Result<Arc<dyn ServerCertVerifier>, Error> {
     };
     let mut certificates = Vec::new();
     let mut skipped = 0;
-    for found in CertificateDer::pem_file_iter(path).map_err(|e| bad(e.to_string()))? {
+    let pem = whole_file::read(path, MAX_PEM_BYTES).map_err(|error| bad(error.to_string()))?;
+    for found in CertificateDer::pem_slice_iter(&pem) {
         match found {
             Ok(certificate) => certificates.push(certificate),
-            Err(error @ pem::Error::Io(_)) => return Err(bad(error.to_string())),
             Err(_) => skipped += 1,
         }
     }

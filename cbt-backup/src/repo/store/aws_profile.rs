@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::repo::error::Error;
 use crate::secret::Secret;
+use crate::whole_file;
 
 /// Such a file is a page of text.
 const MAX_BYTES: u64 = 1 << 20;
@@ -128,17 +129,10 @@ fn text(path: &Path) -> Result<Zeroizing<String>, Error> {
         path: path.display().to_string(),
         source: Arc::new(source),
     };
-    let size_bytes = match std::fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Zeroizing::default()),
-        Err(error) => return Err(failed(error)),
-    };
-    if size_bytes > MAX_BYTES {
-        return Err(failed(io::ErrorKind::FileTooLarge.into()));
+    match whole_file::read_text(path, MAX_BYTES) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Zeroizing::default()),
+        read => read.map_err(failed),
     }
-    std::fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(failed)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::address::{Checksum, CloudAddress, CloudKind};
 use super::aws_profile::{self, Profile};
 use crate::repo::error::Error;
 use crate::tls;
+use crate::whole_file;
 
 /// Retries of one call. Each name is written once and whole, so a repeated write is harmless.
 const MAX_RETRIES: usize = 10;
@@ -80,7 +81,7 @@ fn client_options(address: &CloudAddress) -> Result<ClientOptions, Error> {
     let Some(path) = &address.ca_file else {
         return Ok(options);
     };
-    let pem = std::fs::read(path).map_err(|source| Error::Folder {
+    let pem = whole_file::read(path, tls::MAX_PEM_BYTES).map_err(|source| Error::Folder {
         path: path.display().to_string(),
         source: Arc::new(source),
     })?;
