@@ -116,7 +116,10 @@ fn output_stays_out_of_the_json_and_secrets_out_of_the_environment() -> Result<(
     let seen = bench.path("seen");
     let command = format!("env > '{}'; echo spoken", seen.display());
     let arguments = bench.backup_arguments(VM, &["--before", &command]);
-    let secret = "export CBT_BACKUP_PASSWORD=4RedHerring CBT_BACKUP_PASSPHRASE=4RedHerring";
+    let secret = "export CBT_BACKUP_PASSWORD=4RedHerring CBT_BACKUP_PASSPHRASE=4RedHerring \
+        AWS_SECRET_ACCESS_KEY=4RedHerring AWS_SESSION_TOKEN=4RedHerring \
+        AZURE_STORAGE_ACCOUNT_KEY=4RedHerring AZURE_STORAGE_SAS_TOKEN=4RedHerring \
+        AZURE_CLIENT_SECRET=4RedHerring GOOGLE_SERVICE_ACCOUNT_KEY=4RedHerring SITE=4Plain";
     let made = bench
         .start_after(secret, &arguments)?
         .wait()?
@@ -128,7 +131,9 @@ fn output_stays_out_of_the_json_and_secrets_out_of_the_environment() -> Result<(
     );
     let _ = made.expect_said("spoken");
     let environment = fs::read_to_string(seen)?;
-    assert!(environment.contains("CBT_HOOK=before"), "{environment}");
+    for word in ["CBT_HOOK=before", "SITE=4Plain"] {
+        assert!(environment.contains(word), "{environment}");
+    }
     for secret in ["4RedHerring", cbt_tests::PASSWORD, cbt_tests::PASSPHRASE] {
         assert!(!environment.contains(secret), "{environment}");
     }
