@@ -223,7 +223,7 @@ pub(super) fn moved(before: &[Disk], now: &SnapshotConfig) -> Vec<(i32, String)>
             moved.push((
                 disk.device_key,
                 format!(
-                    "it was moved while it was read, from {} to {}",
+                    "it was moved while it was read, or a snapshot below it was removed: its file was {} and is {}",
                     disk.backing.file_name,
                     file.unwrap_or("nowhere")
                 ),
