@@ -8,6 +8,7 @@ use clap::Args;
 use super::{
     config::Config,
     exit_code::{ExitCode, Failure},
+    look_options::LookOptions,
     state_folder::default_state_dir,
 };
 
@@ -20,9 +21,8 @@ pub struct StateOptions {
     /// Minutes that a vSphere task, such as removing the snapshot, may take
     #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u64).range(1..=10_080), value_name = "MINUTES")]
     task_minutes: u64,
-    /// Seconds between two looks at the repository, where another machine may work on the VM: a run gives a sign of life every 60
-    #[arg(long, default_value_t = 150, value_parser = clap::value_parser!(u64).range(1..=3600), value_name = "SECONDS")]
-    look_seconds: u64,
+    #[command(flatten)]
+    look: LookOptions,
 }
 
 impl StateOptions {
@@ -44,7 +44,10 @@ impl StateOptions {
     }
 
     /// The time between two looks.
-    pub fn look_interval(&self) -> Duration {
-        Duration::from_secs(self.look_seconds)
+    ///
+    /// # Errors
+    /// 2 where a run that lives could seem dead.
+    pub fn look_interval(&self) -> Result<Duration, Failure> {
+        self.look.interval()
     }
 }

@@ -184,7 +184,7 @@ impl Audit {
             session_memory: SessionMemory::default(),
             budget: Arc::new(Budget::new(self.budget.limits())),
             heartbeat: Duration::from_mins(1),
-            look_interval: self.state.look_interval(),
+            look_interval: self.state.look_interval()?,
             block_shift: None,
             checkpoint: RowInterval::default(),
         })

@@ -194,7 +194,7 @@ impl Backup {
             budget: Arc::new(Budget::new(self.budget.limits())),
             block_shift: self.block_size.map(BlockSize::shift),
             heartbeat: Duration::from_secs(self.beat_seconds),
-            look_interval: self.state.look_interval(),
+            look_interval: self.state.look_interval()?,
             checkpoint: RowInterval {
                 time: Duration::from_secs(self.checkpoint_seconds),
                 ..RowInterval::default()

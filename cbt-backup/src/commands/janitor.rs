@@ -68,7 +68,7 @@ impl Janitor {
         self.server.needs_password()?;
         let options = JanitorOptions {
             state_dir: self.state.folder(&context.config)?,
-            look_interval: self.state.look_interval(),
+            look_interval: self.state.look_interval()?,
             mode: match () {
                 () if self.report => JanitorMode::Report,
                 () if self.adopt => JanitorMode::Adopt,

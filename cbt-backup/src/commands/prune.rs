@@ -1,11 +1,8 @@
 //! `prune`: what no point needs goes.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use clap::Args;
@@ -16,6 +13,7 @@ use super::Context;
 use crate::{
     cli::{
         exit_code::{ExitCode, Failure},
+        look_options::LookOptions,
         options::RepositoryOptions,
         output::{bytes, count, printable},
         progress::Progress,
@@ -52,9 +50,8 @@ pub struct Prune {
     /// Days for which the data of a point whose root was lost are held, from the first prune that misses it
     #[arg(long, default_value_t = 7, value_name = "N")]
     lost_days: u32,
-    /// Seconds between two looks at running sessions; heart-beats come every 60
-    #[arg(long, default_value_t = 150, value_name = "N")]
-    look_seconds: u32,
+    #[command(flatten)]
+    look: LookOptions,
     /// Give up after N looks while backups run, and delete nothing; else it waits for them to end
     #[arg(long, value_name = "N")]
     max_looks: Option<u32>,
@@ -81,13 +78,13 @@ impl Prune {
     /// Runs the command.
     ///
     /// # Errors
-    /// 4 when a point cannot be read, 11 when it gave up waiting for backups; those of reading and writing the repository.
+    /// 2 for looks that are too short, 4 when a point cannot be read, 11 when it gave up waiting for backups; those of reading and writing the repository.
     pub fn run(&self, context: &Context) -> Result<ExitCode, Failure> {
         let options = SweepOptions {
             now_ms: Timestamp::now().as_millisecond(),
             bin_ms: i64::from(self.bin_days) * DAY_MS,
             lost_ms: i64::from(self.lost_days) * DAY_MS,
-            look_interval: Duration::from_secs(self.look_seconds.into()),
+            look_interval: self.look.interval()?,
             max_looks: self.max_looks,
             max_percent: self.max_percent,
             recount: !self.trust_tables,

@@ -56,6 +56,27 @@ fn a_span_of_no_calendar_is_2_and_what_is_allowed_is_said() {
 }
 
 #[test]
+fn a_look_that_is_too_short_is_2_and_the_lowest_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let with = |command: &[&str], look: &str| {
+        let options = ["--repo", folder, "--look-seconds", look];
+        program(&[command, &options].concat())
+    };
+    let state = ["--state-dir", folder];
+    let janitor = [&["janitor", "--all"][..], &state].concat();
+    let backup = [&["backup", "app01"][..], &state].concat();
+    for command in [&["prune"][..], &janitor, &backup] {
+        let output = with(command, "120");
+        assert_eq!(output.status.code(), Some(2), "{command:?}");
+        assert!(stderr(&output).contains("121"), "{}", stderr(&output));
+        // There is no repository.
+        let output = with(command, "121");
+        assert_eq!(output.status.code(), Some(10), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_repository_that_is_not_there_is_10() {
     let folder = tempfile::tempdir().unwrap();
     let repo = folder.path().join("nothing");

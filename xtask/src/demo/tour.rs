@@ -165,7 +165,14 @@ impl Tour {
         self.stage.lab.set_faults(&[])?;
         let left = self.stage.lab.vm(&self.vm)?.snapshots.len();
         ensure!(left == 1, "{left} snapshots are left, not one");
-        let janitor = ["janitor", VM, "--look-seconds", "1"];
+        let janitor = [
+            "janitor",
+            VM,
+            "--look-seconds",
+            "1",
+            "--assume-beat-seconds",
+            "0",
+        ];
         let report = [&janitor[..], &["--report"]].concat();
         let _ = self.program.show_vm(&report, true, 5)?;
         let _ = self.program.show_vm(&janitor, true, 0)?;
