@@ -43,6 +43,14 @@ pub fn program() -> Result<&'static Path> {
     built.as_deref().map_err(|error| anyhow!("{error}"))
 }
 
+/// The workspace's manifest. Cargo tells a running test where its package is; a target folder that was copied from
+/// another checkout still has that one's place compiled in.
+fn manifest() -> PathBuf {
+    let package = env::var_os("CARGO_MANIFEST_DIR");
+    let package = package.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).join("../Cargo.toml")
+}
+
 fn build() -> Result<PathBuf> {
     let test = env::current_exe()?;
     // TARGET/PROFILE/deps/this-test
@@ -76,9 +84,7 @@ fn build() -> Result<PathBuf> {
         "--profile",
         profile,
     ]);
-    cargo
-        .arg("--manifest-path")
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"));
+    cargo.arg("--manifest-path").arg(manifest());
     cargo.arg("--target-dir").arg(target);
     for (name, _) in env::vars_os() {
         if OF_THIS_TEST
