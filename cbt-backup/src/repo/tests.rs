@@ -8,6 +8,7 @@ mod copying_again;
 mod copying_damage;
 mod copying_faults;
 mod copying_killed;
+mod copying_stopped;
 mod crash_points;
 mod damage;
 mod early;

@@ -4,8 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
 use super::copying::{
-    BLOCKS, StopAfter, assert_clean, assert_copied, copy, copy_options, copy_with, history, ids,
+    BLOCKS, assert_clean, assert_copied, copy, copy_options, copy_with, history, ids,
 };
+use super::copying_stopped::StopAfter;
 use super::site::{BLOCK_BYTES, Site};
 use crate::repo::{CopyMonitor, CopyOptions, CopyReport, PointId, RowInterval};
 
