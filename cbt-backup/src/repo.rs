@@ -52,7 +52,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use alive::Look;
+pub use alive::{Look, WatchedVm};
 pub use announce::{OpenSession, Pin, SessionKind};
 pub use changed_areas::{
     AnswerWriter, BadPages, Page, SavedAnswer, Tiling, Totals, write as write_changed_areas,

@@ -101,3 +101,25 @@ fn a_bare_host_is_listed_and_its_tracking_switched() -> Result<()> {
     assert!(checked.stderr.contains("no roles to test"), "{checked:#?}");
     bench.assert_put_back()
 }
+
+#[test]
+fn a_host_under_two_names_is_one_host() -> Result<()> {
+    let mut bench = host()?;
+    let _ = bench.init()?.expect_code(0);
+    let other = bench.vcenter().url().replace("127.0.0.1", "localhost");
+    assert!(other.contains("localhost"), "{other}");
+    let full = bench.backup(&[])?.expect_code(0);
+    bench.guest_write(DISK, 1 << 20, &[7; 1024])?;
+    let next = bench.backup(&["--server", &other])?.expect_code(0);
+    assert_eq!(next.result()["kind"], "incremental", "{next:#?}");
+    // One lock: a run under the other name leaves the VM of a run that lives alone.
+    let living = bench.start_backup_to_the_middle(&["--full"])?;
+    let _ = bench.backup(&["--server", &other])?.expect_code(11);
+    assert_eq!(bench.lab.vm(&bench.vm)?.snapshots.len(), 1);
+    bench.order(&[])?;
+    let last = bench.finish(living)?.expect_code(0);
+    bench.assert_put_back()?;
+    bench.assert_sound()?;
+    bench.assert_restores(&full.point())?;
+    bench.assert_restores(&last.point())
+}

@@ -243,7 +243,7 @@ impl Around<'_> {
         let (site, options) = (self.site, self.options);
         let vm = fit(site.ask(site.client.vm(self.moref))?)?;
         let subject = Subject {
-            vcenter: site.vcenter_name(),
+            vcenter: site.server_name(&vm)?,
             vm: vm_uuid(&vm),
         };
         let state = |source| Error::State {
@@ -275,7 +275,7 @@ impl Around<'_> {
             .iter()
             .any(|finding| finding.outcome == Outcome::Left);
         let vm = fit(tidied.vm)?;
-        let session = begin_session(site, self.repository, &vm, options)?;
+        let session = begin_session(site, self.repository, &vm, &subject, options)?;
         let ledgers = options.state_dir.join("ledger");
         let name = session.id().to_string();
         let ledger = match Ledger::begin(&ledgers, &name, subject) {
@@ -385,15 +385,15 @@ fn begin_session(
     site: &Site,
     repository: &Repository,
     vm: &Vm,
+    subject: &Subject,
     options: &BackupOptions,
 ) -> Result<Session, Error> {
-    let uuid = vm_uuid(vm);
     let spec = SessionSpec {
         vm: VmIdentity {
-            vcenter_instance_uuid: site.vcenter_name(),
+            vcenter_instance_uuid: subject.vcenter.clone(),
             vcenter: site.client.server().host().to_owned(),
             moref: vm.id.clone(),
-            instance_uuid: uuid,
+            instance_uuid: subject.vm.clone(),
             name: vm.name.clone(),
             folder: vm.folder_path.clone(),
             esxi_host: vm

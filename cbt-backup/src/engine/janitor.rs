@@ -88,7 +88,7 @@ pub fn tidy(
 ) -> Result<JanitorReport, Error> {
     let vm = fit(site.ask(site.client.vm(moref))?)?;
     let subject = Subject {
-        vcenter: site.vcenter_name(),
+        vcenter: site.server_name(&vm)?,
         vm: vm_uuid(&vm),
     };
     let lock = VmLock::take(&options.state_dir.join("lock"), &subject);

@@ -36,7 +36,7 @@ pub enum Effect {
 /// Which VM a ledger is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
-    /// The vCenter's instance UUID, or the host's name where there is none.
+    /// The vCenter's instance UUID, or that of a bare host's hardware.
     pub vcenter: String,
     /// The VM's instance UUID, which a new registration keeps; else its BIOS UUID or managed object id.
     pub vm: String,

@@ -8,7 +8,7 @@ use vddk::{ConnectParams, Library};
 use super::{error::Error, hot_add::HotAdd};
 use crate::{
     secret::Secret,
-    vsphere::{self, Client, Moref, TaskInfo, TaskRef},
+    vsphere::{self, Client, Moref, TaskInfo, TaskRef, Vm},
 };
 
 /// Everything needed to reach one VM.
@@ -63,13 +63,19 @@ impl Site {
         ))
     }
 
-    /// The name under which this VM's ledger and lock are kept.
-    pub fn vcenter_name(&self) -> String {
-        let about = self.client.about();
-        about
-            .instance_uuid
-            .clone()
-            .unwrap_or_else(|| self.client.server().host().to_owned())
+    /// The name of the server, under which ledgers, locks and the repository keep the VM: the instance
+    /// UUID of a vCenter. A bare host has none and goes by the UUID of its hardware, for its address may
+    /// be typed in several ways; only where that is not told, by the address.
+    ///
+    /// # Errors
+    /// When the host cannot be asked.
+    pub fn server_name(&self, vm: &Vm) -> Result<String, Error> {
+        if let Some(uuid) = &self.client.about().instance_uuid {
+            return Ok(uuid.clone());
+        }
+        let host = self.ask(self.client.host_of(vm))?;
+        let address = || self.client.server().host().to_owned();
+        Ok(host.uuid.unwrap_or_else(address))
     }
 
     /// Runs an async call of the client.

@@ -42,6 +42,9 @@ pub struct OpenSession {
     pub kind: SessionKind,
     /// The VM it works for.
     pub vm: Option<VmKey>,
+    /// The same VM, whatever server it is reached by. Earlier programs do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<VmKey>,
     /// The point it makes.
     pub point: Option<PointId>,
     /// Points that must not be pruned meanwhile.
@@ -64,6 +67,7 @@ impl OpenSession {
             session,
             kind,
             vm: None,
+            instance: None,
             point: None,
             pinned: Vec::new(),
             host: host.to_owned(),

@@ -31,7 +31,7 @@ pub struct Origin {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct VmIdentity {
-    /// Instance UUID of the vCenter.
+    /// Instance UUID of the vCenter; of a bare host the UUID of its hardware.
     pub vcenter_instance_uuid: String,
     /// Its host name.
     pub vcenter: String,

@@ -16,7 +16,12 @@ use super::xml::{Reader, Tag, XmlError};
 const PAGE_OBJECTS: u32 = 200;
 
 /// What is read of a host. The summary can be read where the configuration can't.
-const PATHS: &[&str] = &["name", "runtime.connectionState", "summary.config.product"];
+const PATHS: &[&str] = &[
+    "name",
+    "runtime.connectionState",
+    "summary.config.product",
+    "summary.hardware.uuid",
+];
 
 /// The number of a release, such as `8.0.3`. It compares part by part; parts not named are 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +74,8 @@ pub struct Host {
     pub build: Option<u64>,
     /// The newest version of the API that it speaks itself.
     pub api_version: Option<HostVersion>,
+    /// The UUID of its hardware, in small letters; unset where it is none that tells hosts apart.
+    pub uuid: Option<String>,
 }
 
 impl Client {
@@ -126,15 +133,39 @@ impl Properties for Host {
                 }
                 Ok(())
             })?,
+            "summary.hardware.uuid" => self.uuid = distinct(&r.text(value)?),
             _ => {}
         }
         Ok(())
     }
 }
 
+/// A UUID that tells hosts apart. Boards whose maker has set none say all zeros, or all ones.
+fn distinct(uuid: &str) -> Option<String> {
+    let uuid = uuid.trim().to_ascii_lowercase();
+    let mut digits = uuid.chars().filter(char::is_ascii_hexdigit);
+    let first = digits.next()?;
+    let is_one_digit = matches!(first, '0' | 'f') && digits.all(|digit| digit == first);
+    (!is_one_digit).then_some(uuid)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::HostVersion;
+    use super::{HostVersion, distinct};
+
+    #[test]
+    fn a_uuid_that_all_have_names_no_host() {
+        let uuid = "4C4C4544-0042-3510-8052-B4C04F4A3232";
+        assert_eq!(distinct(uuid), Some(uuid.to_lowercase()));
+        for none in [
+            "",
+            " ",
+            "00000000-0000-0000-0000-000000000000",
+            "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+        ] {
+            assert_eq!(distinct(none), None, "{none:?}");
+        }
+    }
 
     #[test]
     fn versions_compare_by_number() {

@@ -151,7 +151,9 @@ impl Visit<'_> {
     /// move.
     fn watch(&self, vm: &Vm, round: &Round) -> Result<Watch, Error> {
         let ours = self.repository.config().id;
-        let key = self.vm_key();
+        let vm_here = self
+            .repository
+            .watched_vm(&self.subject.vcenter, &self.subject.vm);
         let asks_for_owner = round
             .named_as_ours(vm)
             .iter()
@@ -159,13 +161,13 @@ impl Visit<'_> {
         if !asks_for_owner && !round.is_kept_by_others(vm) {
             return Ok(Watch::default());
         }
-        let (watch, first) = Watch::begin(self.site, self.repository, &key)?;
+        let (watch, first) = Watch::begin(self.site, self.repository, &vm_here)?;
         if !asks_for_owner && watch.sessions.is_empty() {
             return Ok(watch);
         }
         watch.go_on(
             &first,
-            (self.site, self.repository, &key),
+            (self.site, self.repository, &vm_here),
             self.options.look_interval,
             self.monitor,
             self.cancel,

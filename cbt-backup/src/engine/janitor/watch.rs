@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     engine::{error::Error, monitor::Monitor, pause::pause_until, site::Site},
-    repo::{Look, Repository, SessionId, VmKey},
+    repo::{Look, Repository, SessionId, WatchedVm},
 };
 
 /// What was seen of the backups of one VM.
@@ -29,7 +29,7 @@ impl Watch {
     pub(super) fn begin(
         site: &Site,
         repository: &Repository,
-        vm: &VmKey,
+        vm: &WatchedVm,
     ) -> Result<(Self, Look), Error> {
         let look = site.runtime.block_on(repository.look())?;
         let seen = Self {
@@ -44,7 +44,7 @@ impl Watch {
     pub(super) fn go_on(
         mut self,
         before: &Look,
-        (site, repository, vm): (&Site, &Repository, &VmKey),
+        (site, repository, vm): (&Site, &Repository, &WatchedVm),
         interval: Duration,
         monitor: &dyn Monitor,
         cancel: &AtomicBool,

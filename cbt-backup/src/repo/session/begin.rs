@@ -122,6 +122,7 @@ impl Repository {
         let id = SessionId::generate();
         let mut open = OpenSession::new(id, writing.kind, &writing.spec.host);
         open.vm = Some(writing.vm.clone());
+        open.instance = Some(self.instance_key(&writing.spec.vm.instance_uuid));
         open.point = Some(writing.point);
         let announcement = Announcement::start(self, open, options.heartbeat, handle).await?;
         let condemned = match Condemned::read(self).await {
