@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::shell::shell;
+use super::shell::shell_for_a_secret;
 use crate::secret::Secret;
 
 /// No password is longer; a file that is was named by mistake.
@@ -45,10 +45,11 @@ pub struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    /// With the environment variable, if that is set.
+    /// With the environment variable, if that is set and not empty.
     #[must_use]
     pub fn or_variable(mut self, name: &'a str) -> Self {
-        self.variable = std::env::var_os(name).map(|_| name);
+        let value = std::env::var_os(name).filter(|value| !value.is_empty());
+        self.variable = value.map(|_| name);
         self
     }
 
@@ -159,7 +160,7 @@ pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
 }
 
 fn from_command(command: &str) -> anyhow::Result<Secret> {
-    let mut shell = shell(command);
+    let mut shell = shell_for_a_secret(command);
     shell.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = shell.spawn()?;
     let output = child

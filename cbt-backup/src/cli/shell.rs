@@ -10,15 +10,18 @@ use super::{
     },
 };
 
-/// The variables that may hold a secret: our own, and those that the clients of the stores take
-/// credentials from, under each of their names. The id of Amazon's key goes with the key: half a pair
-/// is an error to Amazon's own tools.
-const SECRET_VARIABLES: &[&str] = &[
+/// Our own variables that may hold a secret.
+const OWN_VARIABLES: &[&str] = &[
     PASSWORD_VARIABLE,
     PROXY_PASSWORD_VARIABLE,
     PASSPHRASE_VARIABLE,
     NEW_PASSPHRASE_VARIABLE,
     TO_PASSPHRASE_VARIABLE,
+];
+
+/// The variables that the clients of the stores take credentials from, under each of their names. The id of
+/// Amazon's key goes with the key: half a pair is an error to Amazon's own tools.
+const STORE_VARIABLES: &[&str] = &[
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -39,21 +42,30 @@ const SECRET_VARIABLES: &[&str] = &[
     "GOOGLE_BEARER_TOKEN",
 ];
 
-/// A shell for a line, with the environment that this program was started with, but for the secrets in
-/// it: a command that fetches one has no business with the others, and any other has none with any.
+/// A shell for a line, with the environment that this program was started with, but for the secrets in it.
 pub(super) fn shell(line: &str) -> Command {
+    let mut shell = shell_for_a_secret(line);
+    for variable in STORE_VARIABLES {
+        shell.env_remove(variable);
+    }
+    shell
+}
+
+/// A shell for a line that prints a secret. It has no business with our others, but may fetch it with the credentials
+/// of a cloud.
+pub(super) fn shell_for_a_secret(line: &str) -> Command {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(line);
     reexec::restore_environment(&mut shell);
-    for secret in SECRET_VARIABLES {
-        shell.env_remove(secret);
+    for variable in OWN_VARIABLES {
+        shell.env_remove(variable);
     }
     shell
 }
 
 #[cfg(test)]
 mod tests {
-    use super::SECRET_VARIABLES;
+    use super::{OWN_VARIABLES, STORE_VARIABLES};
 
     #[test]
     fn every_secret_that_the_documents_put_into_a_variable_is_in_the_list() {
@@ -74,7 +86,8 @@ mod tests {
         let secrets: Vec<&str> = secrets.collect();
         assert!(secrets.len() >= 7, "{secrets:?}");
         for name in secrets {
-            assert!(SECRET_VARIABLES.contains(&name), "{name} is passed on");
+            let is_known = OWN_VARIABLES.contains(&name) || STORE_VARIABLES.contains(&name);
+            assert!(is_known, "{name} is passed on");
         }
     }
 }

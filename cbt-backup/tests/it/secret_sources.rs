@@ -51,6 +51,10 @@ fn the_first_place_that_names_a_source_is_taken_whatever_its_kind() {
     assert_eq!(list(&[], &[("CBT_BACKUP_PASSPHRASE", "right")]), Some(0));
     let by_command = ("CBT_BACKUP_PASSPHRASE_COMMAND", command.as_str());
     assert_eq!(list(&[], &[by_command]), Some(0));
+    // A variable that is empty names nothing.
+    assert_eq!(list(&[], &[("CBT_BACKUP_PASSPHRASE", "")]), Some(12));
+    let empty = ("CBT_BACKUP_PASSPHRASE", "");
+    assert_eq!(list(&["--passphrase-file", &right], &[empty]), Some(0));
     // Typed wins over the environment.
     for variable in [
         ("CBT_BACKUP_PASSPHRASE_FILE", wrong.as_str()),
