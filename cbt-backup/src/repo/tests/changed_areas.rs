@@ -309,6 +309,15 @@ fn copies_keep_what_was_said() {
     copying::copy(&from, &some, &[full]).unwrap();
     copying::copy(&from, &some, &[bad]).unwrap();
     assert_eq!(clean(&some, VerifyLevel::Full), (1, 0));
+    // A backup into the repository of copies, which it names as what they are there.
+    let copied = Site::new(2);
+    copying::copy(&from, &copied, &[full]).unwrap();
+    let list = copied.runtime.block_on(copied.repo.points(None)).unwrap();
+    let made = increment(&copied, list.points[0].id, &image(&[3]), &[3], &[3]);
+    assert_eq!(clean(&copied, VerifyLevel::Full), (1, 1));
+    increment(&copied, made, &image(&[3, 8]), &[8], &[9]);
+    let found = told(&verify(&copied, VerifyLevel::Full).findings);
+    assert_eq!(found, [bytes(8, 9)]);
     // A copy of copies.
     let third = Site::new(2);
     let list = both.runtime.block_on(both.repo.points(None)).unwrap();

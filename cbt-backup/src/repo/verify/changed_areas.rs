@@ -139,7 +139,9 @@ impl Verify<'_> {
         };
         let bases = points
             .iter()
-            .filter(|base| base.name.vm == point.name.vm && identity(self.repo, base) == wanted);
+            .filter(|base| base.name.vm == point.name.vm)
+            // A point that was built upon a copy names the copy itself.
+            .filter(|base| base.id() == answer.base || identity(self.repo, base) == wanted);
         let mut disks =
             bases.filter_map(|base| Some((base.id(), base.root.disks.iter().find(same)?)));
         disks.find(|(_, older)| older.has_data())
