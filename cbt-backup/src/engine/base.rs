@@ -104,14 +104,15 @@ pub(super) fn is_of(disk: &Disk, record: &DiskRecord) -> bool {
     record.identity.device_key == disk.device_key && record.identity.disk_uuid == uuid
 }
 
-/// The newest point that has the disk as one of another VM with the same UUIDs.
+/// The newest point with the disk's UUID, where that is of another VM, or of this one as it was registered before, from
+/// another place. Once a point of our own is newer there is nothing to tell.
 pub(super) fn twin_of<'a>(vm: &Moref, disk: &Disk, parents: &'a [Point]) -> Option<&'a Point> {
     let identity = identity(disk);
-    parents.iter().find(|point| {
-        let mut records = point.root.disks.iter();
-        records
-            .any(|record| is_of(disk, record) && !point.root.is_earlier(record, &vm.id, &identity))
-    })
+    let (point, record) = parents.iter().find_map(|point| {
+        let record = point.root.disks.iter().find(|record| is_of(disk, record));
+        Some((point, record?))
+    })?;
+    (!point.root.is_earlier(record, &vm.id, &identity)).then_some(point)
 }
 
 /// What any point says was found wrong of the disk, as far as it concerns its present tracking. An older one may know
@@ -255,6 +256,9 @@ mod tests {
         for other in [&moved, &registered_again] {
             let points = [twin.clone(), other.clone()];
             assert_eq!(base(&points), Some(other.id()));
+            // Newest first: with a point of our own after it there is nothing to tell.
+            let since = [other.clone(), twin.clone()];
+            assert!(twin_of(&vm, &disk(here), &since).is_none());
             assert_eq!(
                 twin_of(&vm, &disk(here), &points).map(Point::id),
                 Some(twin.id())

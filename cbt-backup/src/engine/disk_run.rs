@@ -352,8 +352,8 @@ impl DiskRun<'_> {
     /// Points of another VM stand among those of this one.
     fn tell_twin(&self, disk: &Disk, point: PointId, vm: &VmIdentity) {
         let message = format!(
-            "{}: point {point} is of another VM with the same UUIDs, {} ({}), and not built upon; give one of the two \
-             another UUID, or their points stay mixed",
+            "{}: point {point} with the same UUIDs is of another VM, or of this one as it was registered before, from \
+             another place: {} ({}); it is not built upon",
             disk.label, vm.name, vm.moref
         );
         self.tell(disk, Event::warning("same-uuids", message));
