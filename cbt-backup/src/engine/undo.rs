@@ -22,8 +22,26 @@ pub(super) const MOVE_METHOD: &str = "RelocateVM_Task";
 /// The name of every snapshot we make.
 pub const SNAPSHOT_NAME: &str = "cbt-backup";
 
-/// How long VixDiskLib's clean-up waits for disks of other VMs, while the snapshot stands.
-const CLEAN_UP_WAIT: Duration = Duration::from_mins(10);
+/// When VixDiskLib's own clean-up is called before a snapshot is removed, which stands meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CleanUp {
+    /// Not at all.
+    No,
+    /// All was closed well: if disks of other VMs are soon closed. The last VM cleans up for all.
+    Soon,
+    /// After a failure: it waits for disks of other VMs.
+    Surely,
+}
+
+impl CleanUp {
+    fn wait(self) -> Duration {
+        match self {
+            Self::No => Duration::ZERO,
+            Self::Soon => Duration::from_secs(30),
+            Self::Surely => Duration::from_mins(10),
+        }
+    }
+}
 
 /// The tail of a run is not cut short.
 static NO_SIGNAL: AtomicBool = AtomicBool::new(false);
@@ -51,7 +69,7 @@ pub fn unwind(
     vm: &Moref,
     mut ledger: Ledger,
     mut access: Option<Access>,
-    clean_up: bool,
+    clean_up: CleanUp,
     patience: Patience,
     monitor: &dyn Monitor,
 ) -> Unwound {
@@ -59,8 +77,8 @@ pub fn unwind(
         is_clean: true,
         removal: Duration::ZERO,
     };
-    if clean_up {
-        clean_up_library(site, vm, patience, monitor);
+    if clean_up != CleanUp::No {
+        clean_up_library(site, vm, clean_up, patience, monitor);
     }
     for effect in ledger.open_effects() {
         let begun = Instant::now();
@@ -117,17 +135,26 @@ fn left_behind(effect: &Effect, vm: &Moref, error: &str) -> String {
 
 /// Not beside disks that are open by HotAdd: it waits for them, and is left out if that takes too long. What was
 /// closed well leaves nothing to clean up, and the next one cleans up for all VMs.
-pub(super) fn clean_up_library(site: &Site, vm: &Moref, patience: Patience, monitor: &dyn Monitor) {
-    let alone = site.hot_add.alone(CLEAN_UP_WAIT, |open| {
+pub(super) fn clean_up_library(
+    site: &Site,
+    vm: &Moref,
+    clean_up: CleanUp,
+    patience: Patience,
+    monitor: &dyn Monitor,
+) {
+    let alone = site.hot_add.alone(clean_up.wait(), |open| {
         let message = format!(
-            "VDDK's clean-up waits for the disks of other VMs that are open by HotAdd, {open} now, up to {} min",
-            CLEAN_UP_WAIT.as_secs() / 60
+            "VDDK's clean-up waits for the disks of other VMs that are open by HotAdd, {open} now, up to {} s",
+            clean_up.wait().as_secs()
         );
         monitor.event(&Event::info("cleanup-waits", message));
     });
     let Some(_alone) = alone else {
         let message = "VDDK's clean-up is left out: disks of other VMs are still open by HotAdd";
-        monitor.event(&Event::warning("cleanup-left-out", message));
+        monitor.event(&match clean_up {
+            CleanUp::Surely => Event::warning("cleanup-left-out", message),
+            CleanUp::No | CleanUp::Soon => Event::info("cleanup-left-out", message),
+        });
         return;
     };
     let clean_up = || {

@@ -31,7 +31,7 @@ use crate::{
         site::Site,
         storage,
         tracking::{self, TrackingPolicy},
-        undo::{self, Unwound},
+        undo::{self, CleanUp, Unwound},
     },
     repo::{
         NewFile, ObjectId, PointEvent, PointId, PointKind, Repository, RootInfo, Session,
@@ -99,7 +99,11 @@ impl Run<'_> {
                 .iter()
                 .any(|disk| disk.transport.as_deref() == Some("hotadd"))
         });
-        let clean_up = (went_wrong && !ledger.open_effects().is_empty()) || hot_added;
+        let clean_up = match () {
+            () if went_wrong && (hot_added || !ledger.open_effects().is_empty()) => CleanUp::Surely,
+            () if hot_added => CleanUp::Soon,
+            () => CleanUp::No,
+        };
         thread::scope(|scope| {
             let patience = options.patience;
             let tail = scope.spawn(move || {

@@ -7,7 +7,7 @@ use crate::{
         janitor::{Finding, FindingKind, Outcome},
         ledger::{Effect, Ledger},
         patience::Patience,
-        undo::{self, SNAPSHOT_NAME},
+        undo::{self, CleanUp, SNAPSHOT_NAME},
     },
     vsphere::Vm,
 };
@@ -52,7 +52,7 @@ impl Visit<'_> {
                     self.moref,
                     dead,
                     None,
-                    true,
+                    CleanUp::Surely,
                     patience,
                     self.monitor,
                 );

@@ -10,7 +10,7 @@ use crate::{
             watch::Watch,
         },
         patience::Patience,
-        undo,
+        undo::{self, CleanUp},
     },
     vsphere::{SnapshotNode, Vm},
 };
@@ -86,7 +86,13 @@ impl Visit<'_> {
             "dead-run",
             format!("the snapshot {:?} is removed now: {why}", node.description),
         );
-        undo::clean_up_library(self.site, self.moref, Patience::default(), self.monitor);
+        undo::clean_up_library(
+            self.site,
+            self.moref,
+            CleanUp::Surely,
+            Patience::default(),
+            self.monitor,
+        );
         let removed =
             undo::remove_snapshots(self.site, self.moref, &node.description, self.monitor);
         match removed {
