@@ -75,8 +75,9 @@ pub use root::{
     Origin, PointEvent, PointKind, PutStats, Root, TreeRecord, UsageRecord, VmIdentity,
 };
 pub use session::{
-    Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, OldBlock, ParentDisk, PointMark,
-    PutOutcome, PutTimes, RootInfo, RowInterval, Session, SessionOptions, SessionRow, SessionSpec,
+    Asked, Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, OldBlock, ParentDisk, PointMark,
+    PutOutcome, PutTimes, RootInfo, RowInterval, SETTLED_LIMIT, Session, SessionOptions,
+    SessionRow, SessionSpec,
 };
 pub use space::{SpaceReport, VmSpace};
 pub use store::{ProbeCheck, ProbeOutcome, ProbeReport, Store, StoreLimits, StoreSaid};

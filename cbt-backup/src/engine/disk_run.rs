@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     repo::{
-        Coverage, DiskIdentity, DiskSlot, DiskSpec, Distrust, ParentDisk, PointId, RootInfo,
+        Asked, Coverage, DiskIdentity, DiskSlot, DiskSpec, Distrust, ParentDisk, PointId, RootInfo,
         SessionRow, VmIdentity, write_changed_areas,
     },
     vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent, tracking_of},
@@ -99,7 +99,7 @@ pub struct DiskRun<'a> {
     /// Marks the points that a disk was compared with, as its audit found something wrong.
     pub mark: &'a (dyn Fn(&Disk, &DiskAudit) + Sync),
     /// What a point says that is committed on the way; none where what was read may be in doubt.
-    pub partial: &'a (dyn Fn() -> Option<RootInfo> + Sync),
+    pub partial: &'a (dyn Fn(Asked) -> Option<RootInfo> + Sync),
     /// Makes a new connection, in place of one that broke.
     pub connect: &'a (dyn Fn() -> Result<Connection, Error> + Sync),
     /// How.

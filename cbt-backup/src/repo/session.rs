@@ -28,7 +28,7 @@ pub use begin::Session;
 pub use mark::PointMark;
 pub use old_block::OldBlock;
 pub(crate) use put::StoredForm;
-pub use row::{RowInterval, SessionRow};
+pub use row::{Asked, RowInterval, SETTLED_LIMIT, SessionRow};
 pub use spec::{
     Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, RootInfo,
     SessionOptions, SessionSpec,

@@ -34,8 +34,8 @@ use crate::{
         undo::{self, CleanUp, Unwound},
     },
     repo::{
-        NewFile, ObjectId, PointEvent, PointId, PointKind, Repository, RootInfo, Session,
-        SessionRow,
+        Asked, NewFile, ObjectId, PointEvent, PointId, PointKind, Repository, RootInfo,
+        SETTLED_LIMIT, Session, SessionRow,
     },
     vsphere::{Disk, Moref, Vm},
 };
@@ -166,8 +166,8 @@ impl Run<'_> {
         let files = saved::files(self.site, &self.vm, &host, config, self.recorder);
         let recorder = self.recorder;
         let connect = || self.connect(snapshot, facts);
-        let partial = || {
-            self.is_in_place(snapshot, &disks_of)
+        let partial = |asked| {
+            self.is_in_place(snapshot, &disks_of, asked)
                 .then(|| root_info(PointKind::Partial, &frozen, files.clone(), None, recorder))
         };
         let waits = Waits::default();
@@ -314,12 +314,18 @@ impl Run<'_> {
 
     /// False where what was read until now is in doubt, which is told. It is looked at before anything is kept on the
     /// way: whoever builds upon that later has no other way to find out.
-    fn is_in_place(&self, snapshot: &Moref, before: &[Disk]) -> bool {
+    fn is_in_place(&self, snapshot: &Moref, before: &[Disk], asked: Asked) -> bool {
         if self.access.is_some() {
             return true;
         }
-        let why = match self.site.ask(self.site.client.snapshot_config(snapshot)) {
-            Ok(now) => match access::moved(before, &now).into_iter().next() {
+        let config = self.site.client.snapshot_config(snapshot);
+        let now = match asked {
+            Asked::Early => self.site.ask(config).map(Some),
+            Asked::Settled => self.site.ask_within(SETTLED_LIMIT, config),
+        };
+        let why = match now {
+            Ok(None) => format!("the server takes longer than {} s", SETTLED_LIMIT.as_secs()),
+            Ok(Some(now)) => match access::moved(before, &now).into_iter().next() {
                 Some((_, reason)) => reason,
                 None => return true,
             },

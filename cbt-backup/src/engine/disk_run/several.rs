@@ -93,7 +93,7 @@ impl DiskRun<'_> {
 impl DiskRun<'_> {
     /// Tells which stage the others wait for since the last time.
     fn tell_binding(&self, last: Measured) -> Measured {
-        let Ok(put) = self.row.with(Session::times) else {
+        let Some(put) = self.row.try_with(Session::times) else {
             return last;
         };
         let now = self.waits.measured(put);

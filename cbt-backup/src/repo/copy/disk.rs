@@ -205,7 +205,7 @@ impl PointCopy<'_> {
         if self.run.monitor.should_stop() {
             return Err(Error::Stopped);
         }
-        let info = || Some(self.info(Vec::new()));
+        let info = |_| Some(self.info(Vec::new()));
         self.row.checkpoint_if_due(info).map(drop)
     }
 

@@ -46,6 +46,18 @@ struct Since {
     put_bytes: u64,
 }
 
+/// How long may be asked while everybody waits.
+pub const SETTLED_LIMIT: Duration = Duration::from_secs(10);
+
+/// When it is asked what a partial point says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// Others go on.
+    Early,
+    /// Everybody waits.
+    Settled,
+}
+
 impl SessionRow {
     /// A row that begins with this session.
     pub fn new(session: Session, interval: RowInterval) -> Self {
@@ -69,6 +81,16 @@ impl SessionRow {
     pub fn with<T>(&self, ask: impl FnOnce(&Session) -> T) -> Result<T, Error> {
         let session = self.session.read().unwrap_or_else(PoisonError::into_inner);
         session.as_ref().map(ask).ok_or_else(over)
+    }
+
+    /// As [`SessionRow::with`], unless a partial point is being committed.
+    pub fn try_with<T>(&self, ask: impl FnOnce(&Session) -> T) -> Option<T> {
+        let session = match self.session.try_read() {
+            Ok(session) => session,
+            Err(TryLockError::Poisoned(session)) => session.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        session.as_ref().map(ask)
     }
 
     /// As [`Session::put`].
@@ -104,14 +126,15 @@ impl SessionRow {
     /// Commits a partial point and changes sessions, when it is time to. To be called now and then, by any
     /// thread: while one is at it, the others go on. Blocking.
     ///
-    /// `info` is asked when nobody can put anything any more, so what it finds out holds for all that was put.
-    /// With `None` there will be no point until the interval has passed again. It must not ask the row.
+    /// `info` is asked twice: while others go on, and then, within [`SETTLED_LIMIT`], when nobody can put anything any
+    /// more, so that what it finds out holds for all that was put. With `None` there will be no point until the
+    /// interval has passed again. It must not ask the row.
     ///
     /// # Errors
     /// Those of [`Session::checkpoint`]: the run is over.
     pub fn checkpoint_if_due(
         &self,
-        info: impl FnOnce() -> Option<RootInfo>,
+        info: impl Fn(Asked) -> Option<RootInfo>,
     ) -> Result<Option<Committed>, Error> {
         let _turn = match self.turn.try_lock() {
             Ok(turn) => turn,
@@ -128,15 +151,17 @@ impl SessionRow {
         if !due {
             return Ok(None);
         }
-        let mut session = self.session.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(info) = info() else {
-            *lock(&self.since) = Since {
-                time: Instant::now(),
-                put_bytes,
-            };
-            return Ok(None);
+        if info(Asked::Early).is_some() {
+            let mut session = self.session.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(info) = info(Asked::Settled) {
+                return self.change(&mut session, info).map(Some);
+            }
+        }
+        *lock(&self.since) = Since {
+            time: Instant::now(),
+            put_bytes,
         };
-        self.change(&mut session, info).map(Some)
+        Ok(None)
     }
 
     /// Commits a partial point and changes sessions now. Blocking.

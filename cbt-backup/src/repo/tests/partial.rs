@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::site::{BLOCK_BYTES, Site, complete, content, info};
 use super::sweep::at_once;
 use crate::repo::{
-    BlockRange, DiskOutcome, DiskSlot, DiskState, Distrust, Error, Image, PointId, PointKind,
-    PutOutcome, RetentionPolicy, RowInterval, Session, SessionId, SessionRow, SweepMonitor,
-    VerifyLevel, plan,
+    Asked, BlockRange, DiskOutcome, DiskSlot, DiskState, Distrust, Error, Image, PointId,
+    PointKind, PutOutcome, RetentionPolicy, RowInterval, Session, SessionId, SessionRow,
+    SweepMonitor, VerifyLevel, plan,
 };
 
 const BLOCKS: u64 = 40;
@@ -121,7 +121,7 @@ fn a_run_of_many_sessions_makes_one_point() {
     for number in 0..BLOCKS {
         row.put(slot, number, block(&image, number)).unwrap();
         let made = row
-            .checkpoint_if_due(|| Some(info(PointKind::Full, 1)))
+            .checkpoint_if_due(|_| Some(info(PointKind::Full, 1)))
             .unwrap();
         partial.extend(made.map(|made| made.point));
         if partial.len() == 1 && made.is_some() {
@@ -168,7 +168,7 @@ fn time_makes_a_partial_root_due_once_something_was_put() {
     };
     let row = SessionRow::new(session, at_each);
     let due = || {
-        row.checkpoint_if_due(|| Some(info(PointKind::Full, 1)))
+        row.checkpoint_if_due(|_| Some(info(PointKind::Full, 1)))
             .unwrap()
             .is_some()
     };
@@ -286,6 +286,47 @@ fn a_partial_increment_keeps_what_it_was_built_on_and_carries_none_of_its_own() 
     let (point, stored) = resume_named(&site, &second, committed.point);
     assert_eq!(stored, 7..BLOCKS);
     assert_whole(&site, point, &second);
+}
+
+/// What was read is in doubt, before or while everybody waits: there is no point, and the run goes on.
+#[test]
+fn no_partial_point_is_made_of_what_is_in_doubt() {
+    let site = Site::new(2);
+    let image = image(1);
+    let session = site.begin().unwrap();
+    let slot = session
+        .add_disk(Site::disk(None, image.len() as u64))
+        .unwrap();
+    session.expect_blocks(slot, [all()]);
+    let interval = RowInterval {
+        put_bytes: 1,
+        ..never()
+    };
+    let row = SessionRow::new(session, interval);
+    for in_doubt in [Asked::Early, Asked::Settled] {
+        let number = in_doubt as u64;
+        row.put(slot, number, block(&image, number)).unwrap();
+        let asked = Mutex::new(Vec::new());
+        let info = |now| {
+            asked
+                .lock()
+                .unwrap()
+                .push((now, row.try_with(Session::id).is_some()));
+            (now != in_doubt).then(|| info(PointKind::Full, 1))
+        };
+        assert!(row.checkpoint_if_due(info).unwrap().is_none());
+        // Others go on while it is asked the first time, and wait the second time.
+        let both = [(Asked::Early, true), (Asked::Settled, false)];
+        let expected = &both[..=in_doubt as usize];
+        assert_eq!(asked.into_inner().unwrap(), expected);
+    }
+    let session = row.into_session().unwrap();
+    put_all(&session, slot, &image, 2..BLOCKS);
+    session.set_disk_state(slot, complete());
+    let point = session.commit(info(PointKind::Full, 1)).unwrap().point;
+    assert_whole(&site, point, &image);
+    let list = site.runtime.block_on(site.repo.points(None)).unwrap();
+    assert_eq!(list.points.len(), 1);
 }
 
 /// All of the disk was read and kept on the way; then it was found in doubt, as when it was moved meanwhile.
