@@ -131,7 +131,7 @@ impl Tour {
         let found = self.program.show_vm(&audit, true, 6)?;
         ensure!(found.contains("WRONG"), "the audit tells nothing");
         let shown = self.program.show(&["show", &blind])?;
-        ensure!(shown.contains("audit-mismatch"), "the point is not marked");
+        ensure!(shown.contains("found-wrong"), "the point is not marked");
         let healed = self.backup("full")?;
         self.restore(&healed)?;
         let _ = self.program.show_vm(&["audit", VM, "--full"], true, 0)?;
