@@ -1,7 +1,7 @@
 //! Keeping the VM in place while it is read, beside others who do, and without.
 
 use anyhow::Result;
-use cbt_tests::{Bench, BenchOptions, Noise};
+use cbt_tests::{Bench, BenchOptions, Noise, Outcome};
 use lab::Fault;
 
 const METHOD: &str = "RelocateVM_Task";
@@ -68,13 +68,9 @@ fn a_holder_that_stays_is_told_and_left_alone() -> Result<()> {
     bench.assert_restores(&outcome.point())
 }
 
-/// Storage vMotion between two disks of a run that could not keep the VM in place.
-#[test]
-fn a_disk_that_was_moved_while_it_was_read_fails() -> Result<()> {
-    let mut bench = bench()?;
-    let first = bench.backup(&[])?.expect_code(0);
-    bench.guest_write(2000, 4096, &[9; 4096])?;
-    bench.order(&[
+/// A backup that may not keep the VM in place, which moves to the second datastore before the second disk is opened.
+fn moved_between_disks(bench: &mut Bench, more: &[Fault], options: &[&str]) -> Result<Outcome> {
+    let faults = [
         Fault {
             call: "VixDiskLib_PrepareForAccess".to_owned(),
             code: Some(3014),
@@ -88,20 +84,30 @@ fn a_disk_that_was_moved_while_it_was_read_fails() -> Result<()> {
             once: Some(true),
             ..Fault::default()
         },
-    ])?;
+    ];
+    bench.order(&[&faults, more].concat())?;
     let markers = bench.lab.root().join("fault-markers");
-    let mut backup = bench.start_backup(&[])?;
+    let mut backup = bench.start_backup(options)?;
     backup.run.wait_until("the second disk", || {
         std::fs::read_dir(&markers).is_ok_and(|mut marker| marker.next().is_some())
     })?;
     bench.lab.relocate(&bench.vm, "datastore2")?;
-    let failed = bench.finish(backup)?;
+    let outcome = bench.finish(backup)?;
+    bench.order(&[])?;
+    bench.assert_vm_clean()?;
+    Ok(outcome)
+}
+
+#[test]
+fn a_disk_that_was_moved_while_it_was_read_fails() -> Result<()> {
+    let mut bench = bench()?;
+    let first = bench.backup(&[])?.expect_code(0);
+    bench.guest_write(2000, 4096, &[9; 4096])?;
+    let failed = moved_between_disks(&mut bench, &[], &[])?;
     assert_ne!(failed.code, Some(0), "{failed:#?}");
     let said = [failed.stdout.as_str(), failed.stderr.as_str()].concat();
     let words = "was moved while it was read, or a snapshot below it was removed";
     assert!(said.contains(words), "{said}");
-    bench.order(&[])?;
-    bench.assert_vm_clean()?;
     bench.assert_restores(&first.point())?;
     let next = bench.backup(&[])?.expect_code(0);
     bench.assert_put_back()?;
@@ -121,42 +127,21 @@ fn what_was_read_before_a_move_was_noticed_is_not_kept() -> Result<()> {
     let first = bench.backup(&[])?.expect_code(0);
     bench.guest_write(2000, 0, &[9; 4096])?;
     bench.guest_write(2001, 0, &Noise::new(2).bytes(48 << 20))?;
-    bench.order(&[
-        Fault {
-            call: "VixDiskLib_PrepareForAccess".to_owned(),
-            code: Some(3014),
-            ..Fault::default()
-        },
-        Fault {
-            call: "VixDiskLib_Open".to_owned(),
-            nth: Some(2),
-            delay_ms: Some(4000),
-            once: Some(true),
-            ..Fault::default()
-        },
-        Fault {
-            call: "VixDiskLib_ReadAsync.callback".to_owned(),
-            count: Some(0),
-            delay_ms: Some(300),
-            ..Fault::default()
-        },
-    ])?;
-    let markers = bench.lab.root().join("fault-markers");
+    let slow = Fault {
+        call: "VixDiskLib_ReadAsync.callback".to_owned(),
+        count: Some(0),
+        delay_ms: Some(300),
+        ..Fault::default()
+    };
     // By the time the second disk is read, it is time to keep what is there.
-    let mut backup = bench.start_backup(&["--checkpoint-seconds", "2"])?;
-    backup.run.wait_until("the second disk", || {
-        std::fs::read_dir(&markers).is_ok_and(|mut marker| marker.next().is_some())
-    })?;
-    bench.lab.relocate(&bench.vm, "datastore2")?;
-    let failed = bench.finish(backup)?.expect_code(3);
+    let failed = moved_between_disks(&mut bench, &[slow], &["--checkpoint-seconds", "2"])?;
+    let failed = failed.expect_code(3);
     let events = failed.events();
     assert!(
         events.contains(&"partial-point-not-made".to_owned()),
         "{failed:#?}"
     );
     assert!(!events.contains(&"partial-point".to_owned()), "{failed:#?}");
-    bench.order(&[])?;
-    bench.assert_vm_clean()?;
     let to = bench.path("restored/carried");
     let restored = bench.restore(&failed.point(), &to, &["--allow-carried"])?;
     let _ = restored.expect_code(0);

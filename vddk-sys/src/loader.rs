@@ -252,11 +252,11 @@ fn open_first(candidates: &[Candidate]) -> Result<Loaded, LoadError> {
         // SAFETY: a file of this name is VixDiskLib, whose functions have kept their signatures on
         // x86-64 Linux from 6.5 to 9 (VDDK API reference, 1.2); `Loaded` keeps the mapping alive
         // beside the pointers.
-        let symbols =
-            unsafe { Symbols::load(&library) }.map_err(|missing| LoadError::MissingSymbols {
-                path: candidate.file.clone(),
-                missing,
-            })?;
+        let symbols = unsafe { Symbols::load(&library) };
+        let symbols = symbols.map_err(|missing| LoadError::MissingSymbols {
+            path: candidate.file.clone(),
+            missing,
+        })?;
         let path = candidate
             .file
             .canonicalize()

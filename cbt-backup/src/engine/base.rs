@@ -182,8 +182,9 @@ mod tests {
 
     use super::{base_of, found_wrong, twin_of};
     use crate::{
+        engine::plan,
         repo::{Point, Root, RootName},
-        vsphere::{Backing, BackingKind, Disk, Moref},
+        vsphere::{Disk, Moref},
     };
 
     const UUID: &str = "6000C29";
@@ -218,29 +219,9 @@ mod tests {
     }
 
     fn disk(file: &str) -> Disk {
-        Disk {
-            device_key: 2000,
-            label: "Hard disk 1".to_owned(),
-            controller: None,
-            unit: Some(0),
-            capacity_bytes: 1 << 20,
-            backing: Backing {
-                kind: BackingKind::FlatVer2,
-                file_name: file.to_owned(),
-                base_file_name: file.to_owned(),
-                chain_links: 1,
-                datastore: None,
-                disk_uuid: Some(UUID.to_owned()),
-                change_id: None,
-                disk_mode: "persistent".to_owned(),
-                sharing: None,
-                thin: Some(true),
-                eager_zeroed: None,
-                is_encrypted: false,
-                encryption_key: None,
-                delta_format: None,
-            },
-        }
+        let mut disk = plan::tests::disk(None);
+        file.clone_into(&mut disk.backing.base_file_name);
+        disk
     }
 
     #[test]

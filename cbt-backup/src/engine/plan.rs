@@ -150,13 +150,14 @@ pub fn event(disk: &Disk, base: &BaseDisk, host: Option<&str>) -> TrackingEvent 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::{BaseDisk, DiskPlan, Distrust, Tracking, event};
     use crate::vsphere::{Backing, BackingKind, Disk, TrackingEvent};
 
     const UUID: &str = "52 2d 7b 8f ac 61 51 cc-77 4c 7b ec 91 50 bb 7b";
 
-    fn disk(change_id: Option<&str>) -> Disk {
+    /// A disk of a gibibyte, with the UUID `6000C29`.
+    pub(in crate::engine) fn disk(change_id: Option<&str>) -> Disk {
         Disk {
             device_key: 2000,
             label: "Hard disk 1".to_owned(),

@@ -112,6 +112,13 @@ pub(super) fn assert_copied(to: &Site, points: &[(PointId, Vec<u8>)]) {
     }
 }
 
+/// Takes the first pack of data away.
+pub(super) fn lose_data(site: &Site) {
+    let mut packs = site.names("pack").into_iter();
+    let pack = packs.find(|name| name.contains("/d")).unwrap();
+    site.delete(&pack);
+}
+
 #[test]
 fn copies_are_equal_and_increments_cost_what_they_changed() {
     let (from, to) = (Site::new(2), Site::new(3));
@@ -434,12 +441,7 @@ fn damage_of_the_source_is_carried_as_what_it_is_and_heals() {
 fn a_disk_that_is_healed_in_the_source_is_whole_in_the_next_copy() {
     let (from, to) = (Site::new(2), Site::new(2));
     let points = history(&from);
-    let pack = from
-        .names("pack")
-        .into_iter()
-        .find(|name| name.contains("/d"))
-        .unwrap();
-    from.delete(&pack);
+    lose_data(&from);
     copy(&from, &to, &ids(&points)).unwrap();
     let (parent, image) = points.last().unwrap();
     let healed = from.backup(image, Some((*parent, vec![])), 9).unwrap();

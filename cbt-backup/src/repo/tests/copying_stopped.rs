@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::copying::{
-    BLOCKS, assert_clean, assert_copied, copy, copy_options, copy_with, history, ids, unreadable,
+    BLOCKS, assert_clean, assert_copied, copy, copy_options, copy_with, history, ids, lose_data,
+    unreadable,
 };
 use super::site::{BLOCK_BYTES, Site, complete, content, info};
 use crate::repo::{
@@ -73,12 +74,7 @@ fn a_copy_that_stops_goes_on_from_what_is_stored() {
 fn a_row_of_partial_points_makes_one_copy() {
     let (from, to) = (Site::new(2), Site::new(2));
     let points = history(&from);
-    let pack = from
-        .names("pack")
-        .into_iter()
-        .find(|name| name.contains("/d"))
-        .unwrap();
-    from.delete(&pack);
+    lose_data(&from);
     let often = CopyOptions {
         interval: RowInterval {
             put_bytes: 1,

@@ -42,6 +42,20 @@ fn never() -> RowInterval {
     }
 }
 
+/// A full run over the disk, which makes a partial point after so many bytes.
+fn row(site: &Site, image: &[u8], put_bytes: u64) -> (SessionRow, DiskSlot) {
+    let session = site.begin().unwrap();
+    let slot = session
+        .add_disk(Site::disk(None, image.len() as u64))
+        .unwrap();
+    session.expect_blocks(slot, [all()]);
+    let interval = RowInterval {
+        put_bytes,
+        ..never()
+    };
+    (SessionRow::new(session, interval), slot)
+}
+
 /// A full run over the disk that put blocks 0 to `to` (but for block `gap`) and made a partial point.
 fn dead_run(site: &Site, image: &[u8], to: u64, gap: u64) -> PointId {
     let session = site.begin().unwrap();
@@ -107,16 +121,7 @@ fn sweep(site: &Site) {
 fn a_run_of_many_sessions_makes_one_point() {
     let site = Site::new(2);
     let image = image(1);
-    let session = site.begin().unwrap();
-    let slot = session
-        .add_disk(Site::disk(None, image.len() as u64))
-        .unwrap();
-    session.expect_blocks(slot, [all()]);
-    let interval = RowInterval {
-        put_bytes: 11 * BLOCK_BYTES as u64,
-        ..never()
-    };
-    let row = SessionRow::new(session, interval);
+    let (row, slot) = row(&site, &image, 11 * BLOCK_BYTES as u64);
     let mut partial = Vec::new();
     for number in 0..BLOCKS {
         row.put(slot, number, block(&image, number)).unwrap();
@@ -293,16 +298,7 @@ fn a_partial_increment_keeps_what_it_was_built_on_and_carries_none_of_its_own() 
 fn no_partial_point_is_made_of_what_is_in_doubt() {
     let site = Site::new(2);
     let image = image(1);
-    let session = site.begin().unwrap();
-    let slot = session
-        .add_disk(Site::disk(None, image.len() as u64))
-        .unwrap();
-    session.expect_blocks(slot, [all()]);
-    let interval = RowInterval {
-        put_bytes: 1,
-        ..never()
-    };
-    let row = SessionRow::new(session, interval);
+    let (row, slot) = row(&site, &image, 1);
     for in_doubt in [Asked::Early, Asked::Settled] {
         let number = in_doubt as u64;
         row.put(slot, number, block(&image, number)).unwrap();
