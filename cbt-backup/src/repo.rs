@@ -43,6 +43,7 @@ mod session;
 mod space;
 mod store;
 mod sweep;
+mod tag;
 mod threads;
 mod tombstone;
 mod tree;
@@ -82,6 +83,7 @@ pub use session::{
 pub use space::{SpaceReport, VmSpace};
 pub use store::{ProbeCheck, ProbeOutcome, ProbeReport, Store, StoreLimits, StoreSaid};
 pub use sweep::{MissedRoot, SweepMonitor, SweepOptions, SweepReport};
+pub use tag::{MAX_TAGS, Tag, join_tags};
 pub use tombstone::{DeletedPoint, Tombstone};
 pub use tree::Geometry;
 pub use verify::{Finding, Severity, VerifyCounts, VerifyLevel, VerifyMonitor, VerifyReport};

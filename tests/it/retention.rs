@@ -131,6 +131,59 @@ fn points_are_dropped_brought_back_and_pruned() -> Result<()> {
 }
 
 #[test]
+fn tagged_points_are_kept_by_their_rule() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let tags = ["--tag", "gold", "--tag", "change:4711", "--tag", "gold"];
+    let tagged = bench.backup(&tags)?.expect_code(0).point();
+    let mut points = vec![tagged.clone()];
+    for seed in 1..3 {
+        bench.guest_write(2000, 4 << 20, &Noise::new(seed).bytes(1 << 20))?;
+        points.push(bench.backup(&[])?.expect_code(0).point());
+    }
+    let list = run(&bench, "list", &["--tag", "gold"])?;
+    let rows = list["points"].as_array().context("no points")?;
+    assert_eq!(rows.len(), 1, "{list}");
+    let words = serde_json::json!(["change:4711", "gold"]);
+    let first = (rows[0]["point"].as_str(), &rows[0]["tags"]);
+    assert_eq!(first, (Some(tagged.as_str()), &words));
+    let show = run(&bench, "show", &[&tagged])?;
+    assert_eq!(show["point"]["tags"], words);
+
+    let rules = [
+        "--keep-tag",
+        "gold",
+        "--keep-tag",
+        "none",
+        "--min-age",
+        "0s",
+    ];
+    let done = run(&bench, "forget", &[&rules[..], &["--apply"]].concat())?;
+    let plan = done["points"].as_array().context("no plan")?;
+    let kept: Vec<String> = plan.iter().map(|row| row["kept_by"].to_string()).collect();
+    let wanted = [r#"["tag gold"]"#, "[]", r#"["newest","newest complete"]"#];
+    assert_eq!(kept, wanted);
+    assert_eq!(living(&bench)?, [points[0].clone(), points[2].clone()]);
+    bench.assert_restores(&tagged)?;
+
+    // What is no tag is refused before anything is done.
+    let many: Vec<String> = (0..17).map(|number| format!("--tag=t{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for wrong in [
+        &["--tag", "\u{1b}[2J"][..],
+        &["--tag", "a b"],
+        &["--tag", ""],
+        &many,
+    ] {
+        let _ = bench.backup(wrong)?.expect_code(2);
+    }
+    assert_eq!(living(&bench)?.len(), 2);
+    let verified = bench.verify("full")?.expect_code(0).result();
+    assert_eq!(verified["findings"], serde_json::json!([]));
+    Ok(())
+}
+
+#[test]
 fn a_point_that_cannot_be_read_is_dropped_by_its_id_and_said_so() -> Result<()> {
     let mut bench = Bench::new()?;
     let _ = bench.init()?.expect_code(0);

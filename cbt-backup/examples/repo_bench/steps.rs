@@ -167,6 +167,7 @@ fn spec() -> SessionSpec {
             ..VmIdentity::default()
         },
         host: "bench".to_owned(),
+        ..SessionSpec::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod tell;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use clap::Args;
 use vddk::OpenOptions;
@@ -161,6 +161,8 @@ impl Audit {
         };
         Ok(BackupOptions {
             purpose: Purpose::Audit(scope),
+            // It makes no point.
+            tags: BTreeSet::new(),
             state_dir: self.state.folder(&context.config)?,
             disks: DiskChoice {
                 only: self.disk.clone(),

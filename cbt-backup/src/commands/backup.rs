@@ -4,8 +4,9 @@ mod policy;
 mod report;
 mod round;
 
-use std::{str::FromStr as _, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, str::FromStr as _, sync::Arc, time::Duration};
 
+use anyhow::anyhow;
 use clap::Args;
 use vddk::OpenOptions;
 
@@ -27,7 +28,7 @@ use crate::{
         AccessOptions, BackupOptions, Budget, DiskChoice, DiskName, Patience, Purpose,
         SessionMemory, pipeline::Pace,
     },
-    repo::RowInterval,
+    repo::{MAX_TAGS, RowInterval, Tag},
 };
 
 const EXAMPLES: &str = "\
@@ -89,6 +90,9 @@ pub struct Backup {
     standing_snapshot: StandingSnapshot,
     #[command(flatten)]
     hooks: HookOptions,
+    /// Word that the points are called by, such as before-update, for `forget --keep-tag` and `list --tag`; may be given up to 16 times
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<Tag>,
     #[command(flatten)]
     state: StateOptions,
     /// Seconds between two signs of life in the repository, by which janitors and prunes on other machines know that this run is not dead
@@ -157,11 +161,21 @@ impl Backup {
         })
     }
 
+    fn tags(&self) -> Result<BTreeSet<Tag>, Failure> {
+        let tags: BTreeSet<Tag> = self.tag.iter().cloned().collect();
+        if tags.len() > MAX_TAGS {
+            let error = anyhow!("a point has at most {MAX_TAGS} tags");
+            return Err(Failure::new(ExitCode::Usage, error));
+        }
+        Ok(tags)
+    }
+
     fn options(&self, context: &Context) -> Result<BackupOptions, Failure> {
         Ok(BackupOptions {
             purpose: Purpose::Backup {
                 audit_every: self.audit_every,
             },
+            tags: self.tags()?,
             state_dir: self.state.folder(&context.config)?,
             disks: DiskChoice {
                 only: self.disk.clone(),

@@ -14,7 +14,7 @@ use crate::{
         past_span::PastSpan,
     },
     engine::host::host_name,
-    repo::{PointId, PointSummary, Repository, RetentionPolicy, Verdict, before, plan},
+    repo::{PointId, PointSummary, Repository, RetentionPolicy, Tag, Verdict, before, plan},
 };
 
 /// Drop points that no rule keeps, or that are named.
@@ -28,10 +28,11 @@ use crate::{
 Examples:
   cbt-backup forget --keep-daily 14 --keep-weekly 8 --keep-monthly 12 --repo /backup/vms
   cbt-backup forget --vm app01 --keep-last 3 --keep-within 2w --apply --repo /backup/vms
+  cbt-backup forget --keep-daily 14 --keep-tag before-update --apply --repo /backup/vms
   cbt-backup forget 01JD --apply --repo /backup/vms")]
 pub struct Forget {
     /// Points to drop, but for the newest complete one of a VM: ids, or as many characters of them as are needed
-    #[arg(conflicts_with_all = ["vm", "keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "keep_within"])]
+    #[arg(conflicts_with_all = ["vm", "keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "keep_within", "keep_tag"])]
     point: Vec<String>,
     /// Only points of this virtual machine
     #[arg(long, value_name = "NAME")]
@@ -57,6 +58,9 @@ pub struct Forget {
     /// Keep all points of this span, such as 36h, 10d, 2w, 3mo or 1y
     #[arg(long, value_name = "SPAN")]
     keep_within: Option<PastSpan>,
+    /// Keep all points with this tag; may be given several times
+    #[arg(long, value_name = "TAG")]
+    keep_tag: Vec<Tag>,
     /// Drop no point that is younger than this
     #[arg(long, default_value = "1d", value_name = "SPAN")]
     min_age: PastSpan,
@@ -153,6 +157,7 @@ impl Forget {
             monthly: self.keep_monthly,
             yearly: self.keep_yearly,
             within: self.keep_within.map(PastSpan::span),
+            tags: self.keep_tag.iter().cloned().collect(),
         }
     }
 
@@ -286,6 +291,7 @@ fn row_json(verdict: &Verdict) -> serde_json::Value {
         "point": point.id.to_string(),
         "vm": point.vm_name,
         "time": point.snapshot_time,
+        "tags": point.tags,
         "kept": verdict.is_kept(),
         "kept_by": verdict.kept_by,
     })

@@ -11,7 +11,7 @@ use crate::{
         options::RepositoryOptions,
         output::{bytes, note, printable, table},
     },
-    repo::{DeletedPoint, PointKind, PointSummary},
+    repo::{DeletedPoint, PointKind, PointSummary, Tag, join_tags},
 };
 
 /// List the points of a repository, oldest first.
@@ -25,6 +25,9 @@ pub struct List {
     /// Only points of this virtual machine
     #[arg(long, value_name = "NAME")]
     vm: Option<String>,
+    /// Only points with this tag
+    #[arg(long, value_name = "TAG")]
+    tag: Option<Tag>,
     /// The points in the bin: those that `forget` has dropped and no prune has taken yet
     #[arg(long)]
     deleted: bool,
@@ -55,7 +58,8 @@ impl List {
         } else {
             let mut rows = vec![
                 [
-                    "POINT", "VM", "TIME", "KIND", "STATE", "DISKS", "SIZE", "READ", "STORED", "",
+                    "POINT", "VM", "TIME", "KIND", "STATE", "DISKS", "SIZE", "READ", "STORED",
+                    "TAGS", "",
                 ]
                 .map(str::to_owned)
                 .to_vec(),
@@ -77,6 +81,7 @@ impl List {
 impl List {
     fn wants(&self, point: &PointSummary) -> bool {
         self.vm.as_ref().is_none_or(|vm| point.vm_name == *vm)
+            && self.tag.as_ref().is_none_or(|tag| point.tags.contains(tag))
     }
 
     fn run_deleted(&self, context: &Context) -> Result<ExitCode, Failure> {
@@ -152,6 +157,7 @@ fn row(point: &PointSummary) -> Vec<String> {
         bytes(point.capacity_bytes),
         bytes(point.put_bytes),
         bytes(point.stored_bytes),
+        join_tags(&point.tags),
         remarks(point),
     ]
 }
@@ -183,6 +189,7 @@ fn row_json(point: &PointSummary) -> serde_json::Value {
         "complete": point.complete,
         "damaged": point.damaged,
         "found_wrong": point.found_wrong,
+        "tags": point.tags,
         "origin": point.origin.map(|origin| json!({
             "repository": origin.repository.to_string(), "point": origin.point.to_string(),
         })),

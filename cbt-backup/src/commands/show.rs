@@ -14,7 +14,7 @@ use crate::{
         output::{bytes, printable},
     },
     engine::saved::CONFIG_FILE,
-    repo::{DiskRecord, DiskState, FileRecord, Root},
+    repo::{DiskRecord, DiskState, FileRecord, Root, join_tags},
 };
 
 /// Show everything known of one point.
@@ -114,6 +114,12 @@ fn lines(root: &Root) -> Vec<String> {
         lines.push(format!(
             "copy of      {} of repository {}",
             origin.point, origin.repository
+        ));
+    }
+    if !root.tags.is_empty() {
+        lines.push(format!(
+            "tags         {}",
+            printable(&join_tags(&root.tags))
         ));
     }
     for file in &root.files {

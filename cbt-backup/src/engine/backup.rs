@@ -7,6 +7,7 @@ mod run;
 pub use self::audit::{AuditReport, audit};
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
@@ -41,7 +42,7 @@ use super::{
 };
 use crate::{
     repo::{
-        PointId, PointKind, Repository, RowInterval, Session, SessionOptions, SessionSpec,
+        PointId, PointKind, Repository, RowInterval, Session, SessionOptions, SessionSpec, Tag,
         VmIdentity,
     },
     vsphere::{Moref, Vm},
@@ -74,6 +75,8 @@ pub enum Purpose {
 pub struct BackupOptions {
     /// What the run is for.
     pub purpose: Purpose,
+    /// What its points are called.
+    pub tags: BTreeSet<Tag>,
     /// Where ledgers and locks are kept.
     pub state_dir: PathBuf,
     /// Which disks take part.
@@ -403,6 +406,7 @@ fn begin_session(
                 .unwrap_or_default(),
         },
         host: host_name(),
+        tags: options.tags.clone(),
     };
     let options = SessionOptions {
         heartbeat: options.heartbeat,

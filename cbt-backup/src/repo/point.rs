@@ -1,5 +1,7 @@
 //! Points: which there are, and their roots.
 
+use std::collections::BTreeSet;
+
 use super::condemned::Condemned;
 use super::error::Error;
 use super::id::PackKind;
@@ -12,6 +14,7 @@ use super::root::{
 };
 use super::roots::Roots;
 use super::sealed;
+use super::tag::Tag;
 use super::tombstone::one_of;
 use super::verify::{Finding, Severity, name_vms};
 
@@ -69,6 +72,8 @@ pub struct PointSummary {
     pub found_wrong: bool,
     /// The point it is a copy of, if it is one.
     pub origin: Option<Origin>,
+    /// What people have called it.
+    pub tags: BTreeSet<Tag>,
 }
 
 impl From<&Point> for PointSummary {
@@ -91,6 +96,7 @@ impl From<&Point> for PointSummary {
             damaged: false,
             found_wrong: root.events.iter().any(|event| event.code == FOUND_WRONG),
             origin: root.origin,
+            tags: root.tags.clone(),
         }
     }
 }

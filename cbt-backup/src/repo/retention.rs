@@ -1,5 +1,7 @@
 //! Retention: which points of a VM are kept, and why. It decides; nothing is touched here.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
@@ -7,6 +9,7 @@ use super::error::Error;
 use super::id::VmKey;
 use super::point::PointSummary;
 use super::root::PointKind;
+use super::tag::Tag;
 
 /// What is to be kept of each VM. A point is kept when any rule keeps it.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,8 @@ pub struct RetentionPolicy {
     pub yearly: u32,
     /// All points younger than this.
     pub within: Option<Span>,
+    /// All points that have one of these tags.
+    pub tags: BTreeSet<Tag>,
 }
 
 impl RetentionPolicy {
@@ -38,7 +43,7 @@ impl RetentionPolicy {
             self.monthly,
             self.yearly,
         ];
-        counts.iter().all(|count| *count == 0) && self.within.is_none()
+        counts.iter().all(|count| *count == 0) && self.within.is_none() && self.tags.is_empty()
     }
 }
 
@@ -154,6 +159,10 @@ fn plan_vm(
             reasons.push("within".to_owned());
         }
     }
+    for ((_, point), reasons) in newest_first.iter().zip(&mut kept_by) {
+        let tags = policy.tags.intersection(&point.tags);
+        reasons.extend(tags.map(|tag| format!("tag {tag}")));
+    }
     let verdicts = newest_first.into_iter().zip(kept_by);
     let verdicts = verdicts.map(|((_, point), kept_by)| Verdict { point, kept_by });
     let mut verdicts: Vec<_> = verdicts.chain(unfinished).collect();
@@ -212,6 +221,7 @@ mod tests {
             damaged: false,
             found_wrong: false,
             origin: None,
+            tags: BTreeSet::new(),
         }
     }
 
@@ -306,6 +316,43 @@ mod tests {
             [
                 "2026-03-29T00:00: within",
                 "2026-03-30T00:00: newest, newest complete, within"
+            ]
+        );
+    }
+
+    #[test]
+    fn tagged_points_stay_and_are_counted_like_others() {
+        let tags = |tags: &[&str]| tags.iter().map(|tag| tag.parse().unwrap()).collect();
+        let tagged = |time: &str, words: &[&str]| PointSummary {
+            tags: tags(words),
+            ..point(time, true)
+        };
+        let mut unfinished = tagged("2026-01-01T00:00:00Z", &["gold"]);
+        unfinished.kind = PointKind::Partial;
+        let points = [
+            unfinished,
+            tagged("2026-01-02T00:00:00Z", &["gold", "audit", "other"]),
+            tagged("2026-01-03T00:00:00Z", &["Gold"]),
+            PointSummary {
+                complete: false,
+                ..tagged("2026-01-04T00:00:00Z", &["audit"])
+            },
+            tagged("2026-01-05T00:00:00Z", &["gold"]),
+            tagged("2026-01-06T00:00:00Z", &[]),
+        ];
+        let policy = RetentionPolicy {
+            last: 2,
+            tags: tags(&["gold", "audit"]),
+            ..RetentionPolicy::default()
+        };
+        assert!(!policy.is_empty());
+        assert_eq!(
+            kept(&points, &policy, &TimeZone::UTC),
+            [
+                "2026-01-02T00:00: tag audit, tag gold",
+                "2026-01-04T00:00: tag audit",
+                "2026-01-05T00:00: last, tag gold",
+                "2026-01-06T00:00: newest, newest complete, last",
             ]
         );
     }

@@ -1,5 +1,7 @@
 //! What a point's root says, as JSON. Format: repository-format.md section 8.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::changed_areas;
@@ -9,6 +11,7 @@ use super::id::{ObjectId, PointId, SessionId};
 use super::name::RootName;
 use super::ranges::BlockRange;
 use super::reference::Ref;
+use super::tag::Tag;
 use super::tree::{BaseTree, Geometry};
 
 /// The name of the feature that a root needs when a disk of it has unreadable blocks.
@@ -392,6 +395,9 @@ pub struct Root {
     /// The point it is a copy of, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// What people have called it, for retention.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<Tag>,
     /// The disks.
     pub disks: Vec<DiskRecord>,
     /// Files of the VM's configuration.

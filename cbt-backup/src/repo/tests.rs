@@ -43,5 +43,6 @@ mod schedules;
 mod site;
 mod space;
 mod sweep;
+mod tags;
 mod turn_store;
 mod verify;

@@ -42,6 +42,7 @@ impl Run<'_> {
         let spec = SessionSpec {
             vm: point.root.vm.clone(),
             host: self.options.host.clone(),
+            tags: point.root.tags.clone(),
         };
         let session = self.handle.block_on(self.target.begin_copy(
             spec,

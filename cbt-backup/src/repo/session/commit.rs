@@ -132,6 +132,7 @@ impl Session {
             consistency: info.consistency,
             parent: info.parent,
             origin: self.origin,
+            tags: self.spec.tags.clone(),
             disks: new_disks.into_iter().map(|disk| disk.record).collect(),
             files,
             usage,

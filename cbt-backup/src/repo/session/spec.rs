@@ -1,5 +1,6 @@
 //! What a session is told, and what it answers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::repo::id::{PointId, SessionId};
@@ -7,6 +8,7 @@ use crate::repo::root::{
     Consistency, Coverage, DiskIdentity, DiskState, Distrust, PointEvent, PointKind, PutStats,
     VmIdentity,
 };
+use crate::repo::tag::Tag;
 
 /// For whom a session works.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +17,8 @@ pub struct SessionSpec {
     pub vm: VmIdentity,
     /// This machine, for people.
     pub host: String,
+    /// What the points of the session are called, for retention.
+    pub tags: BTreeSet<Tag>,
 }
 
 /// How a session works.

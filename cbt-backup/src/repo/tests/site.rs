@@ -63,6 +63,7 @@ pub(super) fn spec() -> SessionSpec {
     SessionSpec {
         vm,
         host: "proxy".to_owned(),
+        ..SessionSpec::default()
     }
 }
 
