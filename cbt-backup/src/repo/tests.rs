@@ -17,6 +17,7 @@ mod faults;
 mod fleet;
 mod full_store;
 mod golden;
+mod golden_changes;
 mod golden_copy;
 mod healing;
 mod histories;

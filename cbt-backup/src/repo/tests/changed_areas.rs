@@ -15,7 +15,7 @@ const BLOCKS: u64 = 40;
 const CAPACITY: usize = BLOCKS as usize * BLOCK_BYTES - 512;
 
 /// A disk each block of which has its own content; the blocks of `changed` have another one.
-fn image(changed: &[u64]) -> Vec<u8> {
+pub(super) fn image(changed: &[u64]) -> Vec<u8> {
     let seed = |block: u64| block as u8 * 2 + 1 + u8::from(changed.contains(&block));
     let blocks = (0..BLOCKS).flat_map(|block| content(seed(block), BLOCK_BYTES));
     blocks.take(CAPACITY).collect()
@@ -51,7 +51,13 @@ fn answer(blocks: &[u64]) -> (Coverage, SavedAnswer) {
 }
 
 /// An increment that puts blocks, and keeps an answer that calls others changed.
-fn increment(site: &Site, base: PointId, image: &[u8], put: &[u64], said: &[u64]) -> PointId {
+pub(super) fn increment(
+    site: &Site,
+    base: PointId,
+    image: &[u8],
+    put: &[u64],
+    said: &[u64],
+) -> PointId {
     let (coverage, saved) = answer(said);
     let file = write_changed_areas(&[(base, 0, saved)]);
     with_file(
