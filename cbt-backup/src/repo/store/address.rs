@@ -142,7 +142,7 @@ impl CloudAddress {
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let text = || Some(value.to_owned());
         match (name, self.kind) {
-            ("endpoint", _) => self.endpoint = text(),
+            ("endpoint", _) => self.endpoint = Some(value.trim_end_matches('/').to_owned()),
             ("ca-file", _) => self.ca_file = Some(PathBuf::from(value)),
             ("plain-http", _) => self.plain_http = yes_or_no(name, value)?,
             ("timeout", _) => {
@@ -241,7 +241,10 @@ mod tests {
             (CloudKind::Azure, Some("a"))
         );
         assert_eq!(azure.ca_file, Some(PathBuf::from("/etc/ca.pem")));
-        assert_eq!(cloud("gs://vms").kind, CloudKind::Google);
+        // With a slash of its own the server would be asked for a bucket without a name.
+        let google = cloud("gs://vms?endpoint=https://gcs.example/");
+        assert_eq!(google.kind, CloudKind::Google);
+        assert_eq!(google.endpoint.as_deref(), Some("https://gcs.example"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as S3Key, Checksum as S3Checksum};
 use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::prefix::PrefixStore;
 use object_store::{
     BackoffConfig, Certificate, ClientOptions, HeaderValue, ObjectStore, RetryConfig,
@@ -55,7 +55,8 @@ pub(super) fn open(address: &CloudAddress, location: &str) -> Result<Arc<dyn Obj
             Arc::new(azure.with_retry(retries(address)).build().map_err(failed)?)
         }
         CloudKind::Google => {
-            let google = google(address).with_client_options(options);
+            let google = google(address, GoogleCloudStorageBuilder::from_env())?;
+            let google = google.with_client_options(options);
             Arc::new(
                 google
                     .with_retry(retries(address))
@@ -200,12 +201,22 @@ fn azure(address: &CloudAddress) -> MicrosoftAzureBuilder {
     azure
 }
 
-fn google(address: &CloudAddress) -> GoogleCloudStorageBuilder {
-    let google = GoogleCloudStorageBuilder::from_env().with_bucket_name(&address.bucket);
-    match &address.endpoint {
-        Some(endpoint) => google.with_base_url(endpoint),
-        None => google,
-    }
+/// `environment` is the builder with what the variables `GOOGLE_…` say.
+fn google(
+    address: &CloudAddress,
+    environment: GoogleCloudStorageBuilder,
+) -> Result<GoogleCloudStorageBuilder, Error> {
+    let google = environment.with_bucket_name(&address.bucket);
+    let said = google.get_config_value(&GoogleConfigKey::BaseUrl);
+    let Some(endpoint) = address.endpoint.clone().or(said) else {
+        return Ok(google);
+    };
+    let bad = |why: String| Error::BadAddress {
+        address: format!("gs://{}", address.bucket),
+        why,
+    };
+    address.check_endpoint(&endpoint).map_err(bad)?;
+    Ok(google.with_base_url(endpoint.trim_end_matches('/')))
 }
 
 #[cfg(test)]
@@ -268,6 +279,24 @@ mod tests {
         )
         .unwrap_err();
         assert!(error.to_string().contains("plain-http"), "{error}");
+    }
+
+    #[test]
+    fn google_is_asked_where_the_address_or_the_environment_says_and_by_tls() {
+        let elsewhere = || GoogleCloudStorageBuilder::new().with_base_url("http://gcs.example/");
+        let error = google(&address("gs://vms"), elsewhere()).unwrap_err();
+        assert!(error.to_string().contains("plain-http"), "{error}");
+        for (text, url) in [
+            ("gs://vms?plain-http=yes", "http://gcs.example"),
+            (
+                "gs://vms?endpoint=https://own.example/",
+                "https://own.example",
+            ),
+        ] {
+            let google = google(&address(text), elsewhere()).unwrap();
+            let said = google.get_config_value(&GoogleConfigKey::BaseUrl);
+            assert_eq!(said.as_deref(), Some(url));
+        }
     }
 
     #[test]
