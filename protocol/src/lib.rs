@@ -7,7 +7,7 @@
 //! ```text
 //! store      the objects                     writer    announce, choose a parent, upload, commit
 //! sweep      condemn, fence, delete, clean   reader    pin, find, read
-//! retention  drop points; rot and quarantine scene     who acts
+//! retention  drop points; rot, lost roots    scene     who acts
 //! state      all of it, and the promises     variant   protocols with a mistake in them
 //! explore    every state, breadth first
 //! ```
@@ -18,6 +18,7 @@
 //! - a point that was reported lives until retention drops it,
 //! - a point that was dropped stays so,
 //! - a reader loses nothing while it reads,
+//! - a lost root can be brought back until its time is over,
 //! - a sweep that ended leaves no proposal undecided,
 //! - a backup that knew the quarantine heals.
 //!

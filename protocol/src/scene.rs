@@ -19,6 +19,8 @@ pub struct Scene {
     pub dropped: Set,
     /// A pack may rot, and somebody may find out and put it into quarantine.
     pub rot: bool,
+    /// The root of one committed point may be lost.
+    pub loss: bool,
     /// The protocol.
     pub variant: Variant,
 }
@@ -88,6 +90,7 @@ impl Scene {
             reader: None,
             dropped: Set::of(0),
             rot: false,
+            loss: false,
             variant: Variant::Right,
         }
     }
@@ -193,6 +196,23 @@ impl Scene {
         }
     }
 
+    /// A backup, a sweep, and a root that is lost.
+    pub fn lost_root() -> Self {
+        Self {
+            loss: true,
+            ..Self::new("writer, lost root, sweep", vec![backup(&[0])], 1)
+        }
+    }
+
+    /// A backup, two sweeps, and a root that is lost. Nobody drops a point.
+    pub fn lost_root_and_two_sweeps() -> Self {
+        Self {
+            loss: true,
+            dropped: Set::EMPTY,
+            ..Self::new("writer, lost root, 2 sweeps", vec![backup(&[0])], 2)
+        }
+    }
+
     /// Three sweeps, a reader, and nobody who writes.
     pub fn three_sweeps() -> Self {
         Self::new("3 sweeps, reader", Vec::new(), 3).with_reader()
@@ -245,6 +265,7 @@ impl Scene {
             Self::undelete(),
             Self::partial_roots(),
             Self::two_writers(),
+            Self::lost_root(),
         ]
     }
 
@@ -258,6 +279,7 @@ impl Scene {
             Self::row(),
             Self::resumed(),
             Self::three_sweeps(),
+            Self::lost_root_and_two_sweeps(),
         ]
     }
 }

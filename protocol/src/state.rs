@@ -30,6 +30,10 @@ pub struct State {
     pub success: Set,
     /// Points that retention has dropped.
     pub dropped: Set,
+    /// Roots of committed points that were lost.
+    pub missing: Set,
+    /// The time for which what they need is held is over.
+    pub late: bool,
 }
 
 /// One step of one actor.
@@ -74,6 +78,7 @@ impl Model for Scene {
         State {
             store: Store {
                 packs,
+                tables: Set::of(0),
                 refs,
                 roots: Set::of(0),
                 ..Store::default()
@@ -83,6 +88,8 @@ impl Model for Scene {
             reader: reader::At::default(),
             success: Set::of(0),
             dropped: Set::EMPTY,
+            missing: Set::EMPTY,
+            late: false,
         }
     }
 
@@ -110,7 +117,7 @@ impl Model for Scene {
         let lives = |point: u8| living.iter().any(|root| self.point(root) == point);
         for session in state.success.iter() {
             let point = self.point(session);
-            if !state.dropped.has(point) && !lives(point) {
+            if !state.dropped.has(point) && !state.missing.has(session) && !lives(point) {
                 return Some("a point that was reported lives until retention drops it");
             }
             let knew = state.writers[usize::from(session)].knew_quarantine;
@@ -119,6 +126,13 @@ impl Model for Scene {
             let lost_since = store.lost - store.quarantine.unwrap_or_default();
             if knew && lives(point) && !whole && (refs & lost_since).is_empty() {
                 return Some("a backup that knew the quarantine heals");
+            }
+        }
+        for session in state.missing.iter().filter(|_| !state.late) {
+            let there = store.packs.has(session) && store.tables.has(session);
+            let comes_back = there && !store.is_fenced(session);
+            if !state.dropped.has(self.point(session)) && !comes_back {
+                return Some("a lost root can be brought back until its time is over");
             }
         }
         for point in (state.dropped - store.dead).iter() {

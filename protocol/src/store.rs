@@ -20,9 +20,12 @@ pub struct Store {
     pub pin: Option<u8>,
     /// `pack/<session>/…`.
     pub packs: Set,
+    /// The last of `pack/<session>/n…`: the usage table, which says what the root will need. It goes with
+    /// the session's other pack.
+    pub tables: Set,
     /// `point/<vm>/<point>/<generation>-<session>`.
     pub roots: Set,
-    /// The packs that each root names. Roots never change.
+    /// The packs that each table and its root name. They never change.
     pub refs: [Set; SESSIONS],
     /// `dead/<point>`.
     pub dead: Set,

@@ -25,6 +25,14 @@ pub enum At {
     Dead(u8),
     /// First mark: looks for fences of a root.
     Fenced(u8),
+    /// Looks for a lost root: whether a session is announced.
+    MissedOpen(u8),
+    /// Looks for a lost root: whether the root is there.
+    MissedRoot(u8),
+    /// Looks for a lost root: whether the session was fenced.
+    MissedFence(u8),
+    /// Looks for a lost root: whether a sweep has condemned its table, then for the table.
+    MissedTable(u8),
     /// Publishes the list of condemned packs.
     Condemn,
     /// Looks whether a session is still open: it waits, or fences.
@@ -33,6 +41,10 @@ pub enum At {
     Propose(u8),
     /// Looks for the root of the session it wants to fence.
     FindRoot(u8),
+    /// Looks for the usage table of the session it wants to fence.
+    FindTable(u8),
+    /// Takes the proposal back, because the table is there.
+    WithdrawAndHold(u8),
     /// Makes the fence final.
     Final(u8),
     /// Takes the proposal back.
@@ -133,8 +145,48 @@ pub(crate) fn steps(scene: &Scene, state: &State, sweep: u8, moves: &mut Moves<'
         }),
         At::Fenced(root) => go("looks for fences of a root", &|store, me| {
             mark(scene, store, me, root);
-            me.at = next(scene, root).map_or(At::Condemn, At::Fenced);
+            me.at = next(scene, root).map_or(
+                if scene.loss {
+                    At::MissedOpen(0)
+                } else {
+                    At::Condemn
+                },
+                At::Fenced,
+            );
         }),
+        // Elsewhere no root is lost, and to hold more is always safe.
+        At::MissedOpen(session) => {
+            let ended = !store.open.has(session);
+            go("misses a root: looks whether it is announced", &|_, me| {
+                me.at = next_missed(scene, session, ended, At::MissedRoot);
+            });
+        }
+        At::MissedRoot(session) => {
+            let missed = !store.roots.has(session);
+            go("misses a root: looks for it", &|_, me| {
+                me.at = next_missed(scene, session, missed, At::MissedFence);
+            });
+        }
+        At::MissedFence(session) => {
+            let fenced = match wrong {
+                Variant::ProposalHidesLoss => store.has_fence(session),
+                _ => store.is_fenced(session),
+            };
+            go("misses a root: looks for fences", &|_, me| {
+                me.at = next_missed(scene, session, !fenced, At::MissedTable);
+            });
+        }
+        At::MissedTable(session) => {
+            let mut lists = store.lists.iter().flatten();
+            let held =
+                store.tables.has(session) && !lists.any(|list| list.has(session)) && !state.late;
+            go("misses a root: looks for the table", &|store, me| {
+                if held {
+                    me.kept = me.kept | store.refs[usize::from(session)];
+                }
+                me.at = next_missed(scene, session, false, At::MissedTable);
+            });
+        }
         At::Condemn => go("publishes its list", &|store, me| {
             let theirs: Set = me.packs.iter().filter(|pack| me.open.has(*pack)).collect();
             me.rootless = me.dead & rootless(scene, me.roots);
@@ -158,8 +210,12 @@ pub(crate) fn steps(scene: &Scene, state: &State, sweep: u8, moves: &mut Moves<'
             let after = next(scene, session).map_or(At::RootAgain(0), At::Session);
             if store.open.has(session) {
                 // To wait is to take no step.
-                go("takes a session for dead", &|_, me| {
+                go("takes a session for dead", &|store, me| {
                     me.at = At::Propose(session);
+                    if wrong == Variant::TableBeforeProposal && store.tables.has(session) {
+                        me.kept = me.kept | store.refs[usize::from(session)];
+                        me.at = after;
+                    }
                 });
                 // Who has its root takes over nothing more: there is nothing to wait for.
                 if store.roots.has(session) {
@@ -188,10 +244,44 @@ pub(crate) fn steps(scene: &Scene, state: &State, sweep: u8, moves: &mut Moves<'
                     (true, Variant::NeverWithdraw) => At::OtherFences(session),
                     (true, _) => At::Withdraw(session),
                     (false, Variant::NeverFinal | Variant::OneStepFence) => after,
-                    (false, _) => At::Final(session),
+                    (false, Variant::TableUnasked | Variant::TableBeforeProposal) => {
+                        At::Final(session)
+                    }
+                    (false, _) => At::FindTable(session),
                 };
             });
         }
+        At::FindTable(session) => {
+            let there = store.tables.has(session);
+            if !there || !scene.loss || state.late {
+                let what = if there {
+                    "has held the packs of the table long enough"
+                } else {
+                    "finds no table"
+                };
+                go(what, &|_, me| me.at = At::Final(session));
+            }
+            // From now on it takes over nothing more: what it needs is known.
+            if there && !state.late {
+                go("finds the table, and holds its packs", &|store, me| {
+                    let needs = store.refs[usize::from(session)];
+                    me.kept = me.kept
+                        | match wrong {
+                            Variant::HoldsOwnPacks => Set::of(session),
+                            _ => needs,
+                        };
+                    // Its root may come yet, and its point must then be as dead as it was.
+                    if wrong != Variant::HoldForgetsTombstone {
+                        me.rootless = Set::EMPTY;
+                    }
+                    me.at = At::WithdrawAndHold(session);
+                });
+            }
+        }
+        At::WithdrawAndHold(session) => go("withdraws its proposal and holds", &|store, me| {
+            store.proposed[key] = store.proposed[key].without(session);
+            me.at = next(scene, session).map_or(At::RootAgain(0), At::Session);
+        }),
         At::Final(session) => go("makes the fence final", &|store, me| {
             store.fenced[key] = store.fenced[key].with(session);
             me.at = next(scene, session).map_or(At::RootAgain(0), At::Session);
@@ -252,6 +342,7 @@ pub(crate) fn steps(scene: &Scene, state: &State, sweep: u8, moves: &mut Moves<'
         At::Delete => match (me.packs - me.kept).first() {
             Some(pack) => go("deletes a pack", &|store, me| {
                 store.packs = store.packs.without(pack);
+                store.tables = store.tables.without(pack);
                 me.packs = me.packs.without(pack);
             }),
             None => go("has deleted the packs", &|_, me| me.at = At::Retract),
@@ -388,6 +479,15 @@ fn mark(scene: &Scene, store: &Store, me: &mut Sweep, root: u8) {
     };
     if me.roots.has(root) && !me.dead.has(scene.point(root)) && !hidden {
         me.kept = me.kept | store.refs[usize::from(root)];
+    }
+}
+
+/// What comes after a look for a lost root: the next look, or the next session.
+fn next_missed(scene: &Scene, session: u8, go_on: bool, look: fn(u8) -> At) -> At {
+    if go_on {
+        look(session)
+    } else {
+        next(scene, session).map_or(At::Condemn, At::MissedOpen)
     }
 }
 

@@ -43,6 +43,16 @@ pub enum Variant {
     TombstoneByFirstLook,
     /// A sweep removes the list of another one though its packs are there.
     ListOfOthers,
+    /// A sweep ends a session without a root for good though its usage table is there: perhaps the root was lost.
+    TableUnasked,
+    /// A sweep looks for the table before it proposes the fence, and not after.
+    TableBeforeProposal,
+    /// Of a session whose table is there a sweep holds what it stored itself, and nothing it took over.
+    HoldsOwnPacks,
+    /// A sweep that holds what a session needs removes the tombstone of its point.
+    HoldForgetsTombstone,
+    /// A sweep takes the root of a session for removed where another sweep proposed a fence.
+    ProposalHidesLoss,
     /// A run that has committed a partial root goes on in its next session with what it knows: it
     /// reads no lists and does not look whether that root lives.
     RowGoesOn,
@@ -50,7 +60,7 @@ pub enum Variant {
 
 impl Variant {
     /// All that are wrong.
-    pub const WRONG: [Self; 18] = [
+    pub const WRONG: [Self; 23] = [
         Self::AnnounceLate,
         Self::IgnoreCondemned,
         Self::NoFenceCheck,
@@ -68,6 +78,11 @@ impl Variant {
         Self::OldGenerationWhenClosed,
         Self::TombstoneByFirstLook,
         Self::ListOfOthers,
+        Self::TableUnasked,
+        Self::TableBeforeProposal,
+        Self::HoldsOwnPacks,
+        Self::HoldForgetsTombstone,
+        Self::ProposalHidesLoss,
         Self::RowGoesOn,
     ];
 }

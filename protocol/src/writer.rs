@@ -29,6 +29,8 @@ pub enum At {
     Copy,
     /// Puts its pack.
     Upload,
+    /// Puts its usage table.
+    Table,
     /// Puts its root.
     Commit,
     /// Looks for a final fence of a sweep.
@@ -190,11 +192,16 @@ pub(crate) fn steps(scene: &Scene, state: &State, session: u8, moves: &mut Moves
         }
         At::Upload => go("puts its pack", &|state, me| {
             state.store.packs = state.store.packs.with(session);
+            me.at = At::Table;
+        }),
+        At::Table => go("puts its table", &|state, me| {
+            // Its other pack may have gone meanwhile, when it was fenced.
+            state.store.tables = state.store.tables.with(session);
+            state.store.refs[usize::from(session)] = me.taken.with(session);
             me.at = At::Commit;
         }),
         At::Commit => go("puts its root", &|state, me| {
             state.store.roots = state.store.roots.with(session);
-            state.store.refs[usize::from(session)] = me.taken.with(session);
             me.at = At::LookFinal(0);
             if wrong == Variant::NoFenceCheck {
                 state.success = state.success.with(session);

@@ -171,6 +171,7 @@ impl Prune {
                 "fenced": names(&report.fenced), "still_open": names(&report.still_open),
                 "lost_roots": report.missed_roots.iter().map(|missed| json!({
                     "session": missed.session.to_string(), "vm": missed.vm, "begun": time(missed.session.made_ms()), "packs": missed.packs, "bytes": missed.bytes,
+                    "announced": missed.announced,
                     "held_until": missed.held_until_ms.and_then(time),
                 })).collect::<Vec<_>>(),
                 "compacted": compacted.map(|compacted| json!({
@@ -246,6 +247,16 @@ fn lost(missed: &MissedRoot) -> String {
         time(session.made_ms()).map_or_else(String::new, |time| format!(", begun at {time},"));
     let (held, until) = (bytes(missed.bytes), missed.held_until_ms.and_then(time));
     let packs = count(missed.packs, "pack");
+    if missed.announced {
+        let until = until.map_or_else(
+            || "--lost-days 0".to_owned(),
+            |until| format!("{until} or --lost-days 0"),
+        );
+        return format!(
+            "session {session}{of_vm}{begun} died before it wrote the root of its point, or that is lost: its {packs} ({held}) \
+             stay until {until}"
+        );
+    }
     let what = match (missed.held_until_ms, until) {
         (None, _) => format!("nothing holds its {packs} ({held}) any longer"),
         (Some(_), Some(until)) => format!(

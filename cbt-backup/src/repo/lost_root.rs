@@ -3,6 +3,9 @@
 //! A session writes the pack of its usage table when everything else of the point is stored, and its
 //! root next. So a pack with a usage table, whose session is not announced, was not ended by a fence and
 //! has no root, is what a lost root leaves. A sweep that removes a root lists that pack before.
+//!
+//! Where the session is announced still, it may as well have died between table and root. From the table on it takes
+//! over nothing more, so its packs can be held without a fence, and both ways out stay open.
 
 use std::collections::{HashMap, HashSet};
 
@@ -62,6 +65,8 @@ pub(super) struct LostRoot {
     pub(super) needs: PackSet,
     /// The VM, where a point that is there shares packs with it.
     pub(super) vm: Option<String>,
+    /// Number and bytes of the packs that the session has written itself.
+    pub(super) own: (u64, u64),
 }
 
 /// What was seen in the last node pack of a session.
@@ -92,6 +97,10 @@ impl LostRoot {
         for folder in ["open", "point", "fence"] {
             for (name, _) in repo.store().list(folder).await? {
                 let name = ObjectName::parse(&name);
+                // A mere proposal says nothing: without a root or a final fence no announcement would have gone.
+                if let Some(ObjectName::Fence { last: false, .. }) = name {
+                    continue;
+                }
                 if let Some(session) = name.as_ref().and_then(ObjectName::session) {
                     last.remove(&session);
                 }
@@ -112,23 +121,67 @@ impl LostRoot {
                 Seen::Unreadable => None,
                 Seen::Table(table) => Some(table),
             };
-            let own = packs.keys().copied().filter(|pack| pack.session == session);
-            let named = named.iter().flat_map(|table| table.packs());
-            let needs: PackSet = own.chain(named).collect();
-            let vm = vm_of(repo, &roots, &needs).await?;
-            lost.push(Self { session, needs, vm });
+            lost.push(Self::new(repo, session, packs, named.as_deref(), &roots).await?);
         }
         lost.sort_unstable_by_key(|root| root.session);
         Ok(lost)
     }
 
-    /// Number and bytes of the session's own packs among `packs`.
-    pub(super) fn own(&self, packs: &HashMap<PackId, u64>) -> (u64, u64) {
-        let own = packs
-            .iter()
-            .filter(|(pack, _)| pack.session == self.session);
-        own.fold((0, 0), |(count, all), (_, bytes)| (count + 1, all + bytes))
+    /// What a session needs that is announced, and whose root was looked for just now and is not among `roots`: it died
+    /// before it wrote the root, or the root is lost. `None` without a table that can be read, and where a sweep has
+    /// listed the table, because it removed the root.
+    ///
+    /// Whoever wants to fence the session has proposed that before, so a root may only come where this finds no table
+    /// when somebody has seen the proposal.
+    pub(super) async fn of_announced(
+        repo: &Repository,
+        session: SessionId,
+        roots: &[RootName],
+    ) -> Result<Option<Self>, Error> {
+        let packs = packs_of(repo, session).await?;
+        let mut last = last_node_packs(&packs);
+        if !last.is_empty() {
+            let listed = swept_packs(repo).await?;
+            last.retain(|_, (pack, _)| !listed.contains(*pack));
+        }
+        match look_into_all(repo, last).await?.pop() {
+            Some((_, Seen::Table(table))) => {
+                let root = Self::new(repo, session, &packs, Some(&table), roots).await?;
+                Ok(Some(root))
+            }
+            _ => Ok(None),
+        }
     }
+
+    /// `packs` has those of the session, and perhaps others.
+    async fn new(
+        repo: &Repository,
+        session: SessionId,
+        packs: &HashMap<PackId, u64>,
+        table: Option<&Usage>,
+        roots: &[RootName],
+    ) -> Result<Self, Error> {
+        let own = || packs.iter().filter(|(pack, _)| pack.session == session);
+        let named = table.into_iter().flat_map(Usage::packs);
+        let needs: PackSet = own().map(|(pack, _)| *pack).chain(named).collect();
+        Ok(Self {
+            session,
+            vm: vm_of(repo, roots, &needs).await?,
+            own: own().fold((0, 0), |(count, all), (_, bytes)| (count + 1, all + bytes)),
+            needs,
+        })
+    }
+}
+
+/// The packs that a session has stored, with their lengths in bytes.
+async fn packs_of(repo: &Repository, session: SessionId) -> Result<HashMap<PackId, u64>, Error> {
+    let names = repo.store().list(&format!("pack/{session}")).await?;
+    let packs = names.into_iter();
+    let packs = packs.filter_map(|(name, bytes)| match ObjectName::parse(&name) {
+        Some(ObjectName::Pack(pack)) => Some((pack, bytes)),
+        _ => None,
+    });
+    Ok(packs.collect())
 }
 
 /// The last node pack of each session, where its usage table is, and its length in bytes.
@@ -185,15 +238,7 @@ pub(super) async fn stored_tables(
     repo: &Repository,
     sessions: impl Iterator<Item = SessionId>,
 ) -> Result<Vec<PackId>, Error> {
-    let lists = sessions.map(|session| async move {
-        let names = repo.store().list(&format!("pack/{session}")).await?;
-        let packs = names.into_iter();
-        let packs = packs.filter_map(|(name, bytes)| match ObjectName::parse(&name) {
-            Some(ObjectName::Pack(pack)) => Some((pack, bytes)),
-            _ => None,
-        });
-        Ok::<_, Error>(packs.collect::<Vec<_>>())
-    });
+    let lists = sessions.map(|session| packs_of(repo, session));
     let lists = stream::iter(lists).buffer_unordered(LOOKS_AT_ONCE);
     let lists: Vec<_> = lists.try_collect().await?;
     let packs = lists.into_iter().flatten().collect();

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::dedup::DedupTable;
@@ -17,7 +18,8 @@ use crate::repo::announce::{Announcement, OpenSession, SessionKind};
 use crate::repo::codec::Packer;
 use crate::repo::condemned::Condemned;
 use crate::repo::error::Error;
-use crate::repo::id::{PackKind, PointId, SessionId, VmKey};
+use crate::repo::id::{ObjectId, PackKind, PointId, SessionId, VmKey};
+use crate::repo::name::ObjectName;
 use crate::repo::point::Point;
 use crate::repo::repository::Repository;
 use crate::repo::root::Origin;
@@ -187,16 +189,30 @@ impl Session {
     }
 
     /// Ends without a point, as well as it can: waits for packs on their way and deletes the
-    /// announcement, but for one whose usage table was written. The packs are garbage for a later prune. Blocking.
+    /// announcement. The packs are garbage for a later prune. Blocking.
     pub fn abandon(self) {
         let _ = self.uploads.wait();
         let handle = self.handle;
-        if self.table_sent.into_inner() {
-            // Without a trace of its end its root would be taken for lost. A sweep fences it.
-            handle.block_on(self.announcement.leave());
-        } else {
+        if !self.table_sent.into_inner() {
             handle.block_on(forget(self.announcement));
+            return;
         }
+        // Without a trace of its end its root would be taken for lost, so it fences itself.
+        let fence = ObjectName::Fence {
+            session: self.id,
+            sweep: ObjectId::generate(),
+            last: true,
+        };
+        handle.block_on(async {
+            let fence = fence.to_string();
+            match self.repo.store().put(&fence, Bytes::new()).await {
+                Ok(()) => forget(self.announcement).await,
+                Err(error) => {
+                    tracing::warn!(%error, "an announcement stays until the next prune");
+                    self.announcement.leave().await;
+                }
+            }
+        });
     }
 }
 

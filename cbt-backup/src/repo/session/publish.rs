@@ -146,6 +146,17 @@ impl Session {
         session.abandon();
     }
 
+    /// Commits, and something happens before the root is written.
+    pub(crate) fn commit_after(
+        self,
+        info: super::spec::RootInfo,
+        happens: impl FnOnce(),
+    ) -> Result<Committed, Error> {
+        let (session, root, name) = self.prepare_or_abandon(info, false)?;
+        happens();
+        session.publish(&root, &name)
+    }
+
     /// Commits the content of `old` with another usage table, be it wrong.
     pub(crate) fn forge_root(
         self,

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::mark::{Mark, Marker};
+use super::options::MissedRoot;
 use super::pins::Pins;
 use super::run::Sweep;
 use crate::repo::condemned::{Condemned, PackList};
@@ -85,12 +86,16 @@ impl Sweep<'_> {
         self.remove_roots(&going).await
     }
 
-    /// Tombstones that were there at the first mark, when no root of the point was, nor one at the second.
+    /// Tombstones that were there at the first mark, when no root of the point was, nor one at the second. None
+    /// while a root may come yet: its point must then be as dead as it was.
     pub(super) async fn clean_tombstones(
         &mut self,
         first: &HashSet<PointId>,
         second: &Mark,
     ) -> Result<(), Error> {
+        if self.report.missed_roots.iter().any(MissedRoot::is_held) {
+            return Ok(());
+        }
         for point in second.rootless().intersection(first) {
             let name = ObjectName::Dead(*point).to_string();
             self.report.leftovers_removed += u64::from(self.remove(&name).await?);

@@ -5,11 +5,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::lost::HeldRoot;
 use super::pins::Announced;
 use super::run::Sweep;
 use crate::repo::error::Error;
 use crate::repo::id::SessionId;
-use crate::repo::name::ObjectName;
+use crate::repo::lost_root::LostRoot;
+use crate::repo::name::{ObjectName, RootName};
+
+/// What a session has left that does not move.
+enum Trace {
+    Root,
+    /// A table without a root, for some time.
+    Held(HeldRoot),
+    /// Nothing that makes a point, or nothing any more.
+    None,
+}
 
 /// Longest time without a look whether to stop.
 const NAP: Duration = Duration::from_millis(500);
@@ -74,7 +85,8 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Proposes a fence, and makes it final only after it has seen that there is no root.
+    /// Proposes a fence, and makes it final only after it has seen that there is neither root nor table: with a table
+    /// there may have been a root that is lost.
     async fn fence(&mut self, session: SessionId) -> Result<(), Error> {
         let fence = |last| {
             let sweep = self.id;
@@ -88,20 +100,37 @@ impl Sweep<'_> {
         let (proposal, last) = (fence(false), fence(true));
         let store = self.repo.store().clone();
         store.put_or_spend(&proposal, Bytes::new()).await?;
-        let found = self.sessions_with_roots().await;
-        match found {
-            Ok(committed) if !committed.contains(&session) => {
-                // From here on the proposal stays: the final fence may be there though this fails.
-                store.put_or_spend(&last, Bytes::new()).await?;
-                self.report.fenced.push(session);
-                Ok(())
-            }
-            found => {
-                self.remove(&proposal).await?;
-                found?;
-                self.remove_open_unless_fenced(session).await
-            }
+        let found = self.trace_of(session).await;
+        if let Ok(Trace::None) = found {
+            // From here on the proposal stays: the final fence may be there though this fails.
+            store.put_or_spend(&last, Bytes::new()).await?;
+            self.report.fenced.push(session);
+            return Ok(());
         }
+        self.remove(&proposal).await?;
+        match found? {
+            Trace::Root => self.remove_open_unless_fenced(session).await?,
+            Trace::Held(root) => self.held.push(root),
+            Trace::None => {}
+        }
+        Ok(())
+    }
+
+    /// Looks for the root of a session, then for its table.
+    async fn trace_of(&self, session: SessionId) -> Result<Trace, Error> {
+        let roots = self.root_names().await?;
+        if roots.iter().any(|root| root.session == session) {
+            return Ok(Trace::Root);
+        }
+        let Some(root) = LostRoot::of_announced(self.repo, session, &roots).await? else {
+            return Ok(Trace::None);
+        };
+        let noticed_ms = self.noticed_ms(session).await?;
+        Ok(if self.is_held(noticed_ms) {
+            Trace::Held(HeldRoot { root, noticed_ms })
+        } else {
+            Trace::None
+        })
     }
 
     /// Removes what a session left whose root is there, unless some sweep is about to decide on it.
@@ -115,14 +144,19 @@ impl Sweep<'_> {
     }
 
     async fn sessions_with_roots(&self) -> Result<HashSet<SessionId>, Error> {
+        let roots = self.root_names().await?;
+        Ok(roots.into_iter().map(|root| root.session).collect())
+    }
+
+    async fn root_names(&self) -> Result<Vec<RootName>, Error> {
         let names = self.repo.store().list("point").await?;
-        let sessions = names
+        let roots = names
             .iter()
             .filter_map(|(name, _)| match ObjectName::parse(name) {
-                Some(ObjectName::Root(root)) => Some(root.session),
+                Some(ObjectName::Root(root)) => Some(root),
                 _ => None,
             });
-        Ok(sessions.collect())
+        Ok(roots.collect())
     }
 
     async fn nap(&self) -> Result<(), Error> {

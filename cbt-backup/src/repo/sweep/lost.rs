@@ -11,6 +11,12 @@ use crate::repo::id::{ObjectId, PackId, SessionId};
 use crate::repo::lost_root::{LostRecord, LostRoot, stored_tables};
 use crate::repo::name::{ObjectName, RootName, SMALL_LIMIT_BYTES};
 
+/// What a session needs that is announced, and has a table and no root.
+pub(super) struct HeldRoot {
+    pub(super) root: LostRoot,
+    pub(super) noticed_ms: i64,
+}
+
 impl Sweep<'_> {
     /// Takes out of the garbage what lost roots need, until their time is over.
     pub(super) async fn hold_lost(
@@ -19,11 +25,10 @@ impl Sweep<'_> {
         mark: &Mark,
         garbage: &mut HashMap<PackId, u64>,
     ) -> Result<(), Error> {
-        let since_ms = self.options.since_ms(self.options.lost_ms);
         let roots = LostRoot::find(self.repo, packs, |pack| mark.kept.contains(pack)).await?;
         for root in roots {
             let noticed_ms = self.noticed_ms(root.session).await?;
-            let held = noticed_ms > since_ms;
+            let held = self.is_held(noticed_ms);
             let needed = garbage
                 .iter()
                 .filter(|(pack, _)| root.needs.contains(**pack));
@@ -37,14 +42,43 @@ impl Sweep<'_> {
                 vm: root.vm,
                 packs: count,
                 bytes,
+                announced: false,
                 held_until_ms: held.then(|| noticed_ms.saturating_add(self.options.lost_ms)),
             });
         }
         Ok(())
     }
 
+    /// Takes out of the garbage what announced sessions need whose root may be lost. Their own packs were never in it.
+    pub(super) fn hold_announced(&mut self, garbage: &mut HashMap<PackId, u64>) {
+        for HeldRoot { root, noticed_ms } in std::mem::take(&mut self.held) {
+            let (mut packs, mut bytes) = root.own;
+            garbage.retain(|pack, pack_bytes| {
+                let held = root.needs.contains(*pack);
+                if held && pack.session != root.session {
+                    packs += 1;
+                    bytes += *pack_bytes;
+                }
+                !held
+            });
+            self.report.missed_roots.push(MissedRoot {
+                session: root.session,
+                vm: root.vm,
+                packs,
+                bytes,
+                announced: true,
+                held_until_ms: Some(noticed_ms.saturating_add(self.options.lost_ms)),
+            });
+        }
+    }
+
+    /// Whether the time is not over for which the packs of a root are held that was missed then.
+    pub(super) fn is_held(&self, noticed_ms: i64) -> bool {
+        noticed_ms > self.options.since_ms(self.options.lost_ms)
+    }
+
     /// When the root was first missed. A record that cannot be read holds its packs as long as any are held.
-    async fn noticed_ms(&self, session: SessionId) -> Result<i64, Error> {
+    pub(super) async fn noticed_ms(&self, session: SessionId) -> Result<i64, Error> {
         let now_ms = self.options.now_ms;
         match LostRecord::read(self.repo, session).await {
             Ok(Some(record)) => Ok(record.noticed_ms),

@@ -82,19 +82,27 @@ pub struct SweepReport {
     pub missed_roots: Vec<MissedRoot>,
 }
 
-/// A session that has stored all of a point and whose root is not there, though nobody removed it.
+/// A session that has stored all of a point, and whose root is not there though nobody removed it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MissedRoot {
     /// The session.
     pub session: SessionId,
     /// The VM, where a point that is there shares packs with it.
     pub vm: Option<String>,
+    /// The session is announced and does not move: perhaps it died before it wrote the root.
+    pub announced: bool,
     /// Packs that only this root needed.
     pub packs: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Until then, in milliseconds since 1970, its packs stay; `None` when that time is over and they go.
     pub held_until_ms: Option<i64>,
+}
+
+impl MissedRoot {
+    pub(super) fn is_held(&self) -> bool {
+        self.held_until_ms.is_some()
+    }
 }
 
 impl SweepReport {

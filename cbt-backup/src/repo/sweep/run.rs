@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
+use super::lost::HeldRoot;
 use super::mark::Marker;
 use super::options::{SweepMonitor, SweepOptions, SweepReport};
 use crate::repo::condemned::PackList;
@@ -22,6 +23,8 @@ pub(super) struct Sweep<'a> {
     pub(super) report: SweepReport,
     /// Readers whose announcement did not change between two looks, with its bytes.
     pub(super) idle_readers: Vec<(SessionId, Bytes)>,
+    /// Dead writers that have all of a point but its root.
+    pub(super) held: Vec<HeldRoot>,
 }
 
 /// Packs that no root needs, with their lengths in bytes.
@@ -48,6 +51,7 @@ impl Repository {
             monitor,
             report: SweepReport::default(),
             idle_readers: Vec::new(),
+            held: Vec::new(),
         };
         sweep.run().await?;
         Ok(sweep.report)
@@ -92,6 +96,7 @@ impl Sweep<'_> {
         }
         let second = marker.mark(true).await?;
         garbage.retain(|pack, _| !second.kept.contains(*pack));
+        self.hold_announced(&mut garbage);
         self.report.packs_untold = marker.untold();
         self.delete(garbage).await?;
         self.retract(&lists).await?;

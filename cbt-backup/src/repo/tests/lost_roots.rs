@@ -164,7 +164,11 @@ fn what_ended_otherwise_is_not_taken_for_lost() {
     let session = site.begin().unwrap();
     Site::fill(&session, &image(71), changed()).unwrap();
     session.abandon_before_root(info(PointKind::Full, 2));
-    assert_eq!(findings(&site), [], "it left its announcement");
+    assert_eq!(
+        (site.names("open"), site.names("fence").len()),
+        (Vec::new(), 1)
+    );
+    assert_eq!(findings(&site), [], "it fenced itself");
     assert_eq!(sweep(&site, at(5_000)).missed_roots, []);
     assert_eq!(sweep(&site, at(5_000)).missed_roots, []);
     assert_eq!(findings(&site), []);
@@ -230,6 +234,119 @@ fn two_sweeps_in_a_row_tell_once_of_each_root() {
         ..SweepReport::default()
     };
     assert_eq!(again.clone().and_then(again).missed_roots, missed);
+}
+
+/// A run that died right after its commit: its announcement is there. The root, and the bytes of the announcement.
+fn died_after_its_commit(parent_dropped: bool) -> (Site, PointId, (String, Vec<u8>), SessionId) {
+    let faults = Faults::none();
+    let site = Site::over(Arc::new(FaultStore::new(&faults)), 2);
+    let full = site.backup(&image(1), None, 1).unwrap();
+    let changed = Some((full, (0..9).collect()));
+    let second = [&image(101)[..9 * BLOCK_BYTES], &image(1)[9 * BLOCK_BYTES..]].concat();
+    let session = site.begin().unwrap();
+    Site::fill(&session, &second, changed).unwrap();
+    let id = session.id();
+    let open = format!("open/{id}");
+    let announced = site.read(&open);
+    let next = session.commit(info(PointKind::Incremental, 2)).unwrap();
+    site.write(&open, announced);
+    if parent_dropped {
+        drop_point(&site, full, 0);
+    }
+    let name = site.point(next.point).name.to_string();
+    let root = (name.clone(), site.read(&name));
+    site.delete(&name);
+    (site, full, root, id)
+}
+
+#[test]
+fn a_root_that_is_lost_right_after_its_commit_is_held_too() {
+    let (site, full, root, session) = died_after_its_commit(true);
+    let mut packs = None;
+    for now_ms in [5_000, 5_000 + LOST_MS - 1] {
+        let report = sweep(&site, at(now_ms));
+        let [ref missed] = report.missed_roots[..] else {
+            panic!("{report:?}");
+        };
+        assert_eq!((missed.session, missed.announced), (session, true));
+        assert_eq!(missed.held_until_ms, Some(5_000 + LOST_MS));
+        assert_eq!(report.fenced, []);
+        // What the dropped point alone needed has gone with the first sweep.
+        let left = packs.get_or_insert_with(|| site.names("pack"));
+        assert_eq!(site.names("pack"), *left);
+        assert_eq!(missed.packs as usize, left.len(), "{left:?}");
+        let told = findings(&site);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].severity, Severity::Warning);
+        assert!(told[0].what.contains("or that is lost"), "{told:?}");
+    }
+    assert!(site.names("point").is_empty(), "the dropped one went");
+    assert_eq!(site.names("dead").len(), 1, "its tombstone waits");
+    assert!(site.names("fence").is_empty());
+    site.write(&root.0, root.1);
+    let report = sweep(&site, at(9_000));
+    assert_eq!((report.missed_roots, report.packs_deleted), (Vec::new(), 0));
+    assert!(site.names("lost").is_empty() && site.names("open").is_empty());
+    sweep(&site, at(9_000));
+    assert!(site.names("dead").is_empty());
+    assert_eq!(findings(&site), []);
+    let list = site.runtime.block_on(site.repo.points(None)).unwrap();
+    let second = [&image(101)[..9 * BLOCK_BYTES], &image(1)[9 * BLOCK_BYTES..]].concat();
+    assert_ne!(list.points[0].id, full);
+    assert!(site.restore(&site.repo, list.points[0].id).unwrap() == second);
+}
+
+#[test]
+fn when_its_time_is_over_a_session_without_a_root_is_ended() {
+    let (site, full, root, session) = died_after_its_commit(false);
+    sweep(&site, at(5_000));
+    let report = sweep(&site, at(5_000 + LOST_MS));
+    assert_eq!(
+        (report.fenced, report.missed_roots),
+        (vec![session], Vec::new())
+    );
+    // From now on it makes no point, though it wakes up.
+    site.write(&root.0, root.1);
+    assert!(sweep(&site, at(9_000)).packs_deleted > 0);
+    assert!(site.names(&format!("pack/{session}")).is_empty());
+    assert!(site.names("lost").is_empty() && site.names("open").is_empty());
+    assert_eq!(findings(&site), []);
+    assert!(site.restore(&site.reopen().unwrap(), full).unwrap() == image(1));
+}
+
+#[test]
+fn a_session_that_wakes_up_when_its_packs_were_held_makes_its_point() {
+    let site = Site::new(2);
+    let full = site.backup(&image(1), None, 1).unwrap();
+    let session = site.begin().unwrap();
+    let second = [&image(101)[..9 * BLOCK_BYTES], &image(1)[9 * BLOCK_BYTES..]].concat();
+    Site::fill(&session, &second, Some((full, (0..9).collect()))).unwrap();
+    let asleep = || {
+        drop_point(&site, full, 0);
+        let report = sweep(&site, at(5_000));
+        assert_eq!(report.missed_roots.len(), 1);
+    };
+    let made = session
+        .commit_after(info(PointKind::Incremental, 2), asleep)
+        .unwrap();
+    assert!(site.restore(&site.reopen().unwrap(), made.point).unwrap() == second);
+    sweep(&site, at(5_000));
+    assert!(site.restore(&site.reopen().unwrap(), made.point).unwrap() == second);
+    assert_eq!(findings(&site), []);
+}
+
+#[test]
+fn a_fence_that_a_dead_prune_proposed_hides_no_lost_root() {
+    let (site, _, root, session) = lost_increment();
+    let proposal = format!("fence/{session}/{}.p", crate::repo::ObjectId::generate());
+    site.write(&proposal, Vec::new());
+    assert_eq!(findings(&site)[0].severity, Severity::Error);
+    let packs = site.names("pack");
+    let report = sweep(&site, at(5_000));
+    assert_eq!((report.missed_roots.len(), report.packs_deleted), (1, 0));
+    assert_eq!(site.names("pack"), packs);
+    site.write(&root.0, root.1);
+    assert_eq!(findings(&site), []);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::compaction::all_that_is_not_full;
 use super::site::{BLOCK_BYTES, Site, content, info, options, passphrase, spec};
 use super::sweep::at_once;
 use super::turn_store::{Choices, TurnStore, Turns};
-use crate::repo::{Error, Image, PointId, PointMark, Repository, Store, VerifyLevel};
+use crate::repo::{Error, Image, PointId, PointMark, Repository, Store, SweepOptions, VerifyLevel};
 
 const BLOCKS: usize = 10;
 
@@ -99,7 +99,15 @@ fn act(actor: Actor, repo: &Repository, world: &World, seed: u8, told: &Mutex<To
                 told.lock().unwrap().points.push((point, content));
             }
         }
-        Actor::Sweep => drop(handle.block_on(repo.sweep(at_once(), &()))),
+        Actor::Sweep => {
+            // Some hold what a session needs that has all but its root, and some end it at once.
+            let options = SweepOptions {
+                now_ms: 5_000,
+                lost_ms: i64::from(seed % 2) * 1_000,
+                ..at_once()
+            };
+            drop(handle.block_on(repo.sweep(options, &())));
+        }
         Actor::Compaction => drop(repo.compact(handle, "", &all_that_is_not_full(), &())),
         Actor::Undelete => {
             if let Ok(made) = repo.undelete(handle, oldest, "", options()) {

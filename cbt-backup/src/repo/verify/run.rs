@@ -10,7 +10,7 @@ use super::quarantine::Quarantine;
 use crate::repo::announce::Pin;
 use crate::repo::condemned::PackList;
 use crate::repo::error::Error;
-use crate::repo::id::{PackId, PackKind, PointId};
+use crate::repo::id::{PackId, PackKind, PointId, SessionId};
 use crate::repo::name::{ObjectName, RootName};
 use crate::repo::point::Point;
 use crate::repo::repository::Repository;
@@ -42,6 +42,8 @@ pub(super) struct Verify<'a> {
     /// Packs that the points need.
     pub(super) needed: BTreeSet<PackId>,
     pub(super) quarantine: Quarantine,
+    /// Sessions whose root a sweep has missed.
+    pub(super) missed: Vec<SessionId>,
 }
 
 impl Repository {
@@ -69,6 +71,7 @@ impl Repository {
             damage: BTreeMap::new(),
             needed: BTreeSet::new(),
             quarantine: Quarantine::default(),
+            missed: Vec::new(),
         };
         let (points, pin) = verify.points(level)?;
         let outcome = verify.check(level, &points);
