@@ -7,7 +7,7 @@ pub(crate) mod ground;
 mod gvddk;
 mod libvirt;
 pub(crate) mod nbdkit;
-mod process;
+pub(crate) mod process;
 mod pyvmomi;
 mod vadp;
 

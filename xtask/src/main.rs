@@ -8,7 +8,7 @@
 //! bench     reads through vddk against a plain pread loop, the repository against others, as ratios
 //! man       the pages in doc/man/, made from the command lines' definitions
 //! reader    the demo's repository, restored by a reader in Python
-//! stores    the repository on Ceph's radosgw
+//! stores    the repository on Ceph's radosgw and on fake-gcs-server
 //! check     the walks that are too slow for `cargo test`
 //! miri      the pure parts of vddk under Miri
 //! sanitize  the tests of the unsafe crates under AddressSanitizer and LeakSanitizer

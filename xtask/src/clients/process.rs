@@ -40,7 +40,7 @@ pub(super) fn hear(command: &mut Command) -> anyhow::Result<Said> {
 /// # Errors
 ///
 /// When it cannot be started, and when it fails: then with the end of what it said.
-pub(super) fn must(command: &mut Command) -> anyhow::Result<String> {
+pub(crate) fn must(command: &mut Command) -> anyhow::Result<String> {
     let said = hear(command)?;
     if !said.success {
         let name = command.get_program().to_string_lossy().into_owned();
@@ -65,7 +65,7 @@ pub(super) fn tail(text: &str) -> String {
 /// # Errors
 ///
 /// When it is not there: the error names the package.
-pub(super) fn need(program: &str, package: &str) -> anyhow::Result<()> {
+pub(crate) fn need(program: &str, package: &str) -> anyhow::Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     if std::env::split_paths(&path).any(|folder| folder.join(program).is_file()) {
         return Ok(());
@@ -75,7 +75,7 @@ pub(super) fn need(program: &str, package: &str) -> anyhow::Result<()> {
 
 /// A command without what cargo puts into the environment of the programs it runs: its own
 /// `LD_LIBRARY_PATH` names folders of this build.
-pub(super) fn foreign(program: impl AsRef<OsStr>) -> Command {
+pub(crate) fn foreign(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env_remove("LD_LIBRARY_PATH").env("LC_ALL", "C");
     command
