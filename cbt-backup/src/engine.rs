@@ -1,7 +1,7 @@
 //! Backup and restore: the only part that knows vSphere, VDDK and the repository.
 //!
 //! - `base`, [`plan`], [`tracking`], `growth`, [`reverts`], `changed_map`, [`coverage`]: what is read of each disk, and the
-//!   proof that the server's map of changed areas covers it.
+//!   proof that the server's map of changed or allocated areas covers it.
 //! - [`storage`]: what decides on the way to the disks.
 //! - [`source`], [`pipeline`], [`target`]: how the bytes move; [`budget`]: what the disks in work share; [`binding`]: what they wait for.
 //! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back.

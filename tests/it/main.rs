@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod allocation;
 mod audit;
 mod bare_host;
 mod c_clients;

@@ -82,7 +82,7 @@ pub struct Backup {
     /// Whether the guest's file systems are brought to rest for the snapshot, by VMware Tools
     #[arg(long, value_enum, default_value_t = Quiesce::Prefer, value_name = "POLICY")]
     quiesce: Quiesce,
-    /// What to do when the map of changed areas cannot be believed
+    /// What to do when the map of changed or allocated areas cannot be believed
     #[arg(long, value_enum, default_value_t = OnBadMap::Full, value_name = "ACTION")]
     on_bad_map: OnBadMap,
     /// What to do when a snapshot of somebody else stands, or stood at the last point

@@ -195,6 +195,19 @@ fn disk_lines(disk: &DiskRecord) -> Vec<String> {
             printable(&coverage.digest)
         ));
     }
+    if let Some(told) = &coverage.allocation {
+        lines.push(format!(
+            "  allocation {}: {} in {} areas",
+            match told.method.as_str() {
+                "query-allocated-blocks" => "told by VDDK".to_owned(),
+                "query-changed-disk-areas" =>
+                    format!("told by vSphere, asked with *, on {} pages", told.pages),
+                other => printable(other),
+            },
+            bytes(told.area_bytes),
+            told.areas
+        ));
+    }
     for reason in why::why(disk) {
         lines.push(format!("  why        {reason}"));
     }

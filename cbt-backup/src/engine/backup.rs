@@ -48,7 +48,7 @@ use crate::{
     vsphere::{Moref, Vm},
 };
 
-/// What to do when the server's map of changed areas cannot be believed.
+/// What to do when the server's map of changed or allocated areas cannot be believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnBadMap {
     /// Read the disk in full, in the same run.

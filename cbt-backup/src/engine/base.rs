@@ -17,6 +17,7 @@ pub(super) struct Landmark {
     pub(super) snapshots_before: Option<u32>,
     pub(super) change_id_after_ms: Option<i64>,
     pub(super) distrust: Distrust,
+    pub(super) sound_tracking: Option<String>,
 }
 
 impl Landmark {
@@ -133,10 +134,51 @@ pub(super) fn found_wrong(disk: &Disk, parents: &[Point]) -> Distrust {
     found
 }
 
+/// What points say of the present tracking of a disk.
+#[derive(Default)]
+pub(super) struct Known {
+    /// What was found wrong.
+    pub(super) distrust: Distrust,
+    /// A run switched it on while the VM had no snapshot.
+    pub(super) is_sound: bool,
+    /// A point has a change id of it, whatever that is good for.
+    pub(super) is_saved: bool,
+}
+
+impl Known {
+    /// What was found wrong is told by [`found_wrong`].
+    pub(super) fn of(vm: &Moref, disk: &Disk, parents: &[Point]) -> Self {
+        let tracking = disk.backing.change_id.as_deref().and_then(tracking_of);
+        let is_present = |other: Option<&str>| tracking.is_some() && other == tracking;
+        let identity = identity(disk);
+        let newest = parents.iter().find_map(|point| {
+            let mut records = point.root.disks.iter();
+            records.find(|record| point.root.is_earlier(record, &vm.id, &identity))
+        });
+        let mut records = parents.iter().flat_map(|point| &point.root.disks);
+        Self {
+            distrust: found_wrong(disk, parents),
+            is_sound: newest.is_some_and(|record| is_present(record.sound_tracking.as_deref())),
+            is_saved: records.any(|record| {
+                let saved = record.change_id.as_deref().and_then(tracking_of);
+                is_of(disk, record) && is_present(saved)
+            }),
+        }
+    }
+}
+
 impl DiskRun<'_> {
     /// From where the next run can ask for this disk's changes.
-    pub(super) fn landmark(&self, disk: &Disk, base: Option<&Base>, known: &Distrust) -> Landmark {
+    pub(super) fn landmark(&self, disk: &Disk, base: Option<&Base>, known: &Known) -> Landmark {
+        let tracking = disk.backing.change_id.as_deref().and_then(tracking_of);
+        let is_sound = match self.tracking {
+            Tracking::Begun => self.snapshots_before == 0,
+            Tracking::On => known.is_sound,
+            Tracking::Off { .. } | Tracking::Unsound { .. } => false,
+        };
+        let known = &known.distrust;
         Landmark {
+            sound_tracking: tracking.filter(|_| is_sound).map(str::to_owned),
             change_id: disk.backing.change_id.clone().filter(|id| !id.is_empty()),
             snapshots_before: Some(self.snapshots_before),
             change_id_after_ms: Some(self.before_snapshot.as_millisecond()),
@@ -180,7 +222,7 @@ impl DiskRun<'_> {
 mod tests {
     use serde_json::json;
 
-    use super::{base_of, found_wrong, twin_of};
+    use super::{Known, base_of, found_wrong, twin_of};
     use crate::{
         engine::plan,
         repo::{Point, Root, RootName},
@@ -248,5 +290,35 @@ mod tests {
         }
         // What was found wrong is better believed of both.
         assert!(found_wrong(&disk(here), &[twin]).allocation);
+    }
+
+    #[test]
+    fn how_tracking_began_is_known_by_the_newest_point_of_that_vm() {
+        let vm = Moref::new("VirtualMachine", "12");
+        let file = "[ds] app02/app02.vmdk";
+        let mut now = disk(file);
+        now.backing.change_id = Some("52 aa/3".to_owned());
+        let known = |points: &[Point]| {
+            let known = Known::of(&vm, &now, points);
+            (known.is_sound, known.is_saved)
+        };
+        let with = |id, moref, file, sound: Option<&str>, saved: Option<&str>| {
+            let mut point = point(id, moref, file);
+            point.root.disks[0].sound_tracking = sound.map(str::to_owned);
+            point.root.disks[0].change_id = saved.map(str::to_owned);
+            point
+        };
+        let (here, other) = (Some("52 aa"), Some("52 bb"));
+        assert_eq!(known(&[]), (false, false));
+        assert_eq!(known(&[with(1, "12", file, here, None)]), (true, false));
+        assert_eq!(known(&[with(1, "12", file, other, None)]), (false, false));
+        let before = with(1, "12", file, here, Some("52 aa/1"));
+        let after = with(2, "12", file, None, Some("52 bb/1"));
+        assert_eq!(known(&[after, before.clone()]), (false, true));
+        // A copy of the files has the map of the first VM, and a life of its own.
+        let twin = with(3, "11", "[ds] app01/app01.vmdk", here, None);
+        assert_eq!(known(std::slice::from_ref(&twin)), (false, false));
+        assert_eq!(known(&[twin, before]), (true, true));
+        assert!(!Known::of(&vm, &disk(file), &[with(1, "12", file, None, None)]).is_sound);
     }
 }

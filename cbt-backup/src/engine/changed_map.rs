@@ -1,7 +1,7 @@
 //! The map of a disk's changed areas, asked for page by page.
 
 use std::{
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -13,15 +13,16 @@ use super::{
 use crate::vsphere::{self, Disk, DiskChangeInfo, QueryRefusal};
 
 impl DiskRun<'_> {
-    /// What has changed on a disk since `base_change_id`, with the proof that nothing is missing.
+    /// What has changed on a disk since `base_change_id`, with the proof that nothing is missing. `halt` ends it.
     pub(super) fn changed(
         &self,
         disk: &Disk,
         base_change_id: &str,
+        halt: &AtomicBool,
     ) -> Result<coverage::Coverage, Uncovered<Error>> {
         let (begun, mut pages) = (Instant::now(), 0);
         coverage::cover(disk.capacity_bytes, ASKED_SHIFT, |start_bytes| {
-            if self.cancel.load(Ordering::Relaxed) {
+            if halt.load(Ordering::Relaxed) {
                 return Err(Uncovered::Query(Error::Interrupted));
             }
             if begun.elapsed() > MAP_LIMIT {

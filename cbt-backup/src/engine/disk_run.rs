@@ -1,5 +1,6 @@
 //! One disk of a run: what is planned; `ask` asks what has changed, `copy` reads and stores it.
 
+mod allocation;
 mod ask;
 mod copy;
 mod resume;
@@ -17,7 +18,7 @@ use self::ask::Answers;
 use super::{
     audit::DiskAudit,
     backup::{BackupOptions, OnBadMap},
-    base::{Base, Landmark, base_of, found_wrong, twin_of},
+    base::{Base, Known, Landmark, base_of, twin_of},
     binding::Waits,
     block_set::BlockSet,
     changed_map::refusal_of,
@@ -30,7 +31,7 @@ use super::{
 };
 use crate::{
     repo::{
-        Asked, Coverage, DiskIdentity, DiskSlot, DiskSpec, Distrust, ParentDisk, PointId, RootInfo,
+        Asked, Coverage, DiskIdentity, DiskSlot, DiskSpec, ParentDisk, PointId, RootInfo,
         SessionRow, VmIdentity, write_changed_areas,
     },
     vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent, tracking_of},
@@ -132,8 +133,10 @@ pub struct DiskTask {
     pub(super) newest: Option<PointId>,
     /// Why it is audited on the way, if it is.
     audit_because: Option<String>,
-    /// What vSphere says of it was found wrong: it is not asked what is allocated.
+    /// What vSphere says of it was found wrong: nobody is asked what is allocated.
     is_distrusted: bool,
+    /// Why vSphere is not asked what is allocated where VDDK can't tell, as far as points and tracking decide.
+    keeps_from_vsphere: Option<&'static str>,
 }
 
 impl DiskTask {
@@ -173,7 +176,7 @@ impl DiskRun<'_> {
             mut base,
             mut plan,
             partial,
-            distrust,
+            known,
         } = ground;
         if base.as_ref().is_some_and(Base::is_partial) {
             self.tell_resumed(disk);
@@ -186,7 +189,8 @@ impl DiskRun<'_> {
                 audit_because = Some(event.to_string());
             }
         }
-        let mut landmark = self.landmark(disk, base.as_ref(), &distrust);
+        let mut landmark = self.landmark(disk, base.as_ref(), &known);
+        let keeps_from_vsphere = self.keeps_from_vsphere(disk, &landmark, &known);
         let mut answer = None;
         match &plan {
             DiskPlan::Skip { reason } => {
@@ -233,7 +237,7 @@ impl DiskRun<'_> {
                 }
             },
         }
-        if landmark.change_id.is_none() && *self.tracking == Tracking::On {
+        if landmark.change_id.is_none() && self.tracking.is_on() {
             let message = format!(
                 "vSphere gives no change id for {}: the next backup reads it in full",
                 disk.label
@@ -283,7 +287,8 @@ impl DiskRun<'_> {
             parent,
             origin,
             audit_because,
-            is_distrusted: distrust.tracking.is_some() || distrust.allocation,
+            is_distrusted: known.distrust.tracking.is_some() || known.distrust.allocation,
+            keeps_from_vsphere,
             newest,
             unchanged_since,
         }))
@@ -309,22 +314,22 @@ impl DiskRun<'_> {
         if let Some((point, vm)) = twin {
             self.tell_twin(disk, point, &vm);
         }
-        let (mut newest, mut whole, found) = self.row.with(|session| {
+        let (mut newest, mut whole, mut known) = self.row.with(|session| {
             let parents = session.parents();
             let newest = base_of(self.vm, disk, parents, true);
             let is_partial = newest.as_ref().is_some_and(Base::is_partial);
             let whole = is_partial
                 .then(|| base_of(self.vm, disk, parents, false))
                 .flatten();
-            (newest, whole, found_wrong(disk, parents))
+            (newest, whole, Known::of(self.vm, disk, parents))
         })?;
         let bases = [newest.as_mut(), whole.as_mut()];
         for base in bases.into_iter().flatten() {
-            base.disk.distrust.add(&found);
+            base.disk.distrust.add(&known.distrust);
         }
-        let distrust = newest
-            .as_ref()
-            .map_or(found, |newest| newest.disk.distrust.clone());
+        if let Some(newest) = &newest {
+            known.distrust = newest.disk.distrust.clone();
+        }
         let plan = |base: Option<&Base>| {
             let base = base.map(|base| &base.disk);
             plan::plan(disk, self.tracking, base, |base| self.may_be_reverted(base))
@@ -337,7 +342,7 @@ impl DiskRun<'_> {
                     partial: newest.filter(|newest| is_incremental(&plan(Some(newest)))),
                     base: Some(whole),
                     plan: planned,
-                    distrust,
+                    known,
                 });
             }
         }
@@ -345,7 +350,7 @@ impl DiskRun<'_> {
             plan: plan(newest.as_ref()),
             base: newest,
             partial: None,
-            distrust,
+            known,
         })
     }
 
@@ -362,7 +367,7 @@ impl DiskRun<'_> {
     /// What happened to the disk's tracking, where it is not what always happens.
     fn tell_event(&self, disk: &Disk, event: TrackingEvent) {
         let is_told = !matches!(event, TrackingEvent::Continued | TrackingEvent::Untracked);
-        if *self.tracking == Tracking::On && is_told {
+        if self.tracking.is_on() && is_told {
             let kind = format!("tracking-{}", event.id());
             let message = format!("{}: {event}", disk.label);
             self.tell(disk, Event::info(&kind, message));
@@ -388,6 +393,7 @@ impl DiskRun<'_> {
             snapshots_before: landmark.snapshots_before,
             change_id_after_ms: landmark.change_id_after_ms,
             distrust: landmark.distrust.clone(),
+            sound_tracking: landmark.sound_tracking.clone(),
             parent,
             unchanged_since,
         };
@@ -467,8 +473,8 @@ struct Ground {
     plan: DiskPlan,
     /// Of an increment on a complete point: what a later run had read before it died.
     partial: Option<Base>,
-    /// What was found wrong of what vSphere says of the disk.
-    distrust: Distrust,
+    /// What points say of its tracking.
+    known: Known,
 }
 
 /// An event that names its disk for programs.

@@ -43,8 +43,8 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
-    /// The server's map of changed areas is bad, and the run was told to fail then.
-    #[error("{disk}: the map of changed areas cannot be believed")]
+    /// The server's map of changed or allocated areas is bad, and the run was told to fail then.
+    #[error("{disk}: the map of changed or allocated areas cannot be believed")]
     BadMap {
         /// The disk's label.
         disk: String,

@@ -34,6 +34,8 @@ pub enum DiskPlan {
 pub enum Tracking {
     /// It does.
     On,
+    /// It does since this run, which switched it on while the VM had no snapshot.
+    Begun,
     /// It does not; the reason is for people.
     Off {
         /// Why not.
@@ -45,6 +47,13 @@ pub enum Tracking {
         /// Why.
         reason: String,
     },
+}
+
+impl Tracking {
+    /// Whether the snapshot of this run has change ids.
+    pub fn is_on(&self) -> bool {
+        matches!(self, Self::On | Self::Begun)
+    }
 }
 
 /// A disk as the last point of this VM holds it.

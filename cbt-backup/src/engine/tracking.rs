@@ -95,12 +95,17 @@ fn switch_on(
         .runtime
         .block_on(site.client.enable_tracking(&vm.moref(), &options));
     match switched {
-        Ok(_) => {
+        Ok((now, _)) => {
             monitor.event(&Event::info(
                 "tracking-on",
                 "change tracking was switched on and stays on; it costs about 0.5 MB of datastore for each 10 GB of disk",
             ));
-            Ok(Tracking::On)
+            // There was none before either, or it had not been switched.
+            Ok(if now.snapshots.roots.is_empty() {
+                Tracking::Begun
+            } else {
+                Tracking::On
+            })
         }
         Err(TrackingError::Interrupted { .. }) => Err(Error::Interrupted),
         Err(TrackingError::Refused { causes }) => {

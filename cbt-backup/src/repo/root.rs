@@ -124,6 +124,26 @@ pub struct Coverage {
     /// The same in words.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// Who told what is allocated, where only that was read; none where all was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allocation: Option<Allocation>,
+}
+
+/// Who told what of a disk is allocated, and how much that was.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Allocation {
+    /// `query-allocated-blocks`: VDDK; `query-changed-disk-areas`: vSphere, asked with `*`.
+    pub method: String,
+    /// Sum of the areas in bytes.
+    pub area_bytes: u64,
+    /// Number of areas.
+    pub areas: u64,
+    /// Number of vSphere's pages; 0 for VDDK.
+    pub pages: u64,
+    /// Digest over those; empty for VDDK.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub digest: String,
 }
 
 /// What was done with a disk's blocks.
@@ -248,6 +268,9 @@ pub struct DiskRecord {
     /// What was found wrong of what vSphere says of it.
     #[serde(flatten)]
     pub distrust: Distrust,
+    /// The tracking that a run switched on while the VM had no snapshot: the first part of its change ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound_tracking: Option<String>,
     /// What became of it.
     pub state: DiskState,
     /// The data; none for zeros only, and for an absent disk.

@@ -158,6 +158,7 @@ mod tests {
             snapshots_before: None,
             change_id_after_ms: None,
             distrust: Distrust::default(),
+            sound_tracking: None,
             state: DiskState::Complete,
             tree: None,
             unreadable: Vec::new(),

@@ -86,11 +86,11 @@ impl DiskRun<'_> {
         let Some(change_id) = self.base_change_id(ground) else {
             return Answers::default();
         };
-        let since_base = self.changed(disk, change_id);
+        let since_base = self.changed(disk, change_id, self.cancel);
         let partial = ground.partial.as_ref().filter(|_| since_base.is_ok());
         let partial = partial.and_then(|partial| partial.disk.change_id.as_deref());
         Answers {
-            since_partial: partial.map(|change_id| self.changed(disk, change_id)),
+            since_partial: partial.map(|change_id| self.changed(disk, change_id, self.cancel)),
             since_base: Some(since_base),
         }
     }

@@ -20,7 +20,7 @@ use crate::{
         source::{DiskSource, VddkSource},
         wanted::Wanted,
     },
-    repo::{BlockRange, DiskOutcome},
+    repo::{Allocation, BlockRange, DiskOutcome},
     vsphere::Disk,
 };
 
@@ -42,6 +42,8 @@ struct Seen<'a> {
     /// An audit under way, also over several connections.
     comparison: Option<Comparison>,
     audit: Option<DiskAudit>,
+    /// Who told what is allocated, where only that is read.
+    allocation: Option<Allocation>,
 }
 
 impl Seen<'_> {
@@ -92,6 +94,7 @@ impl<'env> DiskRun<'env> {
         let reason = failure.as_ref().map(ToString::to_string);
         let mut plan = task.plan;
         let mut coverage = task.coverage.clone();
+        coverage.allocation = seen.allocation.take();
         let mut changed_areas = task.changed_areas;
         if seen.is_wrong() {
             // What was found wrong is no proof of anything: then all was read.
@@ -306,8 +309,12 @@ impl<'env> DiskRun<'env> {
         let everything = || BlockSet::full(task.disk.capacity_bytes, task.block_shift);
         let mut allocated = Err("it was not asked for".to_owned());
         if task.wanted.is_none() {
-            allocated = self.allocated(source, task);
+            allocated = self.allocated(source, task, ways.halt)?;
         }
+        let allocated = allocated.map(|allocated| {
+            seen.allocation = Some(allocated.told);
+            allocated.blocks
+        });
         if let Some(why) = &task.audit_because {
             let how = (Scope::Sample(Precision::ON_THE_WAY), false);
             self.audit(source, task, seen, how, Some(allocated.clone()), ways)?;
@@ -357,7 +364,12 @@ impl<'env> DiskRun<'env> {
         let begun = match &mut seen.comparison {
             Some(begun) => begun,
             none => {
-                let allocated = allocated.unwrap_or_else(|| self.allocated(source, task));
+                let allocated = if let Some(allocated) = allocated {
+                    allocated
+                } else {
+                    let asked = self.allocated(source, task, ways.halt)?;
+                    asked.map(|allocated| allocated.blocks)
+                };
                 none.insert(self.begin_comparison(task, allocated, how, ways.halt)?)
             }
         };
@@ -480,34 +492,6 @@ impl<'env> DiskRun<'env> {
         let message =
             format!("{label}: compared with what vSphere says: {compared} blocks ({why})");
         self.tell(disk, Event::info(AUDITED, message).with("blocks", compared));
-    }
-
-    /// The blocks that hold something, where VDDK's answer can be believed; else why it can't.
-    fn allocated(&self, source: &mut VddkSource, task: &DiskTask) -> Result<BlockSet, String> {
-        if task.is_distrusted {
-            return Err("what vSphere says of it was found wrong".to_owned());
-        }
-        if self.options.read_unallocated {
-            return Err("all of it was asked for".to_owned());
-        }
-        let only_ours = self.only_our_snapshot && task.disk.backing.chain_links <= 1;
-        if !only_ours {
-            return Err("another snapshot lies below ours".to_owned());
-        }
-        if source.transport() == "file" {
-            return Err("it is a local file".to_owned());
-        }
-        let areas = source.allocated().map_err(|error| {
-            let why = format!("its allocated areas are not known: {error}");
-            let message = format!("{} is read whole: {why}", task.disk.label);
-            self.tell(&task.disk, Event::info("allocation-unknown", message));
-            why
-        })?;
-        let mut set = BlockSet::empty(task.disk.capacity_bytes, task.block_shift);
-        for area in areas {
-            set.insert_bytes(area);
-        }
-        Ok(set)
     }
 }
 

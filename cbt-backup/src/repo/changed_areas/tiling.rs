@@ -46,7 +46,7 @@ pub enum BadPages {
         capacity_bytes: u64,
     },
     /// An area that is empty or leaves its page.
-    #[error("a changed area ({start_bytes} + {length_bytes} bytes) is empty or leaves its page")]
+    #[error("an area ({start_bytes} + {length_bytes} bytes) is empty or leaves its page")]
     AreaOutsidePage {
         /// Where it begins.
         start_bytes: u64,

@@ -44,6 +44,7 @@ impl PointCopy<'_> {
             snapshots_before: record.snapshots_before,
             change_id_after_ms: record.change_id_after_ms,
             distrust: record.distrust.clone(),
+            sound_tracking: record.sound_tracking.clone(),
             parent: ground.parent.filter(|_| has_data),
             unchanged_since: None,
         };

@@ -240,6 +240,7 @@ impl Session {
         let mut record = DiskRecord {
             identity: disk.spec.identity.clone(),
             distrust,
+            sound_tracking: disk.spec.sound_tracking.clone(),
             state: DiskState::Carried { from, reason },
             stats: PutStats::default(),
             ..parent.record.clone()
@@ -470,6 +471,7 @@ fn new_record(
         // An increment on a disk without data would miss all of it.
         change_id: change_id.filter(|_| has_data),
         distrust: disk.distrust(),
+        sound_tracking: disk.spec.sound_tracking.clone(),
         snapshots_before: disk.spec.snapshots_before.filter(|_| has_data),
         change_id_after_ms: disk.spec.change_id_after_ms.filter(|_| has_data),
         state,

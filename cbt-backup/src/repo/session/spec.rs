@@ -81,6 +81,8 @@ pub struct DiskSpec {
     pub change_id_after_ms: Option<i64>,
     /// What is known to be wrong of what vSphere says of it.
     pub distrust: Distrust,
+    /// Its tracking, where a run switched that on while the VM had no snapshot.
+    pub sound_tracking: Option<String>,
     /// Where blocks that are not put come from. Without a parent they are holes.
     pub parent: Option<ParentDisk>,
     /// An older point that has the disk whole, for a parent that is partial. Whoever names it puts all that
