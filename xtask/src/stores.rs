@@ -20,11 +20,13 @@ use crate::workspace;
 const BUCKET_SCRIPT: &str = "tests/stores/s3_bucket.py";
 /// How long the locked bucket keeps what is written to it.
 const LOCK_DAYS: &str = "1";
+/// What the bucket takes that becomes full.
+const QUOTA_BYTES: u64 = 8 << 20;
 /// Keys of a server that lives for minutes, on this machine only.
 const KEY_ID: &str = "cbt-backup-test";
 const SECRET: &str = "no secret: for one run on loopback";
 
-/// Back up, restore, verify and prune on Ceph's radosgw and on fake-gcs-server, with several writers, dying ones, and Object Lock.
+/// Back up, restore, verify and prune on Ceph's radosgw and on fake-gcs-server, with several writers, dying ones, a quota, and Object Lock.
 ///
 /// A fleet of processes is killed at random on each for half a minute; CBT_FLEET_SECONDS says how long else.
 ///
@@ -97,6 +99,14 @@ fn on_ceph() -> anyhow::Result<Option<String>> {
     let gateway = Radosgw::start(folder.path(), KEY_ID, SECRET)?;
     line(&format!("radosgw at {}", gateway.endpoint()));
     let server = Server::at(gateway.endpoint(), (KEY_ID.into(), SECRET.into()));
+    line("a bucket with a quota");
+    let full = Trial {
+        open: server.bucket("full", None)?,
+        locked: None,
+        environment: server.environment(),
+    };
+    gateway.limit(full.open.name(), QUOTA_BYTES)?;
+    full.tests("a_full_bucket", None)?;
     server.trial(true)?.judge()?;
     Ok(None)
 }

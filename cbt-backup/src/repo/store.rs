@@ -48,6 +48,8 @@ pub struct Store {
     location: String,
     /// Where it is, when it is a folder.
     folder: Option<PathBuf>,
+    /// Some room in it is held back for when it is full.
+    reserved: bool,
 }
 
 /// Without what the store was opened with: there are credentials in it.
@@ -84,6 +86,7 @@ impl Store {
         };
         Ok(Self {
             folder: place,
+            reserved: true,
             ..Self::with_objects(objects, address)
         })
     }
@@ -114,14 +117,15 @@ impl Store {
             objects,
             location: location.to_owned(),
             folder: None,
+            reserved: false,
         }
     }
 
-    /// The same, said to be a folder.
+    /// The same with a reserve, as what was opened by an address has.
     #[cfg(test)]
-    pub(super) fn in_folder(self, folder: PathBuf) -> Self {
-        let folder = Some(folder);
-        Self { folder, ..self }
+    pub(super) fn with_reserve(self) -> Self {
+        let reserved = true;
+        Self { reserved, ..self }
     }
 
     /// What stands below, for tests that reach past us.

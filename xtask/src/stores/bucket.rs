@@ -17,6 +17,10 @@ impl Bucket {
         }
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The address of a repository below this prefix.
     pub(super) fn at(&self, prefix: &str) -> String {
         format!(

@@ -151,6 +151,25 @@ impl Radosgw {
         self.must("radosgw-admin", &user)
     }
 
+    /// Gives a bucket a quota.
+    ///
+    /// # Errors
+    ///
+    /// When the program fails.
+    pub(super) fn limit(&self, bucket: &str, bytes: u64) -> anyhow::Result<()> {
+        let (bucket, most) = (format!("--bucket={bucket}"), format!("--max-size={bytes}"));
+        let quota = ["-n", "client.admin", "quota"];
+        let of_bucket = ["--quota-scope=bucket", "--uid=test", &bucket];
+        self.must(
+            "radosgw-admin",
+            &[&quota[..], &["set", &most], &of_bucket].concat(),
+        )?;
+        self.must(
+            "radosgw-admin",
+            &[&quota[..], &["enable"], &of_bucket].concat(),
+        )
+    }
+
     fn key(&self, file: &str, name: &str, rights: &[&str]) -> anyhow::Result<()> {
         let make = ["-C", file, "--gen-key", "-n", name];
         self.must("ceph-authtool", &[&make[..], rights].concat())

@@ -1,4 +1,4 @@
-//! The reserve of a folder: bytes that are given up when it is full, so that `forget` and `prune` can
+//! The reserve: bytes that are given up when a folder or a bucket with a quota is full, so that `forget` and `prune` can
 //! write the little they must before they can free anything.
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use crate::repo::name::RESERVE;
 const RESERVE_BYTES: usize = 4 << 20;
 
 impl Store {
-    /// Makes the reserve of a folder where there is none, if that can be done: nothing depends on it.
+    /// Makes the reserve where there is none, if that can be done: nothing depends on it.
     pub(crate) async fn keep_reserve(&self) {
         if let Err(error) = self.make_reserve().await {
             tracing::warn!(%error, "there is no reserve");
@@ -22,14 +22,14 @@ impl Store {
     }
 
     async fn make_reserve(&self) -> Result<(), Error> {
-        if !self.is_folder() {
+        if !self.reserved {
             return Ok(());
         }
         match self.size(RESERVE).await {
             Err(Error::Missing { .. }) => {}
             size => return size.map(|_| ()),
         }
-        // Random, so that no file system stores it in less.
+        // Random, so that nothing stores it in less.
         let mut bytes = vec![0; RESERVE_BYTES];
         let seed = random::<32>()?;
         blake3::Hasher::new_keyed(&seed)
