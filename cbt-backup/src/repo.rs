@@ -77,8 +77,8 @@ pub use root::{
 };
 pub use session::{
     Asked, Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, OldBlock, ParentDisk, PointMark,
-    PutOutcome, PutTimes, RootInfo, RowInterval, SETTLED_LIMIT, Session, SessionOptions,
-    SessionRow, SessionSpec,
+    PutOutcome, PutTimes, RootInfo, RowInterval, SETTLED_LIMIT, SeedReport, Session,
+    SessionOptions, SessionRow, SessionSpec,
 };
 pub use space::{SpaceReport, VmSpace};
 pub use store::{ProbeCheck, ProbeOutcome, ProbeReport, Store, StoreLimits, StoreSaid};

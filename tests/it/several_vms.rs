@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use cbt_tests::{Bench, Calls, Outcome, VM, mixed};
+use cbt_tests::{Bench, Calls, Noise, Outcome, VM, mixed};
 use lab::{DiskSpec, Fault, Performance, VmSpec};
+use serde_json::Value;
 
 /// A bench with two more VMs, `db01` and `web01`, on a host that takes its time.
 fn bench() -> Result<(Bench, [String; 2])> {
@@ -150,6 +151,46 @@ fn as_text_the_lines_name_the_vm() -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[test]
+fn a_vm_like_another_stores_what_that_one_has_not() -> Result<()> {
+    let (bench, others) = bench()?;
+    let same = Noise::new(7).bytes(2 << 20);
+    for moref in &others {
+        bench.lab.guest_write(moref, 2000, 1 << 20, &same)?;
+    }
+    let first = bench.run(bench.backup_arguments("db01", &[]))?;
+    let first = first.expect_code(0).point();
+    let own = Noise::new(8).bytes(4096);
+    bench.lab.guest_write(&others[1], 2000, 0, &own)?;
+    let seeds = ["--seed-from", "db01", "--seed-from", "nobody"];
+    let clone = bench.run(bench.backup_arguments("web01", &seeds))?;
+    let clone = clone.expect_code(0);
+    let events = clone.events();
+    let of_kind = |kind: &str| events.iter().filter(|event| *event == kind).count();
+    assert_eq!((of_kind("seeds-known"), of_kind("seed-unknown")), (1, 1));
+    let stats = |point: &str| -> Result<Value> {
+        let show = bench.run(bench.repository_arguments("show", &[point]))?;
+        Ok(show.expect_code(0).result()["point"]["stats"].clone())
+    };
+    let (there, here) = (stats(&first)?, stats(&clone.point())?);
+    assert_eq!(here["new_blocks"], 1, "{here}");
+    let number = |stats: &Value, name: &str| stats[name].as_u64().unwrap_or(u64::MAX / 2);
+    let all = number(&there, "new_blocks") + number(&there, "duplicate_blocks");
+    assert_eq!(all, 8, "{there}");
+    assert_eq!(number(&here, "duplicate_blocks"), all, "{here}");
+
+    let folder = bench.path("clone");
+    let _ = bench.restore(&clone.point(), &folder, &[])?.expect_code(0);
+    let restored = std::fs::read(folder.join("web01-disk-2000.raw"))?;
+    let mut wanted = vec![0; 4 << 20];
+    wanted[..own.len()].copy_from_slice(&own);
+    wanted[1 << 20..3 << 20].copy_from_slice(&same);
+    assert!(restored == wanted);
+    let verified = bench.verify("full")?.expect_code(0).result();
+    assert_eq!(verified["findings"], serde_json::json!([]));
+    assert_clean(&bench, &others)
 }
 
 #[test]

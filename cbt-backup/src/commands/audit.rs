@@ -163,6 +163,7 @@ impl Audit {
             purpose: Purpose::Audit(scope),
             // It makes no point.
             tags: BTreeSet::new(),
+            seeds: BTreeSet::new(),
             state_dir: self.state.folder(&context.config)?,
             disks: DiskChoice {
                 only: self.disk.clone(),

@@ -93,6 +93,9 @@ pub struct Backup {
     /// Word that the points are called by, such as before-update, for `forget --keep-tag` and `list --tag`; may be given up to 16 times
     #[arg(long, value_name = "TAG")]
     tag: Vec<Tag>,
+    /// Virtual machine that is like these, such as one of the same template: what its newest point has, the first full of a disk does not store again; may be given several times
+    #[arg(long, value_name = "VM")]
+    seed_from: Vec<String>,
     #[command(flatten)]
     state: StateOptions,
     /// Seconds between two signs of life in the repository, by which janitors and prunes on other machines know that this run is not dead
@@ -176,6 +179,7 @@ impl Backup {
                 audit_every: self.audit_every,
             },
             tags: self.tags()?,
+            seeds: self.seed_from.iter().cloned().collect(),
             state_dir: self.state.folder(&context.config)?,
             disks: DiskChoice {
                 only: self.disk.clone(),

@@ -77,6 +77,8 @@ pub struct BackupOptions {
     pub purpose: Purpose,
     /// What its points are called.
     pub tags: BTreeSet<Tag>,
+    /// Names of VMs whose blocks the first full of a disk need not store again.
+    pub seeds: BTreeSet<String>,
     /// Where ledgers and locks are kept.
     pub state_dir: PathBuf,
     /// Which disks take part.
@@ -407,6 +409,7 @@ fn begin_session(
         },
         host: host_name(),
         tags: options.tags.clone(),
+        seeds: options.seeds.clone(),
     };
     let options = SessionOptions {
         heartbeat: options.heartbeat,

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     repo::{
         Asked, Coverage, DiskIdentity, DiskSlot, DiskSpec, ParentDisk, PointId, RootInfo,
-        SessionRow, VmIdentity, write_changed_areas,
+        SeedReport, Session, SessionRow, VmIdentity, write_changed_areas,
     },
     vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent, tracking_of},
 };
@@ -414,7 +414,31 @@ impl DiskRun<'_> {
                 *answer = None;
                 Ok((add(None)??, None))
             }
-            added => Ok((added?, parent)),
+            added => {
+                let slot = added?;
+                if let Some(seeds) = self.row.with(Session::take_seed_report)? {
+                    self.tell_seeds(&seeds);
+                }
+                Ok((slot, parent))
+            }
+        }
+    }
+
+    /// What is known of other VMs.
+    fn tell_seeds(&self, seeds: &SeedReport) {
+        for name in &seeds.unknown {
+            let message = format!("no VM named {name} has a point: nothing is known of it");
+            self.monitor.event(&Event::warning("seed-unknown", message));
+        }
+        if !seeds.points.is_empty() {
+            let names: Vec<&str> = seeds.points.iter().map(|(_, name)| name.as_str()).collect();
+            let message = format!(
+                "{} blocks of {} are known and need not be stored again",
+                seeds.blocks,
+                names.join(", ")
+            );
+            let event = Event::info("seeds-known", message).with("blocks", seeds.blocks);
+            self.monitor.event(&event);
         }
     }
 

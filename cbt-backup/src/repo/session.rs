@@ -17,6 +17,7 @@ mod presence;
 mod publish;
 mod put;
 mod row;
+mod seed;
 mod spec;
 mod stream;
 mod times;
@@ -29,6 +30,7 @@ pub use mark::PointMark;
 pub use old_block::OldBlock;
 pub(crate) use put::StoredForm;
 pub use row::{Asked, RowInterval, SETTLED_LIMIT, SessionRow};
+pub use seed::SeedReport;
 pub use spec::{
     Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, ParentDisk, PutOutcome, RootInfo,
     SessionOptions, SessionSpec,

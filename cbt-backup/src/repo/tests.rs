@@ -41,6 +41,7 @@ mod real_store;
 mod salvage;
 mod scale;
 mod schedules;
+mod seeds;
 mod site;
 mod space;
 mod sweep;

@@ -43,6 +43,7 @@ impl Run<'_> {
             vm: point.root.vm.clone(),
             host: self.options.host.clone(),
             tags: point.root.tags.clone(),
+            ..SessionSpec::default()
         };
         let session = self.handle.block_on(self.target.begin_copy(
             spec,

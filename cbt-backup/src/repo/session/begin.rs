@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use super::dedup::DedupTable;
 use super::disk::DiskWork;
 use super::presence::StoredPacks;
+use super::seed::Seeds;
 use super::spec::{SessionOptions, SessionSpec};
 use super::stream::PackStream;
 use super::times::TimeCounter;
@@ -49,6 +50,8 @@ pub struct Session {
     pub(super) blocks: Mutex<PackStream>,
     pub(super) nodes: Mutex<PackStream>,
     pub(super) dedup: DedupTable,
+    /// None before they were looked for.
+    pub(super) seeds: Mutex<Option<Seeds>>,
     pub(super) packers: Mutex<Vec<Packer>>,
     pub(super) disks: RwLock<Vec<Arc<DiskWork>>>,
     pub(super) announcement: Announcement,
@@ -151,6 +154,7 @@ impl Repository {
             blocks: Mutex::new(PackStream::new(PackKind::Data, id, options.pack_bytes)),
             nodes: Mutex::new(PackStream::new(PackKind::Node, id, options.pack_bytes)),
             dedup: DedupTable::new(options.dedup_entries),
+            seeds: Mutex::default(),
             packers: Mutex::default(),
             disks: RwLock::default(),
             announcement,

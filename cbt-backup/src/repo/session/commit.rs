@@ -387,7 +387,8 @@ impl Session {
             let of_parents = disks.iter().filter_map(|disk| disk.parent.as_ref());
             let needed = of_parents.filter_map(|parent| parent.needs.get(pack));
             let needed = needed.map(|need| need.pack_bytes).next();
-            needed.or_else(|| self.uploads.stored_bytes(pack))
+            let needed = needed.or_else(|| self.uploads.stored_bytes(pack));
+            needed.or_else(|| self.seed_pack_bytes(pack))
         };
         let mut usage = Usage::default();
         for (disk, new) in disks.iter().zip(new_disks) {

@@ -24,6 +24,15 @@ impl DedupTable {
         blocks.get(id).copied()
     }
 
+    /// Learns a block. False when it is known already, or there is no room.
+    pub(super) fn learn_new(&self, reference: Ref) -> bool {
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if blocks.len() >= self.capacity || blocks.contains_key(&reference.id) {
+            return false;
+        }
+        blocks.insert(reference.id, reference).is_none()
+    }
+
     pub(super) fn learn(&self, reference: Ref) {
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         if blocks.len() < self.capacity {

@@ -120,6 +120,7 @@ impl Session {
     /// Adds a disk; `resumes` says that a partial parent is of an earlier run.
     pub(super) fn add(&self, spec: DiskSpec, resumes: bool) -> Result<DiskSlot, Error> {
         let parent = self.handle.block_on(self.find_parent(&spec))?;
+        self.learn_seeds(parent.as_ref())?;
         let config = self.repo.config();
         let (shift, bits) = match &parent {
             Some(parent) => (parent.record.block_shift, parent.record.fan_out_bits),

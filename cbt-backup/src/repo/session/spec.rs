@@ -19,6 +19,8 @@ pub struct SessionSpec {
     pub host: String,
     /// What the points of the session are called, for retention.
     pub tags: BTreeSet<Tag>,
+    /// Names of VMs whose blocks need not be stored again for disks that have no point yet.
+    pub seeds: BTreeSet<String>,
 }
 
 /// How a session works.
