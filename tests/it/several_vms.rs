@@ -3,9 +3,14 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use cbt_tests::{Bench, Calls, Noise, Outcome, VM, mixed};
+use cbt_tests::{Bench, Calls, Noise, Outcome, VM};
 use lab::{DiskSpec, Fault, Performance, VmSpec};
 use serde_json::Value;
+
+/// What both of the others hold.
+fn content() -> Vec<u8> {
+    Noise::new(7).bytes(2 << 20)
+}
 
 /// A bench with two more VMs, `db01` and `web01`, on a host that takes its time.
 fn bench() -> Result<(Bench, [String; 2])> {
@@ -22,9 +27,7 @@ fn bench() -> Result<(Bench, [String; 2])> {
     };
     let others = [add("db01")?.moref, add("web01")?.moref];
     for moref in &others {
-        bench
-            .lab
-            .guest_write(moref, 2000, 1 << 20, &mixed(7, 2 << 20))?;
+        bench.lab.guest_write(moref, 2000, 1 << 20, &content())?;
     }
     bench.lab.set_performance(Some(&Performance {
         latency_us: 60_000,
@@ -156,10 +159,6 @@ fn as_text_the_lines_name_the_vm() -> Result<()> {
 #[test]
 fn a_vm_like_another_stores_what_that_one_has_not() -> Result<()> {
     let (bench, others) = bench()?;
-    let same = Noise::new(7).bytes(2 << 20);
-    for moref in &others {
-        bench.lab.guest_write(moref, 2000, 1 << 20, &same)?;
-    }
     let first = bench.run(bench.backup_arguments("db01", &[]))?;
     let first = first.expect_code(0).point();
     let own = Noise::new(8).bytes(4096);
@@ -186,7 +185,7 @@ fn a_vm_like_another_stores_what_that_one_has_not() -> Result<()> {
     let restored = std::fs::read(folder.join("web01-disk-2000.raw"))?;
     let mut wanted = vec![0; 4 << 20];
     wanted[..own.len()].copy_from_slice(&own);
-    wanted[1 << 20..3 << 20].copy_from_slice(&same);
+    wanted[1 << 20..3 << 20].copy_from_slice(&content());
     assert!(restored == wanted);
     let verified = bench.verify("full")?.expect_code(0).result();
     assert_eq!(verified["findings"], serde_json::json!([]));
