@@ -319,6 +319,22 @@ impl From<repo::Error> for Failure {
                     ),
                 )
             }
+            E::Damaged { object, .. }
+            | E::BadMedium { object, .. }
+            | E::TooLarge { object, .. }
+                if object.starts_with("sweep/") =>
+            {
+                (
+                    ExitCode::Damage,
+                    Some(
+                        "it says what a prune may delete at any moment; when no prune runs on this repository, here or elsewhere, `cbt-backup prune --remove-unreadable-lists` removes it",
+                    ),
+                )
+            }
+            E::OtherSweep { .. } => (
+                ExitCode::Busy,
+                Some("wait until it is over, here and elsewhere, and repeat this one"),
+            ),
             E::Unreadable { .. } if error.is_damage() => (
                 ExitCode::Damage,
                 Some(

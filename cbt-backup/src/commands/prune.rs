@@ -34,6 +34,10 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// never make its point, should it wake. Killed at any time, a prune hurts no point, and the next one
 /// finishes its work.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 #[command(after_help = "\
 Examples:
   cbt-backup prune --dry-run --repo /backup/vms
@@ -61,6 +65,10 @@ pub struct Prune {
     /// Believe the points' tables of the packs they need, and do not walk their trees as well
     #[arg(long)]
     trust_tables: bool,
+    /// Remove lists of earlier prunes that cannot be read, and so stop backups; say it only when no other prune runs on
+    /// the repository, here or elsewhere. It looks twice whether one does
+    #[arg(long, conflicts_with = "dry_run")]
+    remove_unreadable_lists: bool,
     /// Before that, move what is needed out of packs that are mostly garbage
     #[arg(long, conflicts_with = "dry_run")]
     compact: bool,
@@ -88,6 +96,7 @@ impl Prune {
             max_looks: self.max_looks,
             max_percent: self.max_percent,
             recount: !self.trust_tables,
+            remove_unreadable_lists: self.remove_unreadable_lists,
             dry_run: self.dry_run,
             ..SweepOptions::default()
         };
@@ -168,6 +177,7 @@ impl Prune {
                 "packs_deleted": report.packs_deleted, "bytes_deleted": report.bytes_deleted,
                 "packs_denied": report.packs_denied, "packs_untold": report.packs_untold,
                 "roots_removed": report.roots_removed, "leftovers_removed": report.leftovers_removed,
+                "unreadable_lists": report.unreadable_lists,
                 "fenced": names(&report.fenced), "still_open": names(&report.still_open),
                 "lost_roots": report.missed_roots.iter().map(|missed| json!({
                     "session": missed.session.to_string(), "vm": missed.vm, "begun": time(missed.session.made_ms()), "packs": missed.packs, "bytes": missed.bytes,
@@ -188,6 +198,10 @@ impl Prune {
                 bytes(compacted.copied_bytes),
                 count(compacted.rewritten.len() as u64, "point"),
             ));
+        }
+        for list in &report.unreadable_lists {
+            let line = format!("{list} could not be read and was removed");
+            context.output.line(&line);
         }
         for session in &report.fenced {
             let line =
@@ -286,6 +300,11 @@ impl SweepMonitor for Watch {
             let text = format!("waiting for {sessions}");
             self.progress.event(&Event::info("waiting", text));
         }
+    }
+
+    fn looking_twice(&self) {
+        let text = "a list of a prune cannot be read; looking whether that prune is at work";
+        self.progress.event(&Event::info("waiting", text));
     }
 
     fn total_bytes(&self, bytes: u64) {

@@ -312,6 +312,15 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<Error>,
     },
+    /// The list of a sweep cannot be read, and a sweep is at work.
+    #[error(
+        "{list} cannot be read, and another prune is at work: packs or lists came or went between two looks; \
+         the list stays"
+    )]
+    OtherSweep {
+        /// Name of the list.
+        list: String,
+    },
     /// A sweep would take more than it was allowed to.
     #[error(
         "{garbage_bytes} of {all_bytes} bytes are needed by no point, more than {limit_percent} percent; \

@@ -12,6 +12,7 @@ mod options;
 mod pins;
 mod recount;
 mod run;
+mod unreadable;
 
 pub use options::{MissedRoot, SweepMonitor, SweepOptions, SweepReport};
 pub(super) use pins::Announced;

@@ -47,4 +47,5 @@ mod space;
 mod sweep;
 mod tags;
 mod turn_store;
+mod unreadable_list;
 mod verify;

@@ -159,7 +159,7 @@ impl Sweep<'_> {
         Ok(roots.collect())
     }
 
-    async fn nap(&self) -> Result<(), Error> {
+    pub(super) async fn nap(&self) -> Result<(), Error> {
         let mut left = self.options.look_interval;
         loop {
             self.check_stop()?;

@@ -22,6 +22,8 @@ pub struct SweepOptions {
     pub max_percent: u8,
     /// Count what the trees need beside what the usage tables say, and keep both.
     pub recount: bool,
+    /// Remove lists of other sweeps that cannot be read: whoever asks for it says that no other sweep runs.
+    pub remove_unreadable_lists: bool,
     /// Change nothing, and tell what would go.
     pub dry_run: bool,
     /// Objects that are deleted at once.
@@ -39,6 +41,7 @@ impl Default for SweepOptions {
             max_looks: None,
             max_percent: 90,
             recount: true,
+            remove_unreadable_lists: false,
             dry_run: false,
             deletes: 8,
         }
@@ -76,6 +79,8 @@ pub struct SweepReport {
     pub roots_removed: u64,
     /// Tombstones, announcements and lists that went.
     pub leftovers_removed: u64,
+    /// Lists of other sweeps that could not be read and were removed.
+    pub unreadable_lists: Vec<String>,
     /// Sessions it did not wait for any longer; then nothing was deleted.
     pub still_open: Vec<SessionId>,
     /// Points whose root is lost.
@@ -116,6 +121,7 @@ impl SweepReport {
         self.fenced.extend(next.fenced);
         self.roots_removed += next.roots_removed;
         self.leftovers_removed += next.leftovers_removed;
+        self.unreadable_lists.extend(next.unreadable_lists);
         self.still_open = next.still_open;
         let again = |old: &MissedRoot| {
             next.missed_roots
@@ -132,6 +138,8 @@ impl SweepReport {
 pub trait SweepMonitor: Sync {
     /// It waits for these sessions to end.
     fn waiting(&self, _sessions: &[SessionId]) {}
+    /// It waits between two looks whether another sweep is at work.
+    fn looking_twice(&self) {}
     /// So many bytes of packs will be deleted, or copied.
     fn total_bytes(&self, _bytes: u64) {}
     /// So many more bytes are done.

@@ -36,7 +36,7 @@ impl Repository {
     ///
     /// # Errors
     /// `Unsweepable` when a living point cannot be read: what it needs is not known.
-    /// `TooMuchGarbage`, `NotWritable`, `NeedsFeature`, `Damaged` for a list of condemned packs, `Stopped`, `Store`. Whatever
+    /// `TooMuchGarbage`, `NotWritable`, `NeedsFeature`, `Damaged` for a list of condemned packs, `OtherSweep`, `Stopped`, `Store`. Whatever
     /// happens, no point is hurt, and the next sweep finishes the work.
     pub async fn sweep(
         &self,
@@ -61,6 +61,9 @@ impl Repository {
 impl Sweep<'_> {
     /// The order of the looks and of the changes is the protocol.
     async fn run(&mut self) -> Result<(), Error> {
+        if self.options.remove_unreadable_lists && !self.options.dry_run {
+            self.remove_unreadable_lists().await?;
+        }
         let packs = self.repo.stored_packs().await?;
         let open = self.repo.announced_sessions().await?;
         let bin_since_ms = self.options.since_ms(self.options.bin_ms);

@@ -157,8 +157,8 @@ impl Verify<'_> {
         match self.handle.block_on(PackList::read(self.repo, name)) {
             Err(error) if error.is_damage() => {
                 let what = format!(
-                    "{error}; no backup and no prune goes on before it is gone: remove it by hand when no prune \
-                     is running anywhere"
+                    "{error}; no backup begins before it is gone: `prune --remove-unreadable-lists` removes it when \
+                     no other prune is running anywhere"
                 );
                 let finding = Finding::new(Severity::Error, name, what);
                 self.report.findings.push(finding);
