@@ -1,9 +1,13 @@
 //! Runs against a bare ESXi host: no vCenter that keeps VMs from moving, and other ids.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use cbt_tests::{Bench, BenchOptions, Noise, VM};
+use lab::Fault;
 
 const DISK: i32 = 2000;
+const READ: &str = "RetrievePropertiesEx";
 
 fn host() -> Result<Bench> {
     Bench::with(&BenchOptions {
@@ -122,4 +126,89 @@ fn a_host_under_two_names_is_one_host() -> Result<()> {
     bench.assert_sound()?;
     bench.assert_restores(&full.point())?;
     bench.assert_restores(&last.point())
+}
+
+/// With its address in place of its UUID the host would be another one: nothing to build upon, and no lock.
+#[test]
+fn a_host_whose_uuid_cannot_be_had_is_not_taken_for_another() -> Result<()> {
+    let mut bench = host()?;
+    let _ = bench.init()?.expect_code(0);
+    let _ = bench.backup(&[])?.expect_code(0);
+    let trouble = |nth, fault: Option<&str>| Fault {
+        call: READ.to_owned(),
+        nth: Some(nth),
+        fault: fault.map(str::to_owned),
+        http_status: fault.is_none().then_some(503),
+        ..Fault::default()
+    };
+    // The UUID is among the first that is asked for.
+    let mut refused = 0;
+    for nth in 1..=8 {
+        bench.order(&[trouble(nth, Some("RuntimeFault"))])?;
+        let made = bench.backup(&[])?;
+        if made.code == Some(0) {
+            assert_eq!(made.result()["kind"], "incremental", "{nth}: {made:#?}");
+        } else {
+            refused += 1;
+            let _ = made.expect_code(13);
+        }
+        bench.assert_put_back()?;
+    }
+    assert!(refused > 0);
+    // What passes at the next attempt is no trouble at all.
+    bench.order(&[1, 3, 5, 7].map(|nth| trouble(nth, None)))?;
+    bench.guest_write(DISK, 1 << 20, &[7; 1024])?;
+    let next = bench.backup(&[])?.expect_code(0);
+    assert_eq!(next.result()["kind"], "incremental", "{next:#?}");
+    bench.order(&[])?;
+    bench.assert_put_back()?;
+    bench.assert_sound()
+}
+
+/// Nobody puts anything while it is asked whether all is in its place: that must not last.
+#[test]
+fn a_late_answer_costs_a_partial_point_and_not_the_run() -> Result<()> {
+    const LATE: Duration = Duration::from_mins(1);
+    let mut bench = Bench::with(&BenchOptions {
+        capacities_bytes: vec![48 << 20],
+        bare_host: true,
+        ..BenchOptions::default()
+    })?;
+    let _ = bench.init()?.expect_code(0);
+    let options = ["--checkpoint-seconds", "2", "--read-unallocated"];
+    let backup = bench.start_slow_backup(&options, 700)?;
+    let begun = Instant::now();
+    let slow_reads = Fault {
+        call: "VixDiskLib_ReadAsync".to_owned(),
+        count: Some(0),
+        delay_ms: Some(700),
+        ..Fault::default()
+    };
+    bench.order(&[
+        slow_reads,
+        // The first time it is asked while others go on.
+        Fault {
+            call: READ.to_owned(),
+            nth: Some(2),
+            delay_ms: Some(u64::try_from(LATE.as_millis())?),
+            ..Fault::default()
+        },
+    ])?;
+    let made = bench.finish(backup)?.expect_code(0);
+    assert!(begun.elapsed() < LATE, "{:?}", begun.elapsed());
+    assert!(
+        made.stdout.contains("the server takes longer than 10 s"),
+        "{made:#?}"
+    );
+    assert_eq!(
+        made.events()
+            .iter()
+            .filter(|kind| *kind == "partial-point-not-made")
+            .count(),
+        1,
+        "{made:#?}"
+    );
+    bench.order(&[])?;
+    bench.assert_put_back()?;
+    bench.assert_sound()
 }
