@@ -233,7 +233,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Effect, Ledger, Subject};
+    use super::{Effect, Ledger, MAX_BYTES, Subject};
     use std::io::Write;
 
     fn subject(vm: &str) -> Subject {
@@ -305,6 +305,24 @@ mod tests {
         std::fs::write(folder.path().join("02.jsonl"), b"\xff\xfe\n{}\n").unwrap();
         let found = Ledger::left_behind(folder.path(), &subject("vm-2")).unwrap();
         assert_eq!(found.unreadable.len(), 1);
+    }
+
+    /// Not even one that begins as ours does: nobody fills the memory by it, and nobody is told that nothing is left.
+    #[test]
+    fn a_ledger_that_is_too_long_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::begin(folder.path(), "01", subject("vm-1")).unwrap();
+        ledger.record(access()).unwrap();
+        let length = ledger.file.metadata().unwrap().len();
+        // As long as one may be it is read, and found damaged.
+        ledger
+            .file
+            .write_all(&vec![b'\n'; (MAX_BYTES - length) as usize])
+            .unwrap();
+        assert!(Ledger::left_behind(folder.path(), &subject("vm-1")).is_err());
+        ledger.file.write_all(b"\n").unwrap();
+        let found = Ledger::left_behind(folder.path(), &subject("vm-1")).unwrap();
+        assert_eq!((found.ledgers.len(), found.unreadable.len()), (0, 1));
     }
 
     fn left(folder: &std::path::Path, vm: &str) -> Vec<Ledger> {

@@ -318,7 +318,7 @@ fn from_rustls(error: &rustls::Error) -> Error {
 mod tests {
     use std::io::Write as _;
 
-    use super::{BelievedLeaf, Trust, client_config, is_version_1};
+    use super::{BelievedLeaf, MAX_PEM_BYTES, Trust, client_config, is_version_1};
     use crate::vsphere::error::Error;
 
     #[test]
@@ -354,5 +354,12 @@ mod tests {
             assert!(matches!(error, Error::CaFile { .. }), "{error}");
             assert!(error.to_string().contains(path.to_str().unwrap()));
         }
+        file.as_file().set_len(MAX_PEM_BYTES + 1).unwrap();
+        let trust = Trust::CaFile(file.path().to_owned());
+        let error = client_config(&trust, &BelievedLeaf::default()).unwrap_err();
+        assert!(
+            matches!(&error, Error::CaFile { why, .. } if why.contains("longer than")),
+            "{error}"
+        );
     }
 }

@@ -333,5 +333,11 @@ mod tests {
         assert!(error.to_string().contains("no certificate"), "{error}");
         let missing = client_options(&address("s3://vms?ca-file=/no/such/file"));
         assert!(matches!(missing, Err(Error::Folder { .. })));
+        file.as_file().set_len(tls::MAX_PEM_BYTES + 1).unwrap();
+        let long = client_options(&address(&text)).unwrap_err();
+        assert!(
+            matches!(&long, Error::Folder { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge),
+            "{long}"
+        );
     }
 }
