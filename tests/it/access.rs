@@ -158,6 +158,62 @@ fn what_was_read_before_a_move_was_noticed_is_not_kept() -> Result<()> {
     bench.assert_restores(&next.point())
 }
 
+/// Nobody is kept from removing a snapshot by a VM that is kept in place.
+#[test]
+fn a_snapshot_that_is_removed_while_it_is_read_is_noticed() -> Result<()> {
+    let mut bench = bench()?;
+    let first = bench.backup(&[])?.expect_code(0);
+    bench.guest_write(2000, 0, &Noise::new(3).bytes(4 << 20))?;
+    let backup = bench.start_slow_backup(&["--full", "--checkpoint-seconds", "1"], 400)?;
+    let snapshot = bench.lab.vm(&bench.vm)?.snapshots[0].moref.clone();
+    // It is gone, though its files stay as long as somebody reads them.
+    let _ = bench.lab.remove_snapshot(&snapshot, false);
+    assert!(bench.lab.vm(&bench.vm)?.snapshots.is_empty());
+    bench.guest_write(2001, 0, &[9; 4096])?;
+    let failed = bench.finish(backup)?.expect_code(15);
+    let failed = failed.expect_said("its snapshot was removed while it was read");
+    let told = failed.values();
+    let kinds: Vec<_> = told.iter().filter_map(|v| v["kind"].as_str()).collect();
+    let failures = kinds.iter().filter(|kind| **kind == "disk-failed").count();
+    assert_eq!(failures, 2, "{failed:#?}");
+    // What was kept before that is sound, and nothing is kept after.
+    let doubt = kinds.iter().position(|k| *k == "partial-point-not-made");
+    let after = doubt.map_or(&[][..], |at| &kinds[at..]);
+    assert!(!after.is_empty(), "{failed:#?}");
+    assert!(!after.contains(&"partial-point"), "{failed:#?}");
+    bench.order(&[])?;
+    bench.assert_put_back()?;
+    bench.assert_restores(&first.point())?;
+    let next = bench.backup(&[])?.expect_code(0);
+    bench.assert_put_back()?;
+    bench.assert_restores(&next.point())
+}
+
+/// Whether it stands cannot be asked, which is no reason to throw away what was read in place.
+#[test]
+fn a_server_that_does_not_tell_of_the_snapshot_costs_no_disk() -> Result<()> {
+    let mut bench = bench()?;
+    let backup = bench.start_backup_to_the_middle(&[])?;
+    bench.order(&[Fault {
+        call: "RetrievePropertiesEx".to_owned(),
+        count: Some(0),
+        fault: Some("NoPermission".to_owned()),
+        ..Fault::default()
+    }])?;
+    // Nor can it be removed now.
+    let made = bench.finish(backup)?.expect_code(5);
+    let events = made.events();
+    assert!(
+        events.contains(&"snapshot-not-seen".to_owned()),
+        "{made:#?}"
+    );
+    assert_eq!(made.result()["incomplete"], false, "{made:#?}");
+    bench.order(&[])?;
+    bench.assert_restores(&made.point())?;
+    let _ = bench.backup(&[])?.expect_code(0);
+    bench.assert_put_back()
+}
+
 /// Each of these calls fails once for a reason that may pass, before its effect or with it.
 #[test]
 fn what_may_pass_is_tried_again_at_both_ends_of_a_run() -> Result<()> {

@@ -212,9 +212,28 @@ impl AccessRequest<'_> {
     }
 }
 
-/// The disks whose files are not where they were when the snapshot was taken: device key, and why what
-/// was read is in doubt.
-pub(super) fn moved(before: &[Disk], now: &SnapshotConfig) -> Vec<(i32, String)> {
+/// The disks of which what was read is in doubt: device key, and why. `now` is how the snapshot answers now. A VM
+/// that was taken back to it has it still, and the same files below it.
+///
+/// # Errors
+/// When it did not answer, which tells nothing.
+pub(super) fn in_doubt(
+    before: &[Disk],
+    now: Result<SnapshotConfig, Error>,
+) -> Result<Vec<(i32, String)>, Error> {
+    match now {
+        Ok(now) => Ok(moved(before, &now)),
+        Err(Error::Vsphere(error)) if error.fault_type() == Some("ManagedObjectNotFound") => {
+            let why = "its snapshot was removed while it was read";
+            let all = before.iter().map(|disk| (disk.device_key, why.to_owned()));
+            Ok(all.collect())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The disks whose files are not where they were when the snapshot was taken.
+fn moved(before: &[Disk], now: &SnapshotConfig) -> Vec<(i32, String)> {
     let mut moved = Vec::new();
     for disk in before {
         let there = now.disks.iter().find(|d| d.device_key == disk.device_key);

@@ -288,21 +288,35 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Without access the VM may have been moved meanwhile: what was read of a disk that was is in
-    /// doubt.
+    /// Looks whether the snapshot stands where it was when the first block was read. Access keeps the VM from being
+    /// moved, and nobody from removing a snapshot: then blocks may hold what the guest wrote since. Of disks that
+    /// were moved, or whose snapshot is gone, what was read is in doubt.
+    ///
+    /// # Errors
+    /// Without access, when the server does not answer: then nothing speaks for what was read.
     fn look_for_moves(
         &self,
         run: &DiskRun<'_>,
         before: &[Disk],
         disks: &mut [DiskReport],
     ) -> Result<(), Error> {
-        if self.access.is_some() {
-            return Ok(());
-        }
         let now = self
             .site
-            .ask(self.site.client.snapshot_config(run.snapshot))?;
-        for (device_key, reason) in access::moved(before, &now) {
+            .ask(self.site.client.snapshot_config(run.snapshot));
+        let doubts = match access::in_doubt(before, now) {
+            Ok(doubts) => doubts,
+            Err(error) if self.access.is_some() => {
+                let message = format!(
+                    "whether the snapshot stood until all was read is not known: {}",
+                    chain(&error)
+                );
+                self.recorder
+                    .event(&Event::warning("snapshot-not-seen", message));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for (device_key, reason) in doubts {
             for disk in disks.iter_mut().filter(|d| d.device_key == device_key) {
                 if disk.failure.is_none() {
                     run.fail(disk, reason.clone())?;
@@ -315,21 +329,20 @@ impl Run<'_> {
     /// False where what was read until now is in doubt, which is told. It is looked at before anything is kept on the
     /// way: whoever builds upon that later has no other way to find out.
     fn is_in_place(&self, snapshot: &Moref, before: &[Disk], asked: Asked) -> bool {
-        if self.access.is_some() {
-            return true;
-        }
         let config = self.site.client.snapshot_config(snapshot);
         let now = match asked {
             Asked::Early => self.site.ask(config).map(Some),
             Asked::Settled => self.site.ask_within(SETTLED_LIMIT, config),
         };
-        let why = match now {
-            Ok(None) => format!("the server takes longer than {} s", SETTLED_LIMIT.as_secs()),
-            Ok(Some(now)) => match access::moved(before, &now).into_iter().next() {
-                Some((_, reason)) => reason,
-                None => return true,
+        let why = match now.transpose() {
+            None => format!("the server takes longer than {} s", SETTLED_LIMIT.as_secs()),
+            Some(now) => match access::in_doubt(before, now) {
+                Ok(doubts) => match doubts.into_iter().next() {
+                    Some((_, reason)) => reason,
+                    None => return true,
+                },
+                Err(error) => chain(&error),
             },
-            Err(error) => chain(&error),
         };
         let message = format!("what is read so far is not kept for another run: {why}");
         self.recorder
