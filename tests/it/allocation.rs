@@ -140,6 +140,38 @@ fn after_a_refusal_of_the_library_it_is_asked_too_and_its_refusal_is_a_whole_rea
     bench.assert_sound()
 }
 
+/// Whatever keeps the id from being used: it can be compared later, and what `*` says cannot.
+#[test]
+fn it_is_not_asked_while_an_id_is_saved() -> Result<()> {
+    let mut bench = with_old_library(&BenchOptions::default())?;
+    let _ = bench.backup(&[])?.expect_code(0);
+    let asked = stars(&bench)?;
+    assert_eq!(asked, 2);
+    let refused = Fault {
+        call: "QueryChangedDiskAreas".to_owned(),
+        fault: Some("FileFault".to_owned()),
+        ..Fault::default()
+    };
+    for (fault, event) in [
+        (lie(Lie::StalledPage), "bad-map"),
+        (refused, "changed-areas-failed"),
+    ] {
+        bench.guest_write(FIRST, 5 * MIB, &[3; 512])?;
+        bench.order(&[fault])?;
+        let made = bench.backup(&[])?.expect_code(0);
+        assert_eq!(made.events(), [event, "allocation-unknown"]);
+        assert_read_whole(&bench, &made, FIRST)?;
+    }
+    bench.order(&[])?;
+    bench.grow(FIRST, 32 * MIB)?;
+    let grown = bench.backup(&[])?.expect_code(0);
+    assert_eq!(count(&grown, "allocation-unknown"), 1, "{grown:#?}");
+    assert_read_whole(&bench, &grown, FIRST)?;
+    assert_eq!(stars(&bench)?, asked);
+    bench.assert_put_back()?;
+    bench.assert_sound()
+}
+
 /// Somebody makes a snapshot and removes it: a stun cycle.
 fn cycle(bench: &Bench) -> Result<()> {
     let made = bench
