@@ -7,11 +7,10 @@ use crate::repo::copy::identity;
 use crate::repo::error::Error;
 use crate::repo::id::PointId;
 use crate::repo::point::Point;
-use crate::repo::ranges::BlockRange;
 use crate::repo::root::{DiskRecord, FileRecord, Origin, TreeRecord};
 use crate::repo::tree::different_outside;
 
-/// Most runs of blocks that are named of a disk.
+/// Most runs of blocks that are named of a disk; of the others it is told how many there are.
 const MAX_RUNS: usize = 64;
 
 impl Verify<'_> {
@@ -104,18 +103,26 @@ impl Verify<'_> {
         let go_on = || self.check_stop();
         let within = (&inside, end);
         let different = different_outside(self.repo, geometry, trees, within, MAX_RUNS, go_on);
-        let different: Vec<BlockRange> = self.handle.block_on(different)?;
+        let different = self.handle.block_on(different)?;
         self.report.counts.maps_compared += 1;
-        for run in different {
+        let mut tell = |which: &str, bytes| {
             let what = format!(
-                "these bytes are not as in point {base}, on which it was built, and vSphere did not call them \
+                "{which} are not as in point {base}, on which it was built, and vSphere did not call them \
                  changed: one of the two points is wrong here"
             );
             let finding = Finding::new(Severity::Error, &point.name.to_string(), what);
-            let bytes = Some(geometry.bytes_of(run));
-            self.report
-                .findings
-                .push(finding.of_disk(point, index, bytes));
+            let finding = finding.of_disk(point, index, bytes);
+            self.report.findings.push(finding);
+        };
+        for run in different.runs {
+            tell("these bytes", Some(geometry.bytes_of(run)));
+        }
+        if different.more_runs > 0 {
+            let (runs, blocks) = (different.more_runs, different.more_blocks);
+            tell(
+                &format!("{runs} more ranges, of {blocks} blocks together,"),
+                None,
+            );
         }
         Ok(())
     }
