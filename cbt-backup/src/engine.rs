@@ -4,7 +4,7 @@
 //!   proof that the server's map of changed or allocated areas covers it.
 //! - [`storage`]: what decides on the way to the disks.
 //! - [`source`], [`pipeline`], [`target`]: how the bytes move; [`budget`]: what the disks in work share; [`binding`]: what they wait for.
-//! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back.
+//! - [`ledger`], [`undo`], [`vm_lock`]: what is changed outside, and how it is put back; `file_lock`: what processes share.
 //! - [`description`], [`janitor`]: how what dead runs left is known, and undone.
 //! - `access`: keeping the VM in place meanwhile; `hot_add`: keeping VDDK's clean-up and disks open by HotAdd apart.
 //! - [`mod@audit`]: whether what vSphere says of the disks is true.
@@ -26,6 +26,7 @@ pub mod description;
 pub mod disk_choice;
 pub mod disk_run;
 pub mod error;
+mod file_lock;
 pub mod freeze;
 mod growth;
 pub mod hook;

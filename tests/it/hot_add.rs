@@ -1,4 +1,4 @@
-//! HotAdd: VDDK's clean-up for one VM waits for the disks of others.
+//! HotAdd: VDDK's clean-up for one VM waits for the disks of others, in this process and in others.
 
 use anyhow::Result;
 use cbt_tests::{Bench, Calls, Outcome, mixed};
@@ -98,6 +98,30 @@ fn disks_that_come_one_by_one_let_the_clean_up_have_its_turn() -> Result<()> {
     assert_eq!(count(&run, "waits-for-cleanup"), 1, "{run:#?}");
     assert_apart(&bench.calls()?, 2);
     assert_clean(&bench, &small)
+}
+
+/// As from a timer of each VM: two processes on one proxy.
+#[test]
+fn the_clean_up_of_one_process_waits_for_the_disks_of_another() -> Result<()> {
+    let (mut bench, small) = bench()?;
+    let mut large = bench.start_backup(&OPTIONS)?;
+    let opened = || {
+        let calls = bench.calls();
+        calls.is_ok_and(|calls| calls.count("vixdisklib", "VixDiskLib_Open") > 0)
+    };
+    large.run.wait_until("its disks are open", opened)?;
+    let run = bench.run(bench.backup_arguments("db01", &OPTIONS))?;
+    let run = run.expect_code(0);
+    assert_eq!(count(&run, "cleanup-waits"), 1, "{run:#?}");
+    let large = bench.finish(large)?.expect_code(0);
+    for run in [&run, &large] {
+        for kind in ["cleanup", "cleanup-left-out", "left-behind"] {
+            assert_eq!(count(run, kind), 0, "{kind}: {run:#?}");
+        }
+    }
+    assert_apart(&bench.calls()?, 2);
+    assert_clean(&bench, &small)?;
+    bench.assert_sound()
 }
 
 #[test]

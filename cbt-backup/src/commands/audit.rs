@@ -99,14 +99,22 @@ impl Audit {
             .runtime
             .block_on(self.repository.open(&context.config))?;
         let limit = self.state.task_time_out();
-        with_site(context, &self.server, &self.vddk, limit, |site| {
-            let selecting = site.client.select_vms(&selection);
-            let vms = context
-                .runtime
-                .block_on(context.unless_stopped(selecting))?;
-            let vms = self.wanted.without_templates(vms)?;
-            self.audit_all(context, site, &repository, &vms, &options)
-        })
+        let state_dir = &options.state_dir;
+        with_site(
+            context,
+            &self.server,
+            &self.vddk,
+            state_dir,
+            limit,
+            |site| {
+                let selecting = site.client.select_vms(&selection);
+                let vms = context
+                    .runtime
+                    .block_on(context.unless_stopped(selecting))?;
+                let vms = self.wanted.without_templates(vms)?;
+                self.audit_all(context, site, &repository, &vms, &options)
+            },
+        )
     }
 
     /// Audits each VM. After a failure the next one has its turn; the code is that of the first failure,

@@ -151,17 +151,25 @@ impl Backup {
             .runtime
             .block_on(self.repository.open(&context.config))?;
         let limit = self.state.task_time_out();
-        with_site(context, &self.server, &self.vddk, limit, |site| {
-            work(&Work {
-                context,
-                wanted: &self.wanted,
-                selection: &selection,
-                site,
-                repository: &repository,
-                options: &options,
-                vms_at_once: self.vms_at_once,
-            })
-        })
+        let state_dir = &options.state_dir;
+        with_site(
+            context,
+            &self.server,
+            &self.vddk,
+            state_dir,
+            limit,
+            |site| {
+                work(&Work {
+                    context,
+                    wanted: &self.wanted,
+                    selection: &selection,
+                    site,
+                    repository: &repository,
+                    options: &options,
+                    vms_at_once: self.vms_at_once,
+                })
+            },
+        )
     }
 
     fn tags(&self) -> Result<BTreeSet<Tag>, Failure> {

@@ -80,18 +80,28 @@ impl Janitor {
             .runtime
             .block_on(self.repository.open(&context.config))?;
         let limit = self.state.task_time_out();
-        with_site(context, &self.server, &self.vddk, limit, |site| {
-            let selecting = site.client.select_vms(&selection);
-            let mut vms = context
-                .runtime
-                .block_on(context.unless_stopped(selecting))?;
-            if !self.all {
-                vms = self.wanted.without_templates(vms)?;
-            }
-            // A template has no snapshot, and a VM that is not connected shows none.
-            vms.retain(|vm| !self.all || (!vm.is_template && vm.connection_state == "connected"));
-            visit_all(context, site, &repository, &vms, &options)
-        })
+        let state_dir = &options.state_dir;
+        with_site(
+            context,
+            &self.server,
+            &self.vddk,
+            state_dir,
+            limit,
+            |site| {
+                let selecting = site.client.select_vms(&selection);
+                let mut vms = context
+                    .runtime
+                    .block_on(context.unless_stopped(selecting))?;
+                if !self.all {
+                    vms = self.wanted.without_templates(vms)?;
+                }
+                // A template has no snapshot, and a VM that is not connected shows none.
+                vms.retain(|vm| {
+                    !self.all || (!vm.is_template && vm.connection_state == "connected")
+                });
+                visit_all(context, site, &repository, &vms, &options)
+            },
+        )
     }
 }
 

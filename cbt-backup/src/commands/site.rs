@@ -1,6 +1,6 @@
 //! The vSphere side of a command that needs VDDK: from the login to the logout.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use vddk::Library;
 
@@ -26,6 +26,7 @@ pub(super) fn with_site<T>(
     context: &Context,
     server: &ServerOptions,
     vddk: &VddkOptions,
+    state_dir: &Path,
     task_time_out: Duration,
     work: impl FnOnce(&Site) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
@@ -34,7 +35,7 @@ pub(super) fn with_site<T>(
     let site = Site {
         client: login.client,
         library,
-        hot_add: HotAdd::default(),
+        hot_add: HotAdd::new(state_dir),
         runtime: context.runtime.clone(),
         user: login.user,
         password: login.password,

@@ -142,13 +142,23 @@ pub(super) fn clean_up_library(
     patience: Patience,
     monitor: &dyn Monitor,
 ) {
+    let limit = clean_up.wait().as_secs();
     let alone = site.hot_add.alone(clean_up.wait(), |open| {
-        let message = format!(
-            "VDDK's clean-up waits for the disks of other VMs that are open by HotAdd, {open} now, up to {} s",
-            clean_up.wait().as_secs()
-        );
+        let whose = match open {
+            Some(open) => format!("disks of other VMs that are open by HotAdd, {open} now"),
+            None => "disks that another process of this machine has open by HotAdd".to_owned(),
+        };
+        let message = format!("VDDK's clean-up waits for the {whose}, up to {limit} s");
         monitor.event(&Event::info("cleanup-waits", message));
     });
+    let alone = match alone {
+        Ok(alone) => alone,
+        Err(error) => {
+            let message = format!("VDDK's clean-up is left out: {}", chain(&error));
+            monitor.event(&Event::warning("cleanup-left-out", message));
+            return;
+        }
+    };
     let Some(_alone) = alone else {
         let message = "VDDK's clean-up is left out: disks of other VMs are still open by HotAdd";
         monitor.event(&match clean_up {

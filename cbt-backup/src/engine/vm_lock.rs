@@ -1,25 +1,13 @@
 //! One run at a time on one VM, on this machine.
 
-use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io,
-    path::Path,
-};
+use std::{io, path::Path};
 
-use super::ledger::Subject;
+use super::{file_lock::FileLock, ledger::Subject};
 
-/// Held as long as a run works on a VM. The system frees it when the process ends, however it ends.
+/// Held as long as a run works on a VM.
 #[derive(Debug)]
 pub struct VmLock {
-    file: File,
-}
-
-impl Drop for VmLock {
-    fn drop(&mut self) {
-        // Closing is not enough: a child that another thread has just forked shares the open file,
-        // and the lock, until its own program begins.
-        let _ = self.file.unlock();
-    }
+    _lock: FileLock,
 }
 
 impl VmLock {
@@ -28,19 +16,10 @@ impl VmLock {
     /// # Errors
     /// When the lock file cannot be made.
     pub fn take(folder: &Path, subject: &Subject) -> io::Result<Option<Self>> {
-        fs::create_dir_all(folder)?;
         // Both parts come from the server: hashed, they cannot leave the folder.
         let name = blake3::hash(format!("{}\n{}", subject.vcenter, subject.vm).as_bytes()).to_hex();
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(folder.join(&name[..32]))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        let lock = FileLock::alone(&folder.join(&name[..32]))?;
+        Ok(lock.map(|lock| Self { _lock: lock }))
     }
 }
 
@@ -59,9 +38,7 @@ mod tests {
         assert!(held.is_some());
         assert!(VmLock::take(folder.path(), &vm("vm-1")).unwrap().is_none());
         assert!(VmLock::take(folder.path(), &vm("vm-2")).unwrap().is_some());
-        let shared = held.as_ref().map(|lock| lock.file.try_clone().unwrap());
         drop(held);
         assert!(VmLock::take(folder.path(), &vm("vm-1")).unwrap().is_some());
-        drop(shared);
     }
 }
