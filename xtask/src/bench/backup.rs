@@ -1,6 +1,7 @@
 //! `bench backup`: the program as a whole on the stand-ins, against zstd alone, restic and borg.
 
 mod bed;
+mod largest;
 mod raw_copy;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use super::options::Options;
 use super::process::Measured;
 use super::repo_bench::RepoBench;
 use super::report::{Goal, Measures, Reached, Report, gib, of};
+use crate::workspace::Build;
 
 /// Increments of each size in a round: they are short, and their ratio shall say something.
 const INCREMENTS: u8 = 4;
@@ -32,6 +34,8 @@ const REPORT: Report = Report {
         "1 % changed",
         "1 % changed, twice the disk",
         "1 % changed, all read",
+        largest::FULL,
+        largest::INCREMENT,
     ],
     goals: &[
         Goal {
@@ -98,6 +102,11 @@ fn memory(measures: &Measures) -> Vec<Reached> {
             "512 MiB, times that of eight disks at once",
             "full, eight disks at once",
         ),
+        goal("512 MiB, times that of a full of 62 TiB", largest::FULL),
+        goal(
+            "512 MiB, times that of an increment of it",
+            largest::INCREMENT,
+        ),
     ]
 }
 
@@ -139,6 +148,7 @@ impl Backup {
                 turn.raw_copy(&bed)?;
             }
             drop(bed);
+            turn.largest(&build)?;
             std::fs::remove_dir_all(folder.path().join("bed"))?;
             for other in &others {
                 turn.other(other, folder.path())?;
@@ -186,13 +196,22 @@ impl Turn<'_> {
             let measured = bed.back_up(&twice, TWICE)?;
             self.note("1 % changed, twice the disk", "ours", measured);
         }
-        bed.refuse_other(&disk, SINGLE, self.image, INCREMENTS)
+        bed.refuse_other(&disk, SINGLE, self.image.changes(INCREMENTS))
     }
 
     /// What reading alone takes with the same library, when somebody else does it.
     fn raw_copy(&mut self, bed: &Bed) -> anyhow::Result<()> {
         if let Some(measured) = bed.copy_raw()? {
             self.note("full", "nbdcopy", measured);
+        }
+        Ok(())
+    }
+
+    /// The largest disk there is.
+    fn largest(&mut self, build: &Build) -> anyhow::Result<()> {
+        if let Some([full, increment]) = largest::back_up(build)? {
+            self.note(largest::FULL, "ours", full);
+            self.note(largest::INCREMENT, "ours", increment);
         }
         Ok(())
     }

@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use lab::{DiskSpec, Fault, SiteSpec, VmSpec};
+use lab::{DiskSpec, Fault, Lab, SiteSpec, VmSpec};
 use tempfile::TempDir;
 
 use crate::bench::image::Image;
@@ -21,7 +22,7 @@ pub(super) const TWICE: &str = "twice";
 /// The VM that has the image on as many disks, a part on each.
 pub(super) const EIGHT: &str = "eight";
 const PARTS: u64 = 8;
-const DISK: i32 = 2000;
+pub(super) const DISK: i32 = 2000;
 /// Where Linux keeps files in memory.
 const MEMORY: &str = "/dev/shm";
 
@@ -60,7 +61,7 @@ impl Bed {
             disks: images.iter().map(disk).collect(),
             ..VmSpec::default()
         };
-        let stage = Stage::set(folder, SiteSpec::default(), |lab| {
+        let bed = Self::of(folder, build, |lab| {
             lab.add_vm(vm(SINGLE, std::slice::from_ref(&image.path)))?;
             lab.add_vm(vm(TWICE, std::slice::from_ref(&larger)))?;
             lab.add_vm(vm(EIGHT, &parts))?;
@@ -69,6 +70,16 @@ impl Bed {
         for image in parts.iter().chain([&larger]) {
             fs::remove_file(image)?;
         }
+        Ok(bed)
+    }
+
+    /// A bed with other VMs.
+    pub(super) fn of(
+        folder: &Path,
+        build: &Build,
+        fill: impl FnOnce(&Lab) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
+        let stage = Stage::set(folder, SiteSpec::default(), fill)?;
         let kit = stage
             .lab
             .install_kit(&build.shared_library("vixDiskLib")?)
@@ -88,20 +99,9 @@ impl Bed {
 
     /// A repository in memory, where the machine has so much room there.
     pub(super) fn repository_in_memory(&self, bytes: u64) -> anyhow::Result<Option<Place>> {
-        let room = Command::new("df")
-            .args(["--output=avail", "-B1", MEMORY])
-            .stderr(Stdio::null())
-            .output()?;
-        let text = String::from_utf8_lossy(&room.stdout);
-        let free = text
-            .split_whitespace()
-            .last()
-            .and_then(|word| word.parse::<u64>().ok());
-        if free.is_none_or(|free| free < bytes) {
-            crate::output::skipped("a repository in memory (too little room in /dev/shm)");
+        let Some(memory) = folder_in_memory(bytes, "a repository in memory")? else {
             return Ok(None);
-        }
-        let memory = TempDir::new_in(MEMORY)?;
+        };
         self.place(memory.path().join("repository"), Some(memory))
             .map(Some)
     }
@@ -175,24 +175,22 @@ impl Bed {
         Ok(self.stage.lab.set_faults(slow.as_slice())?)
     }
 
-    /// Fails when the newest point is not what the guest left.
+    /// Fails when the newest point is not what the guest left: the disk of a VM, and some of its bytes.
     pub(super) fn refuse_other(
         &self,
         place: &Place,
         vm: &str,
-        image: &Image,
-        turn: u8,
+        written: impl Iterator<Item = (u64, Vec<u8>)>,
     ) -> anyhow::Result<()> {
         let to = self.folder.join("restored");
         let point = self.newest(place)?;
         let arguments = ["restore", &point, "--to"].map(OsString::from);
         let arguments = [&arguments[..], &[to.clone().into_os_string()]].concat();
         self.run(place, &arguments)?;
-        let restored = to.join(format!("{vm}-disk-{DISK}.raw"));
-        for (offset_bytes, data) in image.changes(turn) {
-            use std::os::unix::fs::FileExt as _;
+        let restored = File::open(to.join(format!("{vm}-disk-{DISK}.raw")))?;
+        for (offset_bytes, data) in written {
             let mut found = vec![0; data.len()];
-            File::open(&restored)?.read_exact_at(&mut found, offset_bytes)?;
+            restored.read_exact_at(&mut found, offset_bytes)?;
             anyhow::ensure!(found == data, "byte {offset_bytes} of {vm} is not restored");
         }
         Ok(fs::remove_dir_all(&to)?)
@@ -228,6 +226,24 @@ impl Bed {
         }
         command
     }
+}
+
+/// A folder where files are in memory, with so much room; `None`, said aloud, where there is none.
+pub(super) fn folder_in_memory(bytes: u64, what: &str) -> anyhow::Result<Option<TempDir>> {
+    let room = Command::new("df")
+        .args(["--output=avail", "-B1", MEMORY])
+        .stderr(Stdio::null())
+        .output()?;
+    let text = String::from_utf8_lossy(&room.stdout);
+    let free = text
+        .split_whitespace()
+        .last()
+        .and_then(|word| word.parse::<u64>().ok());
+    if free.is_none_or(|free| free < bytes) {
+        crate::output::skipped(&format!("{what} (too little room in {MEMORY})"));
+        return Ok(None);
+    }
+    Ok(Some(TempDir::new_in(MEMORY)?))
 }
 
 /// The image in equal parts.
