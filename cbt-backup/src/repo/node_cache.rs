@@ -41,6 +41,13 @@ impl NodeCache {
         let now = recent.clock;
         recent.nodes.insert(reference, (node, now));
     }
+
+    /// Forgets all, as if much else had been read.
+    #[cfg(test)]
+    pub(crate) fn clear(&self) {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.nodes.clear();
+    }
 }
 
 #[cfg(test)]

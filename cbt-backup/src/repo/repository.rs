@@ -170,6 +170,12 @@ impl Repository {
         &self.0.opened_by
     }
 
+    /// Forgets the nodes that were read.
+    #[cfg(test)]
+    pub(crate) fn forget_nodes(&self) {
+        self.0.nodes.clear();
+    }
+
     /// Reads one blob and checks it.
     pub(crate) async fn blob(
         &self,

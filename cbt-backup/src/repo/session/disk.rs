@@ -1,6 +1,6 @@
 //! A disk of a session: its parent's tree, and what was put so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::begin::Session;
@@ -42,6 +42,9 @@ pub(super) struct DiskWork {
     pub(super) resumes: bool,
     /// Part of the parent is unreadable: its usage numbers are of no use, all is counted afresh.
     pub(super) recount: bool,
+    /// Nodes of the parent that could not be read when the disk was added: all below them is to be put. One
+    /// that is found damaged later is an error, for nobody would put what is below it.
+    lost_nodes: HashSet<Ref>,
     work: Mutex<Work>,
 }
 
@@ -144,6 +147,7 @@ impl Session {
             avoided,
             resumes,
             recount: false,
+            lost_nodes: HashSet::new(),
             work: Mutex::default(),
         };
         disk.work().open.insert(0, geometry.blocks());
@@ -267,6 +271,7 @@ impl Session {
         };
         let old = parent.record.geometry()?;
         let mut missing = BlockSet::default();
+        let mut lost_nodes = HashSet::new();
         let recount = parent.needs.packs().any(|pack| disk.avoided.contains(pack));
         if recount {
             let tree = parent.record.tree.map(TreeRecord::base);
@@ -279,12 +284,19 @@ impl Session {
                         missing.insert(number, 1);
                     }
                     TreeItem::Damaged { error, .. } if !error.is_damage() => return Err(error),
-                    TreeItem::Damaged { range, .. } => missing.insert(range.first, range.blocks),
+                    TreeItem::Damaged { range, node, .. } => {
+                        missing.insert(range.first, range.blocks);
+                        // Of a node with a slot behind the disk's end the others are good.
+                        if range.blocks > 0 {
+                            lost_nodes.insert(node);
+                        }
+                    }
                     _ => {}
                 }
             }
         }
         disk.recount = recount;
+        disk.lost_nodes = lost_nodes;
         // What a copy could not read is no hole.
         for run in &parent.record.unreadable {
             missing.insert(run.first, run.blocks);
@@ -418,20 +430,17 @@ impl Session {
         Ok(Some(base))
     }
 
-    /// A node of the parent's tree; `None` for one that counts as unreadable.
+    /// A node of the parent's tree; `None` for one that was unreadable from the beginning.
     pub(super) async fn base_node(
         &self,
         disk: &DiskWork,
         reference: &Ref,
         level: u8,
     ) -> Result<Option<Arc<Node>>, Error> {
-        if disk.avoided.contains(reference.pack(PackKind::Node)) {
+        if disk.lost_nodes.contains(reference) {
             return Ok(None);
         }
-        match self.repo.node(reference, disk.geometry, level).await {
-            Ok(node) => Ok(Some(node)),
-            Err(error) if disk.recount && error.is_damage() => Ok(None),
-            Err(error) => Err(error),
-        }
+        let node = self.repo.node(reference, disk.geometry, level).await?;
+        Ok(Some(node))
     }
 }

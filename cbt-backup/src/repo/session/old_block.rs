@@ -38,6 +38,8 @@ impl Session {
             let end = end.min(blocks.end);
             let node = match self.handle.block_on(self.base_leaf(&disk, leaf)) {
                 Err(error) if error.is_damage() => None,
+                // A hole, or a leaf that is lost.
+                Ok(None) if disk.recount => None,
                 base => Some(base?.map(|(_, node)| node)),
             };
             let work = disk.work();

@@ -98,6 +98,38 @@ fn the_next_backup_heals_what_a_verification_has_found_rotten() {
 }
 
 #[test]
+fn a_leaf_that_is_lost_while_another_pack_is_healed_is_an_error_and_no_hole() {
+    let (site, image, increment, packs) = two_points();
+    let data = packs.iter().find(|name| name.contains("/d")).unwrap();
+    site.delete(data);
+    let session = site.begin().unwrap();
+    let slot = session
+        .add_disk(Site::disk(Some(increment), image.len() as u64))
+        .unwrap();
+    let missing = session.unreadable_blocks(slot);
+    assert!(!missing.is_empty() && missing.iter().map(|run| run.blocks).sum::<u64>() < BLOCKS);
+    session.expect_blocks(slot, missing.clone());
+    session.expect_no_others(slot);
+    // Of a larger disk few nodes are kept in memory.
+    site.repo.forget_nodes();
+    for name in packs.iter().filter(|name| name.contains("/n")) {
+        site.delete(name);
+    }
+    let heal = || {
+        for run in missing {
+            for block in run.first..run.first + run.blocks {
+                let data = &image[block as usize * BLOCK_BYTES..][..BLOCK_BYTES];
+                session.put(slot, block, data)?;
+            }
+        }
+        session.set_disk_state(slot, complete());
+        session.commit(info(PointKind::Incremental, 3))
+    };
+    let error = heal().unwrap_err();
+    assert!(error.is_damage(), "{error}");
+}
+
+#[test]
 fn a_lost_leaf_may_become_a_hole() {
     let (site, mut image, increment, packs) = two_points();
     for name in packs.iter().filter(|name| name.contains("/n")) {
