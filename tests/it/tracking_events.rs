@@ -1,5 +1,7 @@
 //! What happens to a VM's tracking between two runs: whatever it is, every byte is in the next point.
 
+use std::fs;
+
 use anyhow::Result;
 use cbt_tests::Bench;
 use lab::{Behaviour, PowerState, SnapshotSpec, TrackingOverSnapshots};
@@ -219,6 +221,40 @@ fn tracking_that_began_beside_a_snapshot_is_not_believed_until_it_begins_anew() 
     let fresh = bench.backup(&[])?.expect_code(0);
     assert_eq!(fresh.disk(FIRST).text("action"), "full");
     bench.guest_write(FIRST, 6 * MIB, &[5; 4096])?;
+    let usual = bench.backup(&[])?.expect_code(0);
+    assert_eq!(usual.disk(FIRST).text("action"), "incremental");
+    bench.assert_sound()
+}
+
+#[test]
+fn change_ids_of_a_host_that_loses_writes_are_never_built_upon() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let _ = bench.backup(&[])?.expect_code(0);
+    let site = bench.lab.root().join("site.json");
+    let sound = fs::read_to_string(&site)?;
+    let old = sound
+        .replace("\"8.0.2\"", "\"6.0.0\"")
+        .replace("22380479", "3073146");
+    assert!(old.contains("6.0.0") && old.contains("3073146"));
+    fs::write(&site, old)?;
+    bench.guest_write(FIRST, MIB, &[3; 4096])?;
+    let there = bench.backup(&[])?.expect_code(0);
+    assert_eq!(there.disk(FIRST).text("action"), "full");
+    let distrusted = "tracking-distrusted".to_owned();
+    assert!(there.events().contains(&distrusted), "{there:#?}");
+
+    // It is patched, or the VM moves. What was lost while that run's snapshot went is not in the map.
+    fs::write(&site, sound)?;
+    bench.guest_write(FIRST, 2 * MIB, &[4; 4096])?;
+    let next = bench.backup(&[])?.expect_code(0);
+    assert_eq!(next.disk(FIRST).text("action"), "full", "{next:#?}");
+    assert!(next.events().contains(&distrusted), "{next:#?}");
+    let reset = bench.server_arguments("cbt", &["reset", &bench.vm]);
+    let _ = bench.run(reset)?.expect_code(0);
+    let fresh = bench.backup(&[])?.expect_code(0);
+    assert_eq!(fresh.disk(FIRST).text("action"), "full");
+    bench.guest_write(FIRST, 3 * MIB, &[5; 4096])?;
     let usual = bench.backup(&[])?.expect_code(0);
     assert_eq!(usual.disk(FIRST).text("action"), "incremental");
     bench.assert_sound()

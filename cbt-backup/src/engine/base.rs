@@ -198,6 +198,12 @@ impl DiskRun<'_> {
             "is tracked from now on beside a snapshot of somebody else".to_owned()
         } else if known.tracking.as_deref() == Some(tracking) {
             "has a tracking that was found to miss changes".to_owned()
+        } else if self.host.loses_writes_of_consolidation() {
+            // Even what is written while this run's own snapshot goes.
+            format!(
+                "is tracked by a host that loses what is written while a snapshot is consolidated ({})",
+                self.host.product
+            )
         } else if growth::is_mistracked(disk, base, self.host) {
             let host = match self.host.product.as_str() {
                 "" => "its release is not known",
