@@ -92,6 +92,8 @@ fn assert_followed(bench: &mut Bench, found: &Outcome) -> Result<()> {
     let told = shown.expect_code(0).stdout;
     assert!(told.contains("found-wrong"), "{told}");
 
+    assert_said_by_all(bench, id)?;
+
     let healed = bench.backup(&[])?.expect_code(0);
     assert_eq!(healed.disk(FIRST).text("action"), "full", "{healed:#?}");
     bench.assert_restores(&healed.point())?;
@@ -108,6 +110,24 @@ fn assert_followed(bench: &mut Bench, found: &Outcome) -> Result<()> {
     bench.assert_put_back()?;
     let verified = bench.verify("full")?.expect_code(0);
     assert!(verified.stdout.contains("\"findings\""), "{verified:#?}");
+    Ok(())
+}
+
+/// Whoever uses a point that was found wrong is told.
+fn assert_said_by_all(bench: &Bench, point: &str) -> Result<()> {
+    let to = bench.path("restored").join("found-wrong");
+    let restore = [point, "--to", &to.to_string_lossy()];
+    let restored = bench.run(bench.repository_arguments("restore", &restore))?;
+    let restored = restored.expect_code(0);
+    assert!(
+        restored.stdout.contains(r#""kind":"found-wrong""#),
+        "{restored:#?}"
+    );
+    assert_ne!(restored.result()["found_wrong"], serde_json::json!([]));
+    let verify = ["--level", "point", point];
+    let verified = bench.run(bench.repository_arguments("verify", &verify))?;
+    let verified = verified.expect_code(0);
+    assert!(verified.stdout.contains("found wrong by an audit"));
     Ok(())
 }
 

@@ -75,8 +75,29 @@ fn a_disk_that_takes_part_again_has_what_was_written_meanwhile() -> Result<()> {
     let to = bench.path("restored").join("one");
     let restored = bench.restore(&one.point(), &to, &[])?.expect_code(0);
     assert_eq!(restored.result()["disks"].as_array().map(Vec::len), Some(1));
+    assert!(restored.stdout.contains("disk-excluded"), "{restored:#?}");
     let show = bench.repository_arguments("show", &[&one.point()]);
     let show = bench.run(show)?.expect_code(0);
     assert!(show.stdout.contains("disk-excluded"), "{show:#?}");
     bench.assert_put_back()
+}
+
+#[test]
+fn the_only_point_with_a_disk_outlives_newer_ones_without_it() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let _ = bench.backup(&[])?.expect_code(0);
+    let both = bench.backup(&[])?.expect_code(0);
+    let _ = bench.backup(&["--exclude-disk", "2001"])?.expect_code(0);
+    let forget = ["--keep-last", "1", "--min-age", "0s", "--apply"];
+    let forget = bench.run(bench.repository_arguments("forget", &forget))?;
+    let forget = forget.expect_code(0);
+    assert!(
+        forget.stdout.contains("newest of Hard disk 2"),
+        "{forget:#?}"
+    );
+    let list = bench.run(bench.repository_arguments("list", &[]))?;
+    let points = list.result()["points"].as_array().cloned();
+    assert_eq!(points.map(|points| points.len()), Some(2), "{list:#?}");
+    bench.assert_restores(&both.point())
 }

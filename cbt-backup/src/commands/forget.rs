@@ -199,11 +199,11 @@ impl Forget {
                 unreadable.push(id);
                 continue;
             };
-            let others = |other: &&PointSummary| other.vm == point.vm && other.complete;
+            let others = |other: &&PointSummary| other.vm == point.vm && other.is_sound();
             let newest = points.iter().filter(others).all(|other| {
                 (other.snapshot_time_ms, other.id) <= (point.snapshot_time_ms, point.id)
             });
-            let kept = point.complete && newest;
+            let kept = point.is_sound() && newest;
             verdicts.push(Verdict {
                 point: point.clone(),
                 kept_by: kept

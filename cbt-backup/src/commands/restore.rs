@@ -13,6 +13,7 @@ use crate::{
         output::{bytes, printable, table},
     },
     engine::{self, Event, Monitor, RestoreOptions},
+    repo::{DISK_EXCLUDED, FOUND_WRONG},
 };
 
 /// Restore disks of a point to raw files.
@@ -69,6 +70,18 @@ impl Restore {
             allow_unreadable: self.allow_unreadable,
         };
         let progress = context.progress();
+        for what in point.root.found_wrong() {
+            let message = format!(
+                "this point was found wrong: {what}; another point is better where there is one (cbt-backup list)"
+            );
+            progress.event(&Event::warning(FOUND_WRONG, message));
+        }
+        for what in point.root.left_out() {
+            progress.event(&Event::warning(
+                DISK_EXCLUDED,
+                format!("in this point, {what}"),
+            ));
+        }
         let report = engine::restore(
             &repository,
             &context.runtime,
@@ -93,6 +106,7 @@ impl Restore {
                 .collect();
             context.output.json_line(&json!({
                 "version": 1, "type": "result", "point": point.id().to_string(), "disks": disks,
+                "found_wrong": point.root.found_wrong().collect::<Vec<_>>(),
                 "absent": report.absent.iter().map(|(label, _)| label).collect::<Vec<_>>(),
             }));
         } else {

@@ -1,7 +1,7 @@
 //! Which disks of a VM are backed up.
 
 use super::monitor::{Event, Monitor};
-use crate::vsphere::Disk;
+use crate::{repo::DISK_EXCLUDED, vsphere::Disk};
 
 /// Disks that are asked for, and disks that are left out. Without any name, all take part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl DiskChoice {
             disks.iter().partition(|disk| self.is_chosen(disk));
         for disk in left {
             let message = format!("{} is left out, as asked for", disk.label);
-            monitor.event(&Event::info("disk-excluded", message));
+            monitor.event(&Event::info(DISK_EXCLUDED, message));
         }
         chosen.into_iter().cloned().collect()
     }

@@ -9,9 +9,7 @@ use super::id::{PointId, VmKey};
 use super::name::{ROOT_LIMIT_BYTES, RootName};
 use super::pack::PlainLength;
 use super::repository::Repository;
-use super::root::{
-    Consistency, DiskRecord, FOUND_WRONG, FileRecord, Origin, PointKind, Root, RootNeeds,
-};
+use super::root::{Consistency, DiskRecord, FileRecord, Origin, PointKind, Root, RootNeeds};
 use super::roots::Roots;
 use super::sealed;
 use super::tag::Tag;
@@ -58,6 +56,10 @@ pub struct PointSummary {
     pub snapshot_time_ms: i64,
     /// Number of disks.
     pub disks: usize,
+    /// Device key and label of each disk that is there as it was at the snapshot.
+    pub whole_disks: Vec<(i32, String)>,
+    /// Disks that the VM had and that were left out, as asked for.
+    pub disks_left_out: usize,
     /// Sum of their sizes in bytes.
     pub capacity_bytes: u64,
     /// Bytes the source sent for it.
@@ -76,6 +78,13 @@ pub struct PointSummary {
     pub tags: BTreeSet<Tag>,
 }
 
+impl PointSummary {
+    /// Complete, and nothing in it was found wrong.
+    pub fn is_sound(&self) -> bool {
+        self.complete && !self.found_wrong
+    }
+}
+
 impl From<&Point> for PointSummary {
     fn from(point: &Point) -> Self {
         let root = &point.root;
@@ -89,16 +98,26 @@ impl From<&Point> for PointSummary {
             snapshot_time: root.snapshot_time.clone(),
             snapshot_time_ms: root.snapshot_time_ms,
             disks: root.disks.len(),
+            whole_disks: whole_disks(root),
+            disks_left_out: root.left_out().count(),
             capacity_bytes: root.disks.iter().map(|disk| disk.capacity_bytes).sum(),
             put_bytes: root.stats.put_bytes,
             stored_bytes: root.stats.stored_bytes,
             complete: root.disks.iter().all(DiskRecord::is_whole),
             damaged: false,
-            found_wrong: root.events.iter().any(|event| event.code == FOUND_WRONG),
+            found_wrong: root.found_wrong().next().is_some(),
             origin: root.origin,
             tags: root.tags.clone(),
         }
     }
+}
+
+fn whole_disks(root: &Root) -> Vec<(i32, String)> {
+    let whole = root.disks.iter().filter(|disk| disk.is_whole());
+    let identities = whole.map(|disk| &disk.identity);
+    identities
+        .map(|identity| (identity.device_key, identity.label.clone()))
+        .collect()
 }
 
 /// The points of a repository or of a VM.

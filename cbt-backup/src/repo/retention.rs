@@ -65,7 +65,8 @@ impl Verdict {
 
 /// Decides about every point, VM by VM, oldest first. Days and weeks are those of `zone`. The newest
 /// point of a VM and its newest complete one always stay. A partial point stays while no complete one
-/// is newer; it is none of those that rules count.
+/// is newer; it is none of those that rules count. One that was found wrong counts as not complete. Where
+/// the newest complete one leaves disks out, the newest ones that have them stay, too.
 ///
 /// # Errors
 /// `OutOfRange` for a time or a span no calendar has.
@@ -113,7 +114,7 @@ fn plan_vm(
     let partial = |point: &PointSummary| point.kind == PointKind::Partial;
     let complete = points
         .iter()
-        .find(|point| point.complete && !partial(point));
+        .find(|point| point.is_sound() && !partial(point));
     let complete = complete.map(|point| (point.snapshot_time_ms, point.id));
     let (partial, points): (Vec<_>, Vec<_>) = points.into_iter().partition(partial);
     let unfinished = partial.into_iter().map(|point| Verdict {
@@ -137,8 +138,11 @@ fn plan_vm(
     if let Some(first) = kept_by.first_mut() {
         first.push("newest".to_owned());
     }
-    if let Some(place) = newest_first.iter().position(|(_, point)| point.complete) {
+    if let Some(place) = newest_first.iter().position(|(_, point)| point.is_sound()) {
         kept_by[place].push("newest complete".to_owned());
+    }
+    for (place, disks) in of_disks_left_out(&newest_first) {
+        kept_by[place].push(format!("newest of {disks}"));
     }
     let last = kept_by.iter_mut().take(policy.last as usize);
     last.for_each(|reasons| reasons.push("last".to_owned()));
@@ -170,6 +174,29 @@ fn plan_vm(
     Ok(verdicts)
 }
 
+/// Where the newest sound point leaves disks out: places of older ones that have them, with what only they have. It ends at
+/// one that has every disk: what was gone before it left the VM for good.
+fn of_disks_left_out(newest_first: &[(Zoned, PointSummary)]) -> Vec<(usize, String)> {
+    let mut known = BTreeSet::new();
+    let mut chosen = Vec::new();
+    let points = newest_first.iter().map(|(_, point)| point).enumerate();
+    for (place, point) in points.filter(|(_, point)| point.is_sound()) {
+        let is_newest = known.is_empty();
+        let new = point
+            .whole_disks
+            .iter()
+            .filter(|(key, _)| known.insert(*key));
+        let labels: Vec<&str> = new.map(|(_, label)| label.as_str()).collect();
+        if !is_newest && !labels.is_empty() {
+            chosen.push((place, labels.join(", ")));
+        }
+        if point.disks_left_out == 0 {
+            break;
+        }
+    }
+    chosen
+}
+
 /// One place for each of the newest `periods` periods that have a point: that of the newest complete
 /// point in it, or of the newest.
 fn of_periods(
@@ -184,7 +211,7 @@ fn of_periods(
         let full = chosen.len() == periods as usize;
         match chosen.last_mut() {
             Some((best, last)) if *last == here => {
-                if !newest_first[*best].1.complete && newest_first[place].1.complete {
+                if !newest_first[*best].1.is_sound() && newest_first[place].1.is_sound() {
                     *best = place;
                 }
             }
@@ -214,6 +241,8 @@ mod tests {
             snapshot_time: time.to_string(),
             snapshot_time_ms: time.as_millisecond(),
             disks: 1,
+            whole_disks: vec![(2000, "Hard disk 1".to_owned())],
+            disks_left_out: 0,
             capacity_bytes: 0,
             put_bytes: 0,
             stored_bytes: 0,
@@ -223,6 +252,50 @@ mod tests {
             origin: None,
             tags: BTreeSet::new(),
         }
+    }
+
+    #[test]
+    fn a_disk_that_newer_points_leave_out_keeps_its_newest_point() {
+        let of = |time, disks: &[i32], disks_left_out| PointSummary {
+            whole_disks: disks.iter().map(|key| (*key, key.to_string())).collect(),
+            disks_left_out,
+            ..point(time, true)
+        };
+        let points = [
+            of("2026-01-01T00:00:00Z", &[2000, 2001, 2002, 2003], 0),
+            of("2026-01-02T00:00:00Z", &[2000, 2001, 2002], 0),
+            of("2026-01-03T00:00:00Z", &[2000, 2001], 1),
+            of("2026-01-04T00:00:00Z", &[2001], 2),
+            of("2026-01-05T00:00:00Z", &[2001], 2),
+        ];
+        assert_eq!(
+            kept(&points, &RetentionPolicy::default(), &TimeZone::UTC),
+            [
+                "2026-01-02T00:00: newest of 2002",
+                "2026-01-03T00:00: newest of 2000",
+                "2026-01-05T00:00: newest, newest complete"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_point_that_was_found_wrong_is_none_that_a_sound_one_goes_for() {
+        let sound = point("2026-03-30T01:00:00Z", true);
+        let wrong = PointSummary {
+            found_wrong: true,
+            ..point("2026-03-30T02:00:00Z", true)
+        };
+        let policy = RetentionPolicy {
+            daily: 7,
+            ..RetentionPolicy::default()
+        };
+        let reasons = kept(&[sound, wrong], &policy, &TimeZone::UTC);
+        let sound = reasons.iter().find(|line| line.contains("01:00"));
+        let sound = sound.expect("the sound point stays");
+        assert!(
+            sound.contains("newest complete") && sound.contains("daily"),
+            "{sound}"
+        );
     }
 
     fn kept(points: &[PointSummary], policy: &RetentionPolicy, zone: &TimeZone) -> Vec<String> {

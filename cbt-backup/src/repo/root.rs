@@ -373,6 +373,8 @@ pub struct UsageRecord {
 
 /// The code of an event that was written into a point after it was made: something in it is wrong.
 pub const FOUND_WRONG: &str = "found-wrong";
+/// The code of an event that a disk of the VM was left out of the point, as asked for.
+pub const DISK_EXCLUDED: &str = "disk-excluded";
 
 /// Something a person should know.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -455,6 +457,26 @@ impl RootNeeds {
 }
 
 impl Root {
+    /// What was found wrong of the point after it was made, in words.
+    pub fn found_wrong(&self) -> impl Iterator<Item = &str> {
+        self.said(FOUND_WRONG)
+    }
+
+    /// Which disks of the VM are not in the point because somebody wanted it so, in words.
+    pub fn left_out(&self) -> impl Iterator<Item = &str> {
+        self.said(DISK_EXCLUDED)
+    }
+
+    fn said(&self, code: &str) -> impl Iterator<Item = &str> {
+        let events = self.events.iter().filter(move |event| event.code == code);
+        events.map(|event| event.text.as_str())
+    }
+
+    /// True when every disk is as it was at the snapshot, as far as anybody knows.
+    pub fn is_sound(&self) -> bool {
+        self.disks.iter().all(DiskRecord::is_whole) && self.found_wrong().next().is_none()
+    }
+
     /// The file of what the server said of a disk's changes, if it was kept.
     pub(crate) fn changed_areas(&self, disk: &DiskRecord) -> Option<&FileRecord> {
         let name = changed_areas::file_name(disk.identity.device_key);

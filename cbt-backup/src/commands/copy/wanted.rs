@@ -10,7 +10,7 @@ use crate::{
         exit_code::{ExitCode, Failure},
         output::printable,
     },
-    repo::{DiskRecord, Finding, Point, PointId, PointKind, Repository, VmKey},
+    repo::{Finding, Point, PointId, PointKind, Repository, VmKey},
 };
 
 impl Copy {
@@ -70,12 +70,15 @@ async fn newest_times(target: &Repository) -> Result<HashMap<VmKey, i64>, Failur
     Ok(newest)
 }
 
-/// The newest complete point of each VM; the newest one where none is complete.
+/// The newest complete point of each VM in which nothing was found wrong; the newest one where there is none.
 fn latest(points: Vec<Point>) -> Vec<Point> {
     let mut best: BTreeMap<VmKey, Point> = BTreeMap::new();
     let rank = |point: &Point| {
-        let complete = point.root.disks.iter().all(DiskRecord::is_whole);
-        (complete, point.root.snapshot_time_ms, point.id())
+        (
+            point.root.is_sound(),
+            point.root.snapshot_time_ms,
+            point.id(),
+        )
     };
     for point in points {
         if point.root.kind == PointKind::Partial {

@@ -29,7 +29,7 @@ pub enum VerifyLevel {
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Severity {
-    /// Odd, but no point suffers.
+    /// Odd, or known already; nothing that was stored is lost.
     Warning,
     /// Something of a point is lost, or may be.
     Error,

@@ -106,6 +106,7 @@ impl Verify<'_> {
         let others = self.others(level, points)?;
         let bases = others.as_deref().unwrap_or(points);
         for (point, table) in points.iter().zip(&tables) {
+            self.tell_found_wrong(point);
             self.check_point(point, table.as_ref(), bases)?;
             if let VerifyLevel::Point(_) = level {
                 self.read_point(point)?;
@@ -124,6 +125,15 @@ impl Verify<'_> {
         self.report.damaged_packs = self.damage.keys().copied().collect();
         self.settle_quarantine(level);
         Ok(())
+    }
+
+    /// What an audit found. The repository is as it was written, so it is no damage.
+    fn tell_found_wrong(&mut self, point: &Point) {
+        for what in point.root.found_wrong() {
+            let what = format!("the point was found wrong by an audit: {what}");
+            let finding = Finding::new(Severity::Warning, &point.name.to_string(), what);
+            self.report.findings.push(finding.of_point(point));
+        }
     }
 
     /// Lists all objects. The points must be known before: then every pack they need was stored
