@@ -106,8 +106,8 @@ pub use search_index::{SearchTarget, UuidKind};
 pub use selector::{PlaceKind, Selector, VmSelection};
 pub use session::UserSession;
 pub use snapshot::{
-    Quiesce, SnapshotConfig, SnapshotNode, SnapshotSpec, SnapshotTree, VssBackupType, VssContext,
-    WindowsQuiesce,
+    Quiesce, SnapshotConfig, SnapshotNode, SnapshotSpec, SnapshotTree, Unmerged, VssBackupType,
+    VssContext, WindowsQuiesce,
 };
 pub use surroundings::Surroundings;
 pub use task::{TaskInfo, TaskRef, TaskState, TaskWatch};

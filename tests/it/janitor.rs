@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use cbt_tests::{Backup, Bench, BenchOptions, Outcome};
 use lab::{Fault, SnapshotSpec};
 use serde_json::Value;
@@ -91,6 +91,14 @@ fn snapshots(bench: &Bench) -> Result<Vec<String>> {
     Ok(vm.snapshots.into_iter().map(|one| one.moref).collect())
 }
 
+/// Somebody gives all snapshots of the VM another name.
+fn rename_snapshots(bench: &Bench, name: &str) -> Result<()> {
+    for moref in snapshots(bench)? {
+        bench.lab.rename_snapshot(&moref, Some(name), None)?;
+    }
+    Ok(())
+}
+
 /// Somebody makes a snapshot with our name.
 fn take_named_as_ours(bench: &Bench, description: &str) -> Result<String> {
     let spec = SnapshotSpec {
@@ -135,6 +143,82 @@ fn what_a_killed_run_left_is_undone_by_its_ledger() -> Result<()> {
     let again = bench.janitor(&["--report"])?.expect_code(0);
     assert_eq!(found(&again), pairs(&[]));
     assert_next_is_silent(&mut bench)
+}
+
+#[test]
+fn without_the_repository_the_ledger_is_proof_enough() -> Result<()> {
+    let mut bench = bench_with_a_dead_run()?;
+    let (repository, away) = (bench.path("repository"), bench.path("away"));
+    fs::rename(&repository, &away)?;
+    let failed = bench.backup(&[])?.expect_code(10);
+    assert!(failed.stdout.contains("dead-run"), "{failed:#?}");
+    let stands = take_named_as_ours(&bench, "cbt-backup 01")?;
+    let cleaned = bench.janitor(&["--adopt"])?.expect_code(10);
+    for told in [
+        "repository-not-opened",
+        r#""outcome":"undone""#,
+        r#""outcome":"unproven""#,
+    ] {
+        assert!(cleaned.stdout.contains(told), "{told}: {cleaned:#?}");
+    }
+    // What only the repository could tell is left as it is.
+    assert_eq!(snapshots(&bench)?, std::slice::from_ref(&stands));
+    bench.lab.remove_snapshot(&stands, false)?;
+    bench.assert_put_back()?;
+    fs::rename(&away, &repository)?;
+    let _ = bench.backup(&[])?.expect_code(0);
+    bench.assert_sound()
+}
+
+#[test]
+fn a_snapshot_that_was_renamed_while_the_run_was_on_goes_all_the_same() -> Result<()> {
+    let mut bench = bench_with_a_point()?;
+    let backup = bench.start_backup_to_the_middle(&["--full"])?;
+    rename_snapshots(&bench, "do not remove")?;
+    let done = bench.finish(backup)?.expect_code(0);
+    assert_eq!(snapshots(&bench)?, Vec::<String>::new(), "{done:#?}");
+    bench.assert_put_back()?;
+
+    // And when the run is killed, and its state folder lost.
+    let backup = bench.start_backup_to_the_middle(&["--full"])?;
+    rename_snapshots(&bench, "do not remove")?;
+    let _ = bench.kill(backup)?;
+    bench.order(&[])?;
+    lose_state(&bench)?;
+    let _ = bench.janitor(&[])?.expect_code(0);
+    assert_eq!(snapshots(&bench)?, Vec::<String>::new());
+    bench.assert_put_back()
+}
+
+#[test]
+fn what_waited_to_be_consolidated_before_is_left_to_whoever_left_it() -> Result<()> {
+    let mut bench = bench_with_a_point()?;
+    // Somebody's snapshot went while something held one of its links.
+    let theirs = bench.take_snapshot("of somebody")?;
+    let vm = bench.lab.vm(&bench.vm)?;
+    let snapshot = vm.snapshot(&theirs.moref).context("no snapshot")?;
+    let link = snapshot.disks[0].chain.last().context("no link")?;
+    let frozen = link.file.clone();
+    let path = bench
+        .lab
+        .resolve_disk(&bench.vm, Some(&theirs.moref), &frozen)?;
+    let held = bench.lab.disk_lock(&path)?;
+    assert!(bench.lab.remove_snapshot(&theirs.moref, false).is_err());
+    assert!(bench.lab.vm(&bench.vm)?.consolidation_needed);
+
+    // Our own goes in the tree, and what it stands on cannot be merged.
+    let _ = bench.backup(&[])?.expect_code(5);
+    let vm = bench.lab.vm(&bench.vm)?;
+    assert!(vm.consolidation_needed && vm.snapshots.is_empty());
+    drop(held);
+    let next = bench.backup(&[])?.expect_code(0);
+    let calls = bench.calls()?;
+    assert!(
+        calls.of("vcenter", "ConsolidateVMDisks_Task").is_empty(),
+        "{next:#?}"
+    );
+    bench.assert_restores(&next.point())?;
+    bench.assert_put_back()
 }
 
 #[test]

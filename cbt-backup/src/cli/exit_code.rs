@@ -214,7 +214,18 @@ impl From<repo::Error> for Failure {
                     "check the key; if it opens one of the others, bring config back from a copy of the repository",
                 ),
             ),
-            E::NoRepository { .. } => (ExitCode::NoRepository, Some("`cbt-backup init` makes one")),
+            E::NoRepository { .. } => (
+                ExitCode::NoRepository,
+                Some(
+                    "is its folder mounted, and the address right? `cbt-backup init` makes a new one",
+                ),
+            ),
+            E::BlocksMissing { .. } => (
+                ExitCode::Damage,
+                Some(
+                    "packs of an earlier point were lost while the run was on; run it again: it reads what they held, and keeps what it has",
+                ),
+            ),
             E::WrongKey { damaged, .. } if !damaged.is_empty() => (
                 ExitCode::Refused,
                 Some(

@@ -4,7 +4,7 @@ mod policy;
 mod report;
 mod round;
 
-use std::{collections::BTreeSet, str::FromStr as _, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, str::FromStr as _, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use clap::Args;
@@ -25,11 +25,24 @@ use crate::{
         transport_options::TransportOptions,
     },
     engine::{
-        AccessOptions, BackupOptions, Budget, DiskChoice, DiskName, Patience, Purpose,
-        SessionMemory, pipeline::Pace,
+        self, AccessOptions, BackupOptions, Budget, DiskChoice, DiskName, Event, Monitor as _,
+        Patience, Purpose, SessionMemory, pipeline::Pace,
     },
     repo::{MAX_TAGS, RowInterval, Tag},
 };
+
+/// Without a repository there is no run that would undo what dead ones left.
+fn tell_of_ledgers(context: &Context, state_dir: &Path) {
+    let runs = engine::unfinished_runs(state_dir);
+    if runs > 0 {
+        let message = format!(
+            "{runs} runs that died, or are at work, have changed something in vSphere: `cbt-backup janitor --all` undoes what dead ones left, also without the repository"
+        );
+        context
+            .progress()
+            .event(&Event::warning("dead-run", message));
+    }
+}
 
 const EXAMPLES: &str = "\
 Examples:
@@ -147,9 +160,10 @@ impl Backup {
         self.server.needs_password()?;
         let options = self.options(context)?;
         let selection = self.wanted.selection()?;
-        let repository = context
+        let opened = context
             .runtime
-            .block_on(self.repository.open(&context.config))?;
+            .block_on(self.repository.open(&context.config));
+        let repository = opened.inspect_err(|_| tell_of_ledgers(context, &options.state_dir))?;
         let limit = self.state.task_time_out();
         let state_dir = &options.state_dir;
         with_site(

@@ -13,7 +13,7 @@ use crate::{
         selection::{NamedVms, SELECTORS},
         state_options::StateOptions,
     },
-    engine::{self, JanitorMode, JanitorOptions, Site},
+    engine::{self, Event, JanitorMode, JanitorOptions, Monitor as _, Site},
     repo::Repository,
     vsphere::VmSummary,
 };
@@ -30,7 +30,8 @@ Examples:
 /// Snapshots are removed, VMs may be moved again, and disks are consolidated where our snapshot was the cause.
 /// Every backup does the same for its VM before it begins. Only what is proven to be a dead run's is
 /// touched: by the ledger in the state folder, or by a snapshot's description that names this repository
-/// while no backup of the VM shows life there. So it works from any machine that has the repository.
+/// while no backup of the VM shows life there. So it works from any machine that has the repository. Where that
+/// cannot be opened, what the ledgers name is undone all the same, and the exit code says why it could not.
 ///
 /// Exit code 0 when nothing is left, 5 when something is: with --report also what would be undone.
 #[derive(Debug, Args)]
@@ -76,12 +77,25 @@ impl Janitor {
             },
         };
         let selection = self.wanted.selection()?;
-        let repository = context
+        let opened = context
             .runtime
-            .block_on(self.repository.open(&context.config))?;
+            .block_on(self.repository.open(&context.config));
+        let (repository, failure) = match opened {
+            Ok(repository) => (Some(repository), None),
+            Err(failure) if failure.code == ExitCode::Usage => return Err(failure),
+            // A run that died with it still holds its VM in place, and its snapshot grows.
+            Err(failure) => {
+                let message = format!(
+                    "the repository cannot be opened, so only what the ledgers of this state folder name is undone: {failure}"
+                );
+                let event = Event::warning("repository-not-opened", message);
+                context.progress().event(&event);
+                (None, Some(failure))
+            }
+        };
         let limit = self.state.task_time_out();
         let state_dir = &options.state_dir;
-        with_site(
+        let code = with_site(
             context,
             &self.server,
             &self.vddk,
@@ -99,9 +113,10 @@ impl Janitor {
                 vms.retain(|vm| {
                     !self.all || (!vm.is_template && vm.connection_state == "connected")
                 });
-                visit_all(context, site, &repository, &vms, &options)
+                visit_all(context, site, repository.as_ref(), &vms, &options)
             },
-        )
+        )?;
+        failure.map_or(Ok(code), Err)
     }
 }
 
@@ -109,7 +124,7 @@ impl Janitor {
 fn visit_all(
     context: &Context,
     site: &Site,
-    repository: &Repository,
+    repository: Option<&Repository>,
     vms: &[VmSummary],
     options: &JanitorOptions,
 ) -> Result<ExitCode, Failure> {

@@ -267,7 +267,7 @@ impl Around<'_> {
         };
         let visit = Visit {
             site,
-            repository: self.repository,
+            repository: Some(self.repository),
             moref: self.moref,
             subject: &subject,
             options: &janitor,

@@ -20,12 +20,16 @@ mod watch;
 pub use finding::{Finding, FindingKind, Outcome};
 pub(super) use visit::Visit;
 
-use std::{path::PathBuf, sync::atomic::AtomicBool, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+    time::Duration,
+};
 
 use super::{
     backup::{fit, vm_uuid},
     error::Error,
-    ledger::Subject,
+    ledger::{Ledger, Subject},
     monitor::Monitor,
     site::Site,
     vm_lock::VmLock,
@@ -74,13 +78,19 @@ impl JanitorReport {
     }
 }
 
-/// Looks after one VM. A VM on which a run of this machine works is left alone.
+/// How many runs have a ledger in a state folder: dead ones, and those at work.
+pub fn unfinished_runs(state_dir: &Path) -> usize {
+    Ledger::count(&state_dir.join("ledger"))
+}
+
+/// Looks after one VM. A VM on which a run of this machine works is left alone. Without a repository only what the
+/// ledgers of the state folder name is undone.
 ///
 /// # Errors
 /// When the VM or the state folder cannot be looked at; a signal. What could not be undone is a finding.
 pub fn tidy(
     site: &Site,
-    repository: &Repository,
+    repository: Option<&Repository>,
     moref: &Moref,
     options: &JanitorOptions,
     monitor: &dyn Monitor,

@@ -30,6 +30,9 @@ pub enum Effect {
     Snapshot {
         /// The description.
         description: String,
+        /// Disks of the VM waited to be consolidated before it was made.
+        #[serde(default)]
+        unmerged_before: bool,
     },
 }
 
@@ -128,6 +131,18 @@ impl Ledger {
         }
         found.ledgers.sort_by(|a, b| a.session.cmp(&b.session));
         Ok(found)
+    }
+
+    /// How many ledgers lie in a folder, of runs that are dead or at work.
+    pub fn count(folder: &Path) -> usize {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        paths
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "jsonl")
+            })
+            .count()
     }
 
     /// Reads a ledger. A last line that was cut off names an effect that never began; it is removed,
@@ -252,6 +267,7 @@ mod tests {
     fn snapshot() -> Effect {
         Effect::Snapshot {
             description: "cbt-backup 01".to_owned(),
+            unmerged_before: false,
         }
     }
 

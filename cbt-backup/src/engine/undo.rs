@@ -8,13 +8,14 @@ use std::{
 use vddk::Access;
 
 use super::{
+    description::Description,
     error::{Error, chain},
     ledger::{Effect, Ledger},
     monitor::{Event, Monitor},
     patience::Patience,
     site::Site,
 };
-use crate::vsphere::Moref;
+use crate::vsphere::{Moref, Unmerged};
 
 /// The method that PrepareForAccess disables.
 pub(super) const MOVE_METHOD: &str = "RelocateVM_Task";
@@ -83,8 +84,16 @@ pub fn unwind(
     for effect in ledger.open_effects() {
         let begun = Instant::now();
         let undone = match &effect {
-            Effect::Snapshot { description } => {
-                let removed = remove_snapshots(site, vm, description, monitor);
+            Effect::Snapshot {
+                description,
+                unmerged_before,
+            } => {
+                let before = if *unmerged_before {
+                    Unmerged::SomebodyElses
+                } else {
+                    Unmerged::Nothing
+                };
+                let removed = remove_snapshots(site, vm, description, before, monitor);
                 unwound.removal += begun.elapsed();
                 removed
             }
@@ -118,7 +127,7 @@ pub fn unwind(
 
 fn left_behind(effect: &Effect, vm: &Moref, error: &str) -> String {
     match effect {
-        Effect::Snapshot { description } => {
+        Effect::Snapshot { description, .. } => {
             format!(
                 "the snapshot {description:?} of {} is left: {error}; the next run tries again",
                 vm.id
@@ -204,15 +213,26 @@ pub(super) fn remove_snapshots(
     site: &Site,
     vm: &Moref,
     description: &str,
+    before: Unmerged,
     monitor: &dyn Monitor,
 ) -> Result<(), Error> {
     monitor.step("remove snapshot");
     let limit = site.task_time_out;
-    site.ask(
-        site.client
-            .remove_own_snapshots(vm, SNAPSHOT_NAME, description, limit),
-    )?;
+    site.ask(site.client.remove_own_snapshots(
+        vm,
+        own_name(description),
+        description,
+        before,
+        limit,
+    ))?;
     Ok(())
+}
+
+/// The name that a snapshot with this description must have to be ours. A description as runs give it is enough: it names the
+/// run, and somebody may have renamed the snapshot since.
+pub(super) fn own_name(description: &str) -> Option<&'static str> {
+    let is_of_a_run = description.parse::<Description>().is_ok();
+    (!is_of_a_run).then_some(SNAPSHOT_NAME)
 }
 
 /// Allows the VM to be moved again. Where ending fails, the VM itself tells whether anything is left.

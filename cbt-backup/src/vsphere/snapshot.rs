@@ -7,7 +7,7 @@ mod tree;
 
 pub use config::SnapshotConfig;
 pub(super) use config::SnapshotProperties;
-pub use own::SnapshotSpec;
+pub use own::{SnapshotSpec, Unmerged};
 pub use quiesce::{Quiesce, VssBackupType, VssContext, WindowsQuiesce};
 pub(super) use tree::read_tree;
 pub use tree::{SnapshotNode, SnapshotTree};

@@ -354,6 +354,7 @@ impl Run<'_> {
     fn freeze(&mut self, description: &str) -> Result<Frozen, Error> {
         self.record(Effect::Snapshot {
             description: description.to_owned(),
+            unmerged_before: self.vm.consolidation_needed == Some(true),
         })?;
         let vm = self.vm.moref();
         let quiesce = self.options.quiesce.for_vm(&self.vm, self.recorder);

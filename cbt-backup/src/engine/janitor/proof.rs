@@ -18,6 +18,8 @@ pub(super) enum Owner {
     Elsewhere(ObjectId),
     /// Nobody can say, for this reason.
     Unproven(&'static str),
+    /// The repository could not be asked.
+    Unseen,
 }
 
 /// True when the answer depends on what the repository's announcements do.

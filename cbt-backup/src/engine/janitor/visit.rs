@@ -9,20 +9,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Finding, FindingKind, JanitorMode, JanitorOptions, Outcome, proof, watch::Watch};
 use crate::{
     engine::{
+        description::Description,
         error::{Error, chain},
         ledger::{Effect, Subject},
         monitor::{Event, Monitor},
         site::Site,
         undo::{MOVE_METHOD, SNAPSHOT_NAME},
     },
-    repo::{Repository, VmKey},
+    repo::Repository,
     vsphere::{self, Moref, SnapshotNode, Vm},
 };
 
 /// A visit to one VM. The caller holds the VM's lock: no run of this state folder works on it.
 pub(in crate::engine) struct Visit<'a> {
     pub(in crate::engine) site: &'a Site,
-    pub(in crate::engine) repository: &'a Repository,
+    /// Without it only the ledgers prove anything.
+    pub(in crate::engine) repository: Option<&'a Repository>,
     pub(in crate::engine) moref: &'a Moref,
     pub(in crate::engine) subject: &'a Subject,
     pub(in crate::engine) options: &'a JanitorOptions,
@@ -141,19 +143,14 @@ impl Visit<'_> {
         round.findings.push(finding);
     }
 
-    /// The VM, as the repository names it.
-    fn vm_key(&self) -> VmKey {
-        let subject = self.subject;
-        self.repository.vm_key(&subject.vcenter, &subject.vm)
-    }
-
     /// Looks at the repository's announcements, and watches them where something depends on whether they
     /// move.
     fn watch(&self, vm: &Vm, round: &Round) -> Result<Watch, Error> {
-        let ours = self.repository.config().id;
-        let vm_here = self
-            .repository
-            .watched_vm(&self.subject.vcenter, &self.subject.vm);
+        let Some(repository) = self.repository else {
+            return Ok(Watch::default());
+        };
+        let ours = repository.config().id;
+        let vm_here = repository.watched_vm(&self.subject.vcenter, &self.subject.vm);
         let asks_for_owner = round
             .named_as_ours(vm)
             .iter()
@@ -161,13 +158,13 @@ impl Visit<'_> {
         if !asks_for_owner && !round.is_kept_by_others(vm) {
             return Ok(Watch::default());
         }
-        let (watch, first) = Watch::begin(self.site, self.repository, &vm_here)?;
+        let (watch, first) = Watch::begin(self.site, repository, &vm_here)?;
         if !asks_for_owner && watch.sessions.is_empty() {
             return Ok(watch);
         }
         watch.go_on(
             &first,
-            (self.site, self.repository, &vm_here),
+            (self.site, repository, &vm_here),
             self.options.look_interval,
             self.monitor,
             self.cancel,
@@ -176,18 +173,19 @@ impl Visit<'_> {
 }
 
 impl Round {
-    /// The snapshots with our name, except those of stun cycles, and those that a ledger names.
+    /// The snapshots with our name or a description as ours have, except those of stun cycles, and those that a ledger names.
     fn named_as_ours<'v>(&self, vm: &'v Vm) -> Vec<&'v SnapshotNode> {
         let cycles = vm.left_cycles();
         let by_ledger = |node: &SnapshotNode| {
             self.by_ledger.iter().any(|effect| {
-                matches!(effect, Effect::Snapshot { description } if *description == node.description)
+                matches!(effect, Effect::Snapshot { description, .. } if *description == node.description)
             })
         };
+        let is_described = |node: &SnapshotNode| node.description.parse::<Description>().is_ok();
         let ours = vm
             .snapshots
             .iter()
-            .filter(|node| node.name == SNAPSHOT_NAME);
+            .filter(|node| node.name == SNAPSHOT_NAME || is_described(node));
         ours.filter(|node| !by_ledger(node))
             .filter(|node| !cycles.iter().any(|cycle| cycle.snapshot == node.snapshot))
             .collect()

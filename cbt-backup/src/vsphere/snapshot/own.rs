@@ -27,13 +27,24 @@ pub struct SnapshotSpec {
 }
 
 impl SnapshotTree {
-    /// The snapshots that bear this name and this description.
-    pub fn described(&self, name: &str, description: &str) -> Vec<Moref> {
+    /// The snapshots that bear this description and, where one is given, this name. Without it the description must be one that
+    /// nobody else gives.
+    pub fn described(&self, name: Option<&str>, description: &str) -> Vec<Moref> {
         self.iter()
-            .filter(|node| node.name == name && node.description == description)
+            .filter(|node| node.description == description)
+            .filter(|node| name.is_none_or(|name| node.name == name))
             .map(|node| node.snapshot.clone())
             .collect()
     }
+}
+
+/// What of a VM's disks was already waiting to be consolidated before a snapshot of ours was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmerged {
+    /// Nothing, as far as is known: what is unmerged after the removal is our doing, and is merged.
+    Nothing,
+    /// Something, which is somebody else's: it is not touched, for that costs hours on a large disk and may stun the VM.
+    SomebodyElses,
 }
 
 impl Client {
@@ -68,7 +79,7 @@ impl Client {
             let tasks = self.vm(vm).await?.recent_tasks;
             self.wait_for_creations(&tasks, limit).await?;
             let tree = self.vm(vm).await?.snapshots;
-            if let Some(made) = tree.described(&spec.name, &spec.description).pop() {
+            if let Some(made) = tree.described(Some(&spec.name), &spec.description).pop() {
                 return Ok(made);
             }
         }
@@ -96,8 +107,8 @@ impl Client {
         })
     }
 
-    /// Removes every snapshot with this name and description, also one that is still being made,
-    /// and merges what that left unmerged. None is fine. Gives how many were there.
+    /// Removes every snapshot with this description, and this name where one is given, also one that is still being made,
+    /// and merges what that left unmerged, unless that was there `before`. None is fine. Gives how many were there.
     ///
     /// # Errors
     ///
@@ -105,8 +116,9 @@ impl Client {
     pub async fn remove_own_snapshots(
         &self,
         vm: &Moref,
-        name: &str,
+        name: Option<&str>,
         description: &str,
+        before: Unmerged,
         limit: Duration,
     ) -> Result<usize, Error> {
         let tasks = self.vm(vm).await?.recent_tasks;
@@ -120,7 +132,7 @@ impl Client {
             // another's: the description is given once.
             waited?;
         }
-        if self.vm(vm).await?.consolidation_needed == Some(true) {
+        if before == Unmerged::Nothing && self.vm(vm).await?.consolidation_needed == Some(true) {
             let task = self.consolidate(vm).await?;
             self.finish(&task, limit).await?;
         }
@@ -223,16 +235,18 @@ mod tests {
     }
 
     #[test]
-    fn only_what_bears_our_name_and_description_is_ours() {
-        let ours = node("s-2", "cbt-backup", "cbt-backup 01", vec![]);
+    fn what_bears_our_description_is_ours_whatever_its_name() {
+        let ours = node("s-2", "keep this!", "cbt-backup 01", vec![]);
         let tree = SnapshotTree {
             current: None,
             roots: vec![
-                node("s-1", "before upgrade", "cbt-backup 01", vec![ours]),
+                node("s-1", "cbt-backup", "of cbt-backup 01", vec![ours]),
                 node("s-3", "cbt-backup", "cbt-backup 02", vec![]),
             ],
         };
-        let found = tree.described("cbt-backup", "cbt-backup 01");
-        assert_eq!(found, [Moref::snapshot("s-2")]);
+        let found = |name| tree.described(name, "cbt-backup 01");
+        assert_eq!(found(None), [Moref::snapshot("s-2")]);
+        assert_eq!(found(Some("keep this!")), [Moref::snapshot("s-2")]);
+        assert_eq!(found(Some("cbt-backup")), []);
     }
 }

@@ -7,7 +7,7 @@ use super::TrackingError;
 use crate::vsphere::client::Client;
 use crate::vsphere::error::Error;
 use crate::vsphere::moref::Moref;
-use crate::vsphere::snapshot::{Quiesce, SnapshotNode, SnapshotSpec};
+use crate::vsphere::snapshot::{Quiesce, SnapshotNode, SnapshotSpec, Unmerged};
 use crate::vsphere::vm::Vm;
 
 /// The name of the short snapshots; the description is what makes each ours.
@@ -39,7 +39,7 @@ impl Client {
             Err(_) => Ok(BTreeMap::new()),
         };
         let removed = self
-            .remove_own_snapshots(vm, NAME, &spec.description, limit)
+            .remove_own_snapshots(vm, Some(NAME), &spec.description, Unmerged::Nothing, limit)
             .await;
         match (made, removed) {
             (Ok(_), Err(source)) => Err(TrackingError::CycleLeft {
@@ -70,7 +70,13 @@ impl Client {
         let mut count = 0;
         for node in vm.left_cycles() {
             count += self
-                .remove_own_snapshots(&vm.moref(), NAME, &node.description, limit)
+                .remove_own_snapshots(
+                    &vm.moref(),
+                    Some(NAME),
+                    &node.description,
+                    Unmerged::Nothing,
+                    limit,
+                )
                 .await?;
         }
         Ok(count)

@@ -471,7 +471,13 @@ async fn a_snapshot_whose_answer_got_lost_is_found_and_not_made_twice() {
     assert_eq!(made.id, "snapshot-1");
     assert_eq!(server.count("CreateSnapshot_Task"), 1);
     let removed = client
-        .remove_own_snapshots(&vm(), "cbt-backup", "run 1", limit)
+        .remove_own_snapshots(
+            &vm(),
+            Some("cbt-backup"),
+            "run 1",
+            crate::vsphere::Unmerged::Nothing,
+            limit,
+        )
         .await
         .unwrap();
     assert_eq!(removed, 1);

@@ -38,12 +38,13 @@ impl Visit<'_> {
         }
         // A run whose point is there may have died before it let go. It reads no more, so that ending its
         // access does no harm should it live.
-        let key = self.vm_key();
-        let newest = self.repository.newest_backup(&key);
-        let finished = if watch.is_alive {
-            None
-        } else {
-            self.site.runtime.block_on(newest)?
+        let finished = match self.repository {
+            Some(repository) if !watch.is_alive => {
+                let key = repository.vm_key(&self.subject.vcenter, &self.subject.vm);
+                let newest = repository.newest_backup(&key);
+                self.site.runtime.block_on(newest)?
+            }
+            _ => None,
         };
         for session in suspects.into_iter().chain(finished) {
             if self.only_looks() {

@@ -7,7 +7,7 @@ use crate::{
         janitor::{Finding, FindingKind, Outcome},
         ledger::{Effect, Ledger},
         patience::Patience,
-        undo::{self, CleanUp, SNAPSHOT_NAME},
+        undo::{self, CleanUp, own_name},
     },
     vsphere::Vm,
 };
@@ -115,8 +115,8 @@ impl Visit<'_> {
 /// What of a ledger shows at the VM.
 fn visible(vm: &Vm, effects: &[Effect]) -> Vec<&'static str> {
     let shows = |effect: &Effect| match effect {
-        Effect::Snapshot { description } => {
-            let there = vm.snapshots.described(SNAPSHOT_NAME, description);
+        Effect::Snapshot { description, .. } => {
+            let there = vm.snapshots.described(own_name(description), description);
             (!there.is_empty()).then_some("a snapshot")
         }
         Effect::Access { .. } => is_kept(vm).then_some("that the VM cannot be moved"),

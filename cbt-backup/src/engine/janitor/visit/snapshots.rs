@@ -12,7 +12,7 @@ use crate::{
         patience::Patience,
         undo::{self, CleanUp},
     },
-    vsphere::{SnapshotNode, Vm},
+    vsphere::{SnapshotNode, Unmerged, Vm},
 };
 
 impl Visit<'_> {
@@ -30,13 +30,16 @@ impl Visit<'_> {
         let now = self.site.ask(self.site.client.current_time())?;
         let mut any = false;
         for node in nodes {
-            let owner = proof::owner(&node.description, self.repository.config().id, watch);
+            let owner = match self.repository {
+                Some(ours) => proof::owner(&node.description, ours.config().id, watch),
+                None => Owner::Unseen,
+            };
             let (outcome, reason) = self.settle(node, &owner);
             any |= outcome == Outcome::Undone;
             round.findings.push(Finding {
                 session: match owner {
                     Owner::Dead(session) | Owner::Alive(session) => Some(session.to_string()),
-                    Owner::Elsewhere(_) | Owner::Unproven(_) => None,
+                    Owner::Elsewhere(_) | Owner::Unproven(_) | Owner::Unseen => None,
                 },
                 description: Some(node.description.clone()),
                 created: node.created,
@@ -66,6 +69,11 @@ impl Visit<'_> {
                 Outcome::Alone,
                 format!("it is of repository {id}; its own janitor knows more"),
             ),
+            (Owner::Unseen, _) => stays(
+                Outcome::Unproven,
+                "no ledger here names it, and the repository, which may prove it, cannot be opened"
+                    .to_owned(),
+            ),
             (Owner::Unproven(why), JanitorMode::Report | JanitorMode::Clean) => {
                 stays(Outcome::Unproven, (*why).to_owned())
             }
@@ -93,8 +101,13 @@ impl Visit<'_> {
             Patience::default(),
             self.monitor,
         );
-        let removed =
-            undo::remove_snapshots(self.site, self.moref, &node.description, self.monitor);
+        let removed = undo::remove_snapshots(
+            self.site,
+            self.moref,
+            &node.description,
+            Unmerged::Nothing,
+            self.monitor,
+        );
         match removed {
             Ok(()) => (Outcome::Undone, why),
             Err(error) => {
