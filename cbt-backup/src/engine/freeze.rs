@@ -90,7 +90,7 @@ pub fn freeze(
             monitor.event(&Event::warning(
                 "not-quiesced",
                 format!(
-                    "the guest could not be brought to rest, its disks are as after a power failure: {}",
+                    "the snapshot of a guest at rest failed, so its disks are as after a power failure: {}",
                     chain(&error)
                 ),
             ));
@@ -119,10 +119,18 @@ pub fn freeze(
     })
 }
 
-/// True where the guest is the reason that there is no snapshot (vSphere API reference, 1.10).
+/// True where the guest may be the reason that there is no snapshot (vSphere API reference, 1.10). Not every failed
+/// quiescing has a fault of its own: hosts also report it as one of the general faults that the call declares. If the guest is not
+/// the reason, the second attempt fails as well, and its error counts.
 fn is_restless(error: &vsphere::Error) -> bool {
     matches!(
         error.fault_type(),
-        Some("ApplicationQuiesceFault" | "FilesystemQuiesceFault")
+        Some(
+            "ApplicationQuiesceFault"
+                | "FilesystemQuiesceFault"
+                | "SnapshotFault"
+                | "GenericVmConfigFault"
+                | "VmConfigFault"
+        )
     )
 }
