@@ -1,16 +1,40 @@
 //! Keeps what a run tells, so that it can be stored with the point.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use super::{
     binding::Stage,
     monitor::{Event, Monitor},
 };
 
-/// Hands everything on and keeps the events.
+/// Events of one kind that are kept. What a bad line tells again and again for days must not make the point's root too
+/// large for its commit.
+const MOST_OF_A_KIND: usize = 100;
+
+/// Hands everything on and keeps the events, of each kind the first.
 pub struct Recorder<'a> {
     monitor: &'a dyn Monitor,
-    events: Mutex<Vec<Event>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    events: Vec<Event>,
+    /// How many there were, by kind.
+    counts: BTreeMap<String, usize>,
+}
+
+impl Kept {
+    fn add(&mut self, event: &Event) {
+        let count = self.counts.entry(event.kind.clone()).or_default();
+        *count += 1;
+        if *count <= MOST_OF_A_KIND {
+            self.events.push(event.clone());
+        }
+    }
 }
 
 impl<'a> Recorder<'a> {
@@ -18,29 +42,35 @@ impl<'a> Recorder<'a> {
     pub fn new(monitor: &'a dyn Monitor) -> Self {
         Self {
             monitor,
-            events: Mutex::new(Vec::new()),
+            kept: Mutex::default(),
         }
     }
 
     /// Keeps an event that was told before.
     pub fn keep(&self, event: &Event) {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.push(event.clone());
+        self.kept().add(event);
     }
 
-    /// The events so far.
+    /// The events so far, and how many more there were of a kind.
     pub fn events(&self) -> Vec<Event> {
-        self.events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let kept = self.kept();
+        let more = kept.counts.iter().filter_map(|(kind, count)| {
+            let more = count.checked_sub(MOST_OF_A_KIND).filter(|more| *more > 0)?;
+            let message = format!("{more} more events of the kind {kind} were told");
+            Some(Event::info("more-events", message))
+        });
+        kept.events.iter().cloned().chain(more).collect()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl std::fmt::Debug for Recorder<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recorder")
-            .field("events", &self.events)
+            .field("kept", &self.kept)
             .finish_non_exhaustive()
     }
 }
@@ -67,10 +97,40 @@ impl Monitor for Recorder<'_> {
     }
 
     fn event(&self, event: &Event) {
-        self.events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(event.clone());
+        self.keep(event);
         self.monitor.event(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_OF_A_KIND, Recorder};
+    use crate::engine::{Event, Monitor, binding::Stage};
+
+    struct Silent;
+
+    impl Monitor for Silent {
+        fn step(&self, _: &str) {}
+        fn disk_begins(&self, _: i32, _: &str, _: u64) {}
+        fn advance(&self, _: i32, _: u64) {}
+        fn disk_ends(&self, _: i32) {}
+        fn bound_by(&self, _: Stage) {}
+        fn event(&self, _: &Event) {}
+    }
+
+    #[test]
+    fn what_is_told_without_end_is_kept_with_an_end() {
+        let recorder = Recorder::new(&Silent);
+        for number in 0..MOST_OF_A_KIND + 7 {
+            recorder.event(&Event::info("tried-again", number.to_string()));
+        }
+        recorder.event(&Event::info("audited", "all is well"));
+        let events = recorder.events();
+        assert_eq!(events.len(), MOST_OF_A_KIND + 2);
+        let last = events.last().map(|event| event.message.as_str());
+        assert_eq!(
+            last,
+            Some("7 more events of the kind tried-again were told")
+        );
     }
 }
