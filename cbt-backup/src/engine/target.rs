@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -56,6 +57,8 @@ impl RawFile {
         let file = OpenOptions::new()
             .create_new(true)
             .write(true)
+            // It is a whole disk in the clear.
+            .mode(0o600)
             .open(&partial)?;
         let this = Self {
             file,
