@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use cbt_tests::{Bench, Outcome};
+use cbt_tests::{Bench, Noise, Outcome};
 use serde_json::Value;
 
 /// Kinds of the points, oldest first.
@@ -28,6 +28,22 @@ fn roots(below: &Path) -> usize {
         }
     };
     entries.flatten().map(|entry| count(entry.path())).sum()
+}
+
+/// The packs with data below a folder.
+fn data_packs(below: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(below).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let (folders, files): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
+    let mut packs: Vec<PathBuf> = files
+        .into_iter()
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with('d')
+        })
+        .collect();
+    packs.extend(folders.iter().flat_map(|folder| data_packs(folder)));
+    packs
 }
 
 /// A backup that is killed once it has kept a partial point. Its guest writes meanwhile.
@@ -146,6 +162,30 @@ fn an_increment_that_died_is_not_read_again() -> Result<()> {
     assert_eq!(verified["maps_checked"], 2, "{verified:#}");
     assert_eq!(verified["maps_compared"], 2, "{verified:#}");
     bench.assert_sound()
+}
+
+/// By whatever: a verification beside it that finds the pack rotten does the same.
+#[test]
+fn what_a_lost_pack_held_is_read_by_the_run_that_goes_on() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let _ = bench.backup(&[])?.expect_code(0);
+    let packs = data_packs(&bench.path("repository/pack"));
+    bench.guest_write(2000, 4 << 20, &Noise::new(5).bytes(16 << 20))?;
+    let points = bench.path("repository/point");
+    let before = roots(&points);
+    let mut backup = bench.start_slow_backup(&["--checkpoint-seconds", "1"], 1200)?;
+    backup
+        .run
+        .wait_until("the partial point", || roots(&points) > before)?;
+    for pack in &packs {
+        std::fs::remove_file(pack)?;
+    }
+    let done = bench.finish(backup)?.expect_code(0);
+    bench.order(&[])?;
+    assert!(!packs.is_empty());
+    bench.assert_restores(&done.point())?;
+    bench.assert_put_back()
 }
 
 #[test]

@@ -281,7 +281,21 @@ impl<'env> DiskRun<'env> {
             waits: self.waits,
             halt: ways.halt,
         };
-        let copied = pipeline::copy(&mut source, work, &sink, ways.pace, ways.workers, &way);
+        let mut copy = || loop {
+            pipeline::copy(&mut source, work, &sink, ways.pace, ways.workers, &way)?;
+            // A session that has begun since may not build upon all that the one before it could: packs may have been lost.
+            let lost = self
+                .row
+                .with(|session| session.unreadable_blocks(task.slot))?;
+            if lost.is_empty() {
+                return Ok(());
+            }
+            for range in lost {
+                let blocks = range.first..range.first + range.blocks;
+                work.wanted.insert_whole(blocks);
+            }
+        };
+        let copied: Result<(), Error> = copy();
         self.monitor.disk_ends(key);
         let closed = Box::new(source).close();
         copied?;
