@@ -23,10 +23,9 @@ pub struct Output {
 }
 
 impl Output {
-    /// Writes one line.
+    /// Writes one line, whole: several threads tell at once.
     pub fn line(self, text: &str) {
-        self.bytes(text.as_bytes());
-        self.bytes(b"\n");
+        self.bytes(format!("{text}\n").as_bytes());
     }
 
     /// Writes bytes as they are.
