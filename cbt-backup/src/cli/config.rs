@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use serde::Deserialize;
 
 use super::rate::Rate;
@@ -77,8 +77,26 @@ impl Config {
         };
         let context = || format!("failed to read the configuration {}", path.display());
         let text = whole_file::read_text(path, MAX_BYTES).with_context(context)?;
-        toml::from_str(&text).with_context(context)
+        toml::from_str(&text)
+            .map_err(|error| refused(&text, &error))
+            .with_context(context)
     }
+}
+
+/// What is wrong, and in which line. The line itself is not shown: somebody may have written a secret into it.
+fn refused(text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    let message = error.message();
+    let hint = if ["`password`", "`passphrase`", "secret"]
+        .iter()
+        .any(|word| message.contains(word))
+    {
+        "; secrets are never in it: it names a file or a command that has them"
+    } else {
+        ""
+    };
+    anyhow!("line {line}: {message}{hint}")
 }
 
 #[cfg(test)]
@@ -90,6 +108,24 @@ mod tests {
         let path = folder.path().join("config.toml");
         std::fs::write(&path, text).unwrap();
         Config::read(Some(&path))
+    }
+
+    #[test]
+    fn a_secret_that_is_there_by_mistake_is_not_quoted() {
+        for wrong in [
+            "repo = \"/b\"\npassword = \"s3cr3t\"\n",
+            "repo = \"/b\"\npassphrase = s3cr3t\n",
+            "repo = \"/b\"\n[vsphere]\npassword = \"s3cr3t\"\n",
+        ] {
+            let told = format!("{:?}", read(wrong).unwrap_err());
+            assert!(!told.contains("s3cr3t"), "{told}");
+            assert!(told.contains("line 2") || told.contains("line 3"), "{told}");
+        }
+        let told = format!("{:#}", read("password = \"x\"").unwrap_err());
+        assert!(
+            told.contains("line 1") && told.contains("secrets"),
+            "{told}"
+        );
     }
 
     #[test]
