@@ -64,7 +64,7 @@ pub use error::Error;
 pub use freeze::QuiescePolicy;
 pub use hook::{HookPolicy, Hooks};
 pub use hot_add::HotAdd;
-pub use janitor::{JanitorMode, JanitorOptions, JanitorReport, tidy, unfinished_runs};
+pub use janitor::{JanitorMode, JanitorOptions, JanitorReport, strays, tidy, unfinished_runs};
 pub use monitor::{Event, Monitor, Severity};
 pub use patience::Patience;
 pub use pause::pause_until;

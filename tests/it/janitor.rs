@@ -452,6 +452,39 @@ fn what_cannot_be_undone_is_5_and_stays_for_the_next_time() -> Result<()> {
     assert_next_is_silent(&mut bench)
 }
 
+/// Nobody comes by it any more, and its ledger tells what may have to be done by hand.
+#[test]
+fn what_is_left_at_a_vm_that_is_gone_is_told() -> Result<()> {
+    let bench = bench_with_a_dead_run()?;
+    let uuid = bench.lab.vm(&bench.vm)?.instance_uuid;
+    let other = bench.lab.add_vm(lab::VmSpec {
+        name: "idle01".to_owned(),
+        ..lab::VmSpec::default()
+    })?;
+    bench
+        .lab
+        .change_power_state(&bench.vm, lab::PowerState::PoweredOff)?;
+    bench.lab.unregister_vm(&bench.vm)?;
+    let all = || bench.run(bench.vm_arguments("janitor", "--all", &[]));
+    let told = all()?.expect_code(5);
+    assert_eq!(found(&told), pairs(&[("run", "left")]));
+    let result = told.result();
+    assert_eq!(result["uuid"], uuid, "{told:#?}");
+    let finding = &result["findings"][0];
+    assert!(finding["age_seconds"].as_i64() >= Some(0), "{told:#?}");
+    let reason = finding["reason"].as_str().unwrap_or_default();
+    for words in ["the snapshot \"cbt-backup", "cannot be moved", ".jsonl"] {
+        assert!(reason.contains(words), "{reason}");
+    }
+    // What is visited by name is not all there is.
+    let one = bench.vm_arguments("janitor", &other.name, &[]);
+    let _ = bench.run(one)?.expect_code(0);
+    let (_, ledger) = reason.rsplit_once(": ").unwrap_or_default();
+    fs::remove_file(ledger)?;
+    let _ = all()?.expect_code(0);
+    Ok(())
+}
+
 #[test]
 fn all_vms_are_visited_and_people_are_told_in_lines() -> Result<()> {
     let bench = bench_with_a_dead_run()?;

@@ -2,9 +2,11 @@
 
 mod tell;
 
+use std::sync::atomic::Ordering;
+
 use clap::Args;
 
-use self::tell::{Tally, tell};
+use self::tell::{Tally, tell, tell_stray};
 use super::{Context, failures::Failures, site::with_site};
 use crate::{
     cli::{
@@ -32,6 +34,8 @@ Examples:
 /// touched: by the ledger in the state folder, or by a snapshot's description that names this repository
 /// while no backup of the VM shows life there. So it works from any machine that has the repository. Where that
 /// cannot be opened, what the ledgers name is undone all the same, and the exit code says why it could not.
+///
+/// With --all it also tells what ledgers name of VMs that were not visited, such as one that is gone.
 ///
 /// Exit code 0 when nothing is left, 5 when something is: with --report also what would be undone.
 #[derive(Debug, Args)]
@@ -113,7 +117,7 @@ impl Janitor {
                 vms.retain(|vm| {
                     !self.all || (!vm.is_template && vm.connection_state == "connected")
                 });
-                visit_all(context, site, repository.as_ref(), &vms, &options)
+                visit_all(context, site, repository.as_ref(), &vms, &options, self.all)
             },
         )?;
         failure.map_or(Ok(code), Err)
@@ -127,7 +131,9 @@ fn visit_all(
     repository: Option<&Repository>,
     vms: &[VmSummary],
     options: &JanitorOptions,
+    all: bool,
 ) -> Result<ExitCode, Failure> {
+    let mut visited = Vec::new();
     let mut tally = Tally::default();
     let mut failures = Failures::of(vms.len(), context.output);
     for vm in vms {
@@ -137,12 +143,19 @@ fn visit_all(
             Ok(report) => {
                 tell(context.output, vm, &report);
                 tally.add(&report);
+                visited.push(report.subject);
             }
             Err(error) => {
                 if failures.add(error.into(), vm) {
                     break;
                 }
             }
+        }
+    }
+    if all && !context.cancel.load(Ordering::Relaxed) {
+        for stray in engine::strays(site, options, &visited)? {
+            tell_stray(context.output, &stray);
+            tally.left += stray.findings.len();
         }
     }
     tally.tell(context.output);

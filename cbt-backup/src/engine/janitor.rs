@@ -10,14 +10,17 @@
 //! - `finding`: what was found, and what became of it.
 //! - `proof`: whose a snapshot is.
 //! - `watch`: whether a backup of the VM is at work somewhere.
+//! - `stray`: dead runs of VMs that were not visited.
 //! - `visit`: one VM, from its unfinished tasks to the question who keeps it in place.
 
 mod finding;
 mod proof;
+mod stray;
 mod visit;
 mod watch;
 
 pub use finding::{Finding, FindingKind, Outcome};
+pub use stray::{Stray, strays};
 pub(super) use visit::Visit;
 
 use std::{
@@ -65,6 +68,8 @@ pub struct JanitorOptions {
 pub struct JanitorReport {
     /// The VM's name.
     pub vm: String,
+    /// Under which its ledgers lie.
+    pub subject: Subject,
     /// A run of this machine works on the VM: it was left alone.
     pub is_busy: bool,
     /// What was found.
@@ -108,6 +113,7 @@ pub fn tidy(
     })?;
     let mut report = JanitorReport {
         vm: vm.name,
+        subject: subject.clone(),
         is_busy: lock.is_none(),
         findings: Vec::new(),
     };

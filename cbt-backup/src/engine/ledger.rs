@@ -5,6 +5,7 @@
 //! touched. The file goes away when all is undone.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -37,7 +38,7 @@ pub enum Effect {
 }
 
 /// Which VM a ledger is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subject {
     /// The vCenter's instance UUID, or that of a bare host's hardware.
     pub vcenter: String,
@@ -190,6 +191,35 @@ impl Ledger {
             session,
             effects,
         }))
+    }
+
+    /// Whose ledgers lie in a folder, of dead runs or of living ones. What cannot be read tells nobody's name.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn subjects(folder: &Path) -> io::Result<BTreeSet<Subject>> {
+        let mut subjects = BTreeSet::new();
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(subjects),
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_some_and(|name| name == "jsonl")
+                && let Ok(bytes) = whole_file::read(&path, MAX_BYTES)
+                && let Some(first) = bytes.split_inclusive(|byte| *byte == b'\n').next()
+                && let Ok(Line::Begin { subject, .. }) = serde_json::from_slice(first)
+            {
+                subjects.insert(subject);
+            }
+        }
+        Ok(subjects)
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The session whose run this is.

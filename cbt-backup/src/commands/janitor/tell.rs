@@ -7,7 +7,7 @@ use crate::{
     cli::output::{Output, printable},
     engine::{
         JanitorReport,
-        janitor::{Finding, Outcome},
+        janitor::{Finding, Outcome, Stray},
     },
     vsphere::VmSummary,
 };
@@ -63,7 +63,25 @@ pub(super) fn tell(output: Output, vm: &VmSummary, report: &JanitorReport) {
     if report.is_busy {
         output.line(&format!("{path}: a run of this machine works on it"));
     }
-    for finding in &report.findings {
+    tell_findings(output, &path, &report.findings);
+}
+
+/// Prints what runs left at a VM that was not visited.
+pub(super) fn tell_stray(output: Output, stray: &Stray) {
+    if output.json {
+        let findings: Vec<Value> = stray.findings.iter().map(finding_json).collect();
+        output.json_line(&json!({
+            "version": 1, "type": "result", "vm": null, "path": null, "id": null, "uuid": stray.uuid,
+            "busy": false, "left": true, "findings": findings,
+        }));
+        return;
+    }
+    let who = format!("VM with UUID {}", printable(&stray.uuid));
+    tell_findings(output, &who, &stray.findings);
+}
+
+fn tell_findings(output: Output, path: &str, findings: &[Finding]) {
+    for finding in findings {
         let age = finding.age.map(|age| format!(", {}", old(age)));
         output.line(&format!(
             "{path}: {}{} {}: {}",

@@ -13,7 +13,7 @@ pub struct Finding {
     pub description: Option<String>,
     /// When it was made, of a snapshot.
     pub created: Option<Timestamp>,
-    /// How old it is by the server's clock, of a snapshot.
+    /// How old it is: a snapshot by the server's clock, what a ledger names of a VM that was not visited by ours.
     pub age: Option<SignedDuration>,
     /// What became of it.
     pub outcome: Outcome,
