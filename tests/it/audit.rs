@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use cbt_tests::{Bench, BenchOptions, Noise, Outcome};
+use cbt_tests::{Bench, BenchOptions, Noise, Outcome, VM};
 use lab::{BlocksLie, Fault, Lie};
 use serde_json::Value;
 
@@ -284,6 +284,35 @@ fn an_honest_site_is_left_alone() -> Result<()> {
         "{third:#?}"
     );
     bench.assert_sound()
+}
+
+/// A difference that is found past the snapshot may be what the guest wrote since.
+#[test]
+fn what_is_found_after_the_snapshot_was_removed_marks_no_point() -> Result<()> {
+    let bench = lied_to(&[], &[hidden_change()])?;
+    bench.order(&[Fault {
+        call: "VixDiskLib_ReadAsync".to_owned(),
+        nth: Some(1),
+        delay_ms: Some(3000),
+        once: Some(true),
+        ..Fault::default()
+    }])?;
+    let markers = bench.lab.root().join("fault-markers");
+    let mut audit = bench.start(bench.vm_arguments("audit", VM, &["--full"]))?;
+    audit.wait_until("the first read", || {
+        std::fs::read_dir(&markers).is_ok_and(|mut marker| marker.next().is_some())
+    })?;
+    let snapshot = bench.lab.vm(&bench.vm)?.snapshots[0].moref.clone();
+    // Its files stay as long as somebody reads them.
+    let _ = bench.lab.remove_snapshot(&snapshot, false);
+    let refused = audit.wait()?.expect_code(15);
+    let refused = refused.expect_said("its snapshot was removed while it was read");
+    assert!(!refused.stdout.contains("audit-mismatch"), "{refused:#?}");
+    bench.order(&[])?;
+    bench.assert_put_back()?;
+    let found = bench.audit(&["--full"])?.expect_code(6);
+    assert!(found.events().contains(&"point-marked".to_owned()));
+    Ok(())
 }
 
 #[test]

@@ -380,7 +380,9 @@ impl From<engine::Error> for Failure {
             }
             E::TargetExists { .. } => Self::new(ExitCode::TargetExists, error)
                 .with_hint("choose another folder, or replace it with --force"),
-            E::Target { .. } | E::AllDisksFailed { .. } => Self::new(ExitCode::DiskIo, error),
+            E::Target { .. } | E::AllDisksFailed { .. } | E::InDoubt { .. } => {
+                Self::new(ExitCode::DiskIo, error)
+            }
             E::NotFound { .. } => Self::new(ExitCode::NotFound, error),
             E::Unfit { .. }
             | E::NotKept { .. }

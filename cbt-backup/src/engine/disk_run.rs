@@ -97,6 +97,8 @@ pub struct DiskRun<'a> {
     pub row: &'a SessionRow,
     /// What is unchanged in a partly changed block comes from the repository.
     pub fills_blocks: bool,
+    /// Why what was read of a disk up to now is in doubt, if it is.
+    pub doubt: &'a (dyn Fn(&Disk) -> Option<String> + Sync),
     /// Marks the points that a disk was compared with, as its audit found something wrong.
     pub mark: &'a (dyn Fn(&Disk, &DiskAudit) + Sync),
     /// What a point says that is committed on the way; none where what was read may be in doubt.

@@ -68,6 +68,14 @@ pub enum Error {
         /// Why the first one failed.
         reason: String,
     },
+    /// A disk was compared with a point, and what was read of it is not what the snapshot held.
+    #[error("{disk} could not be compared: {reason}")]
+    InDoubt {
+        /// The disk's label.
+        disk: String,
+        /// Why.
+        reason: String,
+    },
     /// Every disk is left out.
     #[error("{vm} has no disk that can be backed up")]
     NoDisk {

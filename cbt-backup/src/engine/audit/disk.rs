@@ -123,6 +123,13 @@ impl DiskRun<'_> {
             claims: std::mem::replace(tally, Tally::new(&said)).claims(),
             tracking: task.tracking(),
         };
+        // What was read past the snapshot says nothing of the points, and marks none.
+        if audit.is_wrong()
+            && let Some(reason) = (self.doubt)(&task.disk)
+        {
+            let disk = task.disk.label.clone();
+            return Err(Error::InDoubt { disk, reason });
+        }
         for claim in &audit.claims {
             self.tell_wrong(&task.disk.label, &audit, claim);
         }

@@ -178,6 +178,7 @@ impl Run<'_> {
             heartbeat: self.options.heartbeat,
             turn: Mutex::default(),
         };
+        let doubt = |disk: &Disk| self.doubt(snapshot, disk);
         let mark = |disk: &Disk, audit: &DiskAudit| marks.mark(disk, audit);
         let run = DiskRun {
             site: self.site,
@@ -191,6 +192,7 @@ impl Run<'_> {
             host_id: self.vm.host.as_ref().map(|host| host.id.as_str()),
             row,
             fills_blocks: self.fills_blocks,
+            doubt: &doubt,
             mark: &mark,
             partial: &partial,
             connect: &connect,
@@ -324,6 +326,13 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Why what was read of a disk is not what the snapshot holds, as far as the server tells.
+    fn doubt(&self, snapshot: &Moref, disk: &Disk) -> Option<String> {
+        let now = self.site.ask(self.site.client.snapshot_config(snapshot));
+        let doubts = access::in_doubt(std::slice::from_ref(disk), now).ok()?;
+        doubts.into_iter().next().map(|(_, reason)| reason)
     }
 
     /// False where what was read until now is in doubt, which is told. It is looked at before anything is kept on the
