@@ -35,6 +35,8 @@ struct Ways<'a, 'env> {
 /// What was learnt of a disk once it was open, whether it could be read or not.
 #[derive(Default)]
 struct Seen<'a> {
+    /// The grains that changed, until it is learnt what is read. Of a disk of 62 TiB they take 124 MiB: there is one of them.
+    grains: Option<BlockSet>,
     /// What it has of the streams, from before it is opened until it is closed for good.
     permit: Option<Permit<'a>>,
     transport: Option<String>,
@@ -62,12 +64,14 @@ impl<'env> DiskRun<'env> {
     pub(super) fn copy(
         &self,
         connection: &Connection,
-        task: DiskTask,
+        mut task: DiskTask,
         pace: Pace,
         workers: &Workers<'env>,
         halt: &AtomicBool,
     ) -> Result<DiskReport, Error> {
+        let changed = task.wanted.as_mut();
         let mut seen = Seen {
+            grains: changed.and_then(|changed| changed.grains.take()),
             permit: Some(self.permit(&task, halt)?),
             ..Seen::default()
         };
@@ -339,7 +343,10 @@ impl<'env> DiskRun<'env> {
         let is_full = task.wanted.is_none() || seen.is_wrong();
         let mut wanted = match &task.wanted {
             _ if seen.is_wrong() => Wanted::whole(everything()),
-            Some(changed) => changed.clone(),
+            Some(changed) => Wanted {
+                blocks: changed.blocks.clone(),
+                grains: seen.grains.take(),
+            },
             None => Wanted::whole(allocated.unwrap_or_else(|_| everything())),
         };
         self.row.with(|session| {
