@@ -123,6 +123,7 @@ fn act(actor: Actor, repo: &Repository, world: &World, seed: u8, told: &Mutex<To
                     | Err(Error::PointNotFound { .. }
                         | Error::NotWhole { .. }
                         | Error::Fenced { .. }
+                        | Error::FenceUndecided { .. }
                         | Error::Store { .. }
                         | Error::Missing { .. })
             );
