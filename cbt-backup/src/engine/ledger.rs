@@ -124,7 +124,12 @@ impl Ledger {
             {
                 continue;
             }
-            match Self::open(&path, subject)? {
+            let ledger = match Self::open(&path, subject) {
+                // The run of another VM has ended since.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                ledger => ledger?,
+            };
+            match ledger {
                 Found::Ours(ledger) => found.ledgers.push(ledger),
                 Found::AnotherVm => {}
                 Found::Unreadable => found.unreadable.push(path),
