@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use anyhow::anyhow;
 use clap::Parser;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -28,7 +29,10 @@ use crate::{
 
 /// Runs the program with the process's own arguments.
 pub fn run() -> process::ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     let output = Output {
         json: cli.global.json,
     };
@@ -43,6 +47,22 @@ pub fn run() -> process::ExitCode {
         return ExitCode::Unexpected.into();
     }
     code.into()
+}
+
+/// Wrong usage; also where help or the version was asked for. With `--json` a line says so, as of any failure.
+fn refuse(error: &clap::Error) -> process::ExitCode {
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::Done.into();
+    }
+    if std::env::args_os().any(|word| word == "--json") {
+        let text = error.to_string();
+        let what = text.lines().next().unwrap_or_default();
+        let what = what.strip_prefix("error: ").unwrap_or(what).to_owned();
+        let failure = Failure::new(ExitCode::Usage, anyhow!(what)).with_hint("try --help");
+        failure.tell_machines(Output { json: true });
+    }
+    ExitCode::Usage.into()
 }
 
 /// Everything that must stand before a command runs, in this order: the right environment, then

@@ -123,3 +123,22 @@ fn info_tells_what_the_library_can_do() -> Result<()> {
     assert!(bench.calls()?.is_silent("vcenter"));
     Ok(())
 }
+
+#[test]
+fn wrong_usage_is_a_line_of_json_too() -> Result<()> {
+    let bench = Bench::new()?;
+    let wrong = bench.run(["list", "--no-such", "--json"])?.expect_code(2);
+    assert!(wrong.stderr.contains("--no-such"), "{wrong:#?}");
+    let line: serde_json::Value = serde_json::from_str(wrong.stdout.trim())?;
+    assert_eq!(
+        (&line["type"], &line["exit_code"]),
+        (&"error".into(), &2.into())
+    );
+    assert!(line["message"].to_string().contains("--no-such"), "{line}");
+    // Without it, and where help was asked for, all is as usual.
+    let plain = bench.run(["list", "--no-such"])?.expect_code(2);
+    assert_eq!(plain.stdout, "");
+    let help = bench.run(["list", "--json", "--help"])?.expect_code(0);
+    assert!(help.stdout.contains("Usage"), "{help:#?}");
+    Ok(())
+}

@@ -11,6 +11,11 @@ impl Failure {
     /// Tells it on standard error, and in JSON on standard output too.
     pub fn tell(&self, output: Output) {
         note(&self.text());
+        self.tell_machines(output);
+    }
+
+    /// With `--json` tells it on standard output.
+    pub fn tell_machines(&self, output: Output) {
         if output.json {
             output.json_line(&self.json());
         }

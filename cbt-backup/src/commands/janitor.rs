@@ -99,7 +99,7 @@ impl Janitor {
         };
         let limit = self.state.task_time_out();
         let state_dir = &options.state_dir;
-        let code = with_site(
+        let visited = with_site(
             context,
             &self.server,
             &self.vddk,
@@ -119,8 +119,17 @@ impl Janitor {
                 });
                 visit_all(context, site, repository.as_ref(), &vms, &options, self.all)
             },
-        )?;
-        failure.map_or(Ok(code), Err)
+        );
+        match (visited, failure) {
+            (visited, None) => visited,
+            (Ok(_), Some(failure)) => Err(failure),
+            (Err(more), Some(failure)) => {
+                let message = format!("not all VMs could be looked after: {more}");
+                let event = Event::warning("not-tidied", message);
+                context.progress().event(&event);
+                Err(failure)
+            }
+        }
     }
 }
 

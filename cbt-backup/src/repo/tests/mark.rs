@@ -103,7 +103,17 @@ fn a_mark_adds_what_was_found_and_changes_nothing_else() {
     }
     let report = repo.verify(site.runtime.handle(), VerifyLevel::Full, &());
     let report = report.unwrap();
-    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    // It says what was found, and that is all.
+    assert!(report.is_clean(), "{:?}", report.findings);
+    let said: Vec<&str> = report
+        .findings
+        .iter()
+        .map(|one| one.what.as_str())
+        .collect();
+    assert_eq!(
+        said,
+        ["one", "two"].map(|what| format!("the point was found wrong by an audit: {what}"))
+    );
 }
 
 #[test]
