@@ -72,9 +72,9 @@ pub use reference::Ref;
 pub use repository::{InitOptions, Repository};
 pub use retention::{RetentionPolicy, Verdict, before, plan};
 pub use root::{
-    Allocation, Consistency, Coverage, DISK_EXCLUDED, DiskIdentity, DiskRecord, DiskState,
-    Distrust, FOUND_WRONG, FileRecord, Origin, PointEvent, PointKind, PutStats, Root, TreeRecord,
-    UsageRecord, VmIdentity,
+    Allocation, Consistency, Coverage, DISK_EXCLUDED, DISK_SKIPPED, DiskIdentity, DiskRecord,
+    DiskState, Distrust, FOUND_WRONG, FileRecord, Origin, PointEvent, PointKind, PutStats, Root,
+    TreeRecord, UsageRecord, VmIdentity,
 };
 pub use session::{
     Asked, Committed, DiskOutcome, DiskSlot, DiskSpec, NewFile, OldBlock, ParentDisk, PointMark,

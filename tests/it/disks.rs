@@ -75,7 +75,7 @@ fn a_disk_that_takes_part_again_has_what_was_written_meanwhile() -> Result<()> {
     let to = bench.path("restored").join("one");
     let restored = bench.restore(&one.point(), &to, &[])?.expect_code(0);
     assert_eq!(restored.result()["disks"].as_array().map(Vec::len), Some(1));
-    assert!(restored.stdout.contains("disk-excluded"), "{restored:#?}");
+    assert!(restored.stdout.contains("disk-left-out"), "{restored:#?}");
     let show = bench.repository_arguments("show", &[&one.point()]);
     let show = bench.run(show)?.expect_code(0);
     assert!(show.stdout.contains("disk-excluded"), "{show:#?}");

@@ -183,7 +183,7 @@ fn row_json(point: &PointSummary) -> serde_json::Value {
         "kind": kind(point.kind),
         "consistency": point.consistency,
         "disks": point.disks,
-        "disks_left_out": point.disks_left_out,
+        "disks_left_out": point.left_out,
         "capacity_bytes": point.capacity_bytes,
         "read_bytes": point.put_bytes,
         "stored_bytes": point.stored_bytes,

@@ -13,7 +13,7 @@ use crate::{
         output::{bytes, printable, table},
     },
     engine::{self, Event, Monitor, RestoreOptions},
-    repo::{DISK_EXCLUDED, FOUND_WRONG},
+    repo::FOUND_WRONG,
 };
 
 /// Restore disks of a point to raw files.
@@ -78,7 +78,7 @@ impl Restore {
         }
         for what in point.root.left_out() {
             progress.event(&Event::warning(
-                DISK_EXCLUDED,
+                "disk-left-out",
                 format!("in this point, {what}"),
             ));
         }

@@ -31,8 +31,8 @@ use super::{
 };
 use crate::{
     repo::{
-        Asked, Coverage, DiskIdentity, DiskSlot, DiskSpec, ParentDisk, PointId, RootInfo,
-        SeedReport, Session, SessionRow, VmIdentity, write_changed_areas,
+        Asked, Coverage, DISK_SKIPPED, DiskIdentity, DiskSlot, DiskSpec, ParentDisk, PointId,
+        RootInfo, SeedReport, Session, SessionRow, VmIdentity, write_changed_areas,
     },
     vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent, tracking_of},
 };
@@ -197,7 +197,7 @@ impl DiskRun<'_> {
         match &plan {
             DiskPlan::Skip { reason } => {
                 let message = format!("{} is left out: {reason}", disk.label);
-                self.tell(disk, Event::warning("disk-skipped", message));
+                self.tell(disk, Event::warning(DISK_SKIPPED, message));
                 return Ok(None);
             }
             DiskPlan::Incremental { .. } if self.options.full => {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    audit::MISMATCH,
     binding::Stage,
     monitor::{Event, Monitor},
 };
@@ -31,7 +32,8 @@ impl Kept {
     fn add(&mut self, event: &Event) {
         let count = self.counts.entry(event.kind.clone()).or_default();
         *count += 1;
-        if *count <= MOST_OF_A_KIND {
+        // Points are marked by these; there are few of each disk.
+        if *count <= MOST_OF_A_KIND || event.kind == MISMATCH {
             self.events.push(event.clone());
         }
     }
@@ -56,6 +58,9 @@ impl<'a> Recorder<'a> {
         let kept = self.kept();
         let more = kept.counts.iter().filter_map(|(kind, count)| {
             let more = count.checked_sub(MOST_OF_A_KIND).filter(|more| *more > 0)?;
+            if kind == MISMATCH {
+                return None;
+            }
             let message = format!("{more} more events of the kind {kind} were told");
             Some(Event::info("more-events", message))
         });

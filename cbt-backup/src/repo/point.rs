@@ -58,8 +58,8 @@ pub struct PointSummary {
     pub disks: usize,
     /// Device key and label of each disk that is there as it was at the snapshot.
     pub whole_disks: Vec<(i32, String)>,
-    /// Disks that the VM had and that were left out, as asked for.
-    pub disks_left_out: usize,
+    /// Disks that the VM had and that were left out, in words that begin with the disk's label.
+    pub left_out: Vec<String>,
     /// Sum of their sizes in bytes.
     pub capacity_bytes: u64,
     /// Bytes the source sent for it.
@@ -79,6 +79,15 @@ pub struct PointSummary {
 }
 
 impl PointSummary {
+    /// True when it says that it leaves out the disk of this label.
+    pub fn leaves_out(&self, label: &str) -> bool {
+        let is_of = |words: &String| {
+            let rest = words.strip_prefix(label);
+            rest.is_some_and(|rest| rest.starts_with(" is left out"))
+        };
+        self.left_out.iter().any(is_of)
+    }
+
     /// Complete, and nothing in it was found wrong.
     pub fn is_sound(&self) -> bool {
         self.complete && !self.found_wrong
@@ -99,7 +108,7 @@ impl From<&Point> for PointSummary {
             snapshot_time_ms: root.snapshot_time_ms,
             disks: root.disks.len(),
             whole_disks: whole_disks(root),
-            disks_left_out: root.left_out().count(),
+            left_out: root.left_out().map(str::to_owned).collect(),
             capacity_bytes: root.disks.iter().map(|disk| disk.capacity_bytes).sum(),
             put_bytes: root.stats.put_bytes,
             stored_bytes: root.stats.stored_bytes,

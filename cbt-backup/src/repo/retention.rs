@@ -174,24 +174,22 @@ fn plan_vm(
     Ok(verdicts)
 }
 
-/// Where the newest sound point leaves disks out: places of older ones that have them, with what only they have. It ends at
-/// one that has every disk: what was gone before it left the VM for good.
+/// Where the newest sound point leaves disks out that the VM still had: the places of the newest points that have them, sound
+/// in all or not, with the labels of those disks.
 fn of_disks_left_out(newest_first: &[(Zoned, PointSummary)]) -> Vec<(usize, String)> {
+    let points = || newest_first.iter().map(|(_, point)| point);
+    let Some(newest) = points().find(|point| point.is_sound()) else {
+        return Vec::new();
+    };
     let mut known = BTreeSet::new();
     let mut chosen = Vec::new();
-    let points = newest_first.iter().map(|(_, point)| point).enumerate();
-    for (place, point) in points.filter(|(_, point)| point.is_sound()) {
-        let is_newest = known.is_empty();
-        let new = point
-            .whole_disks
-            .iter()
-            .filter(|(key, _)| known.insert(*key));
+    for (place, point) in points().enumerate().filter(|(_, point)| !point.found_wrong) {
+        let wanted = point.whole_disks.iter();
+        let wanted = wanted.filter(|(_, label)| newest.leaves_out(label));
+        let new = wanted.filter(|(key, _)| known.insert(*key));
         let labels: Vec<&str> = new.map(|(_, label)| label.as_str()).collect();
-        if !is_newest && !labels.is_empty() {
+        if !labels.is_empty() {
             chosen.push((place, labels.join(", ")));
-        }
-        if point.disks_left_out == 0 {
-            break;
         }
     }
     chosen
@@ -242,7 +240,7 @@ mod tests {
             snapshot_time_ms: time.as_millisecond(),
             disks: 1,
             whole_disks: vec![(2000, "Hard disk 1".to_owned())],
-            disks_left_out: 0,
+            left_out: Vec::new(),
             capacity_bytes: 0,
             put_bytes: 0,
             stored_bytes: 0,
@@ -256,23 +254,30 @@ mod tests {
 
     #[test]
     fn a_disk_that_newer_points_leave_out_keeps_its_newest_point() {
-        let of = |time, disks: &[i32], disks_left_out| PointSummary {
-            whole_disks: disks.iter().map(|key| (*key, key.to_string())).collect(),
-            disks_left_out,
-            ..point(time, true)
+        let of = |time, complete, disks: &[i32], left_out: &[i32]| PointSummary {
+            whole_disks: disks
+                .iter()
+                .map(|key| (*key, format!("disk {key}")))
+                .collect(),
+            left_out: left_out
+                .iter()
+                .map(|key| format!("disk {key} is left out, as asked for"))
+                .collect(),
+            ..point(time, complete)
         };
         let points = [
-            of("2026-01-01T00:00:00Z", &[2000, 2001, 2002, 2003], 0),
-            of("2026-01-02T00:00:00Z", &[2000, 2001, 2002], 0),
-            of("2026-01-03T00:00:00Z", &[2000, 2001], 1),
-            of("2026-01-04T00:00:00Z", &[2001], 2),
-            of("2026-01-05T00:00:00Z", &[2001], 2),
+            // 2003 has left the VM since, and 2002 is in no complete point.
+            of("2026-01-01T00:00:00Z", true, &[2000, 2001, 2003], &[]),
+            of("2026-01-02T00:00:00Z", false, &[2000, 2002], &[]),
+            of("2026-01-03T00:00:00Z", true, &[2000, 2001], &[2002]),
+            of("2026-01-04T00:00:00Z", true, &[2001], &[2000, 2002]),
+            of("2026-01-05T00:00:00Z", true, &[2001], &[2000, 2002]),
         ];
         assert_eq!(
             kept(&points, &RetentionPolicy::default(), &TimeZone::UTC),
             [
-                "2026-01-02T00:00: newest of 2002",
-                "2026-01-03T00:00: newest of 2000",
+                "2026-01-02T00:00: newest of disk 2002",
+                "2026-01-03T00:00: newest of disk 2000",
                 "2026-01-05T00:00: newest, newest complete"
             ]
         );

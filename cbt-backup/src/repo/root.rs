@@ -373,8 +373,11 @@ pub struct UsageRecord {
 
 /// The code of an event that was written into a point after it was made: something in it is wrong.
 pub const FOUND_WRONG: &str = "found-wrong";
-/// The code of an event that a disk of the VM was left out of the point, as asked for.
+/// The code of an event that a disk of the VM was left out of the point, as asked for. Its text begins with the disk's label
+/// and "is left out".
 pub const DISK_EXCLUDED: &str = "disk-excluded";
+/// The code of one that a disk was left out because it cannot be backed up. Its text begins in the same way.
+pub const DISK_SKIPPED: &str = "disk-skipped";
 
 /// Something a person should know.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -462,9 +465,9 @@ impl Root {
         self.said(FOUND_WRONG)
     }
 
-    /// Which disks of the VM are not in the point because somebody wanted it so, in words.
+    /// Which disks the VM had that are not in the point, in words: somebody wanted it so, or they cannot be backed up.
     pub fn left_out(&self) -> impl Iterator<Item = &str> {
-        self.said(DISK_EXCLUDED)
+        self.said(DISK_EXCLUDED).chain(self.said(DISK_SKIPPED))
     }
 
     fn said(&self, code: &str) -> impl Iterator<Item = &str> {
