@@ -101,3 +101,28 @@ fn a_snapshot_whose_answer_got_lost_is_found_and_not_made_twice() -> Result<()> 
     assert_eq!(bench.calls()?.count("vcenter", "CreateSnapshot_Task"), 1);
     bench.assert_put_back()
 }
+
+#[test]
+fn a_failed_quiescing_by_another_fault_is_known_by_its_words() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let _ = bench.init()?.expect_code(0);
+    let _ = bench.backup(&[])?.expect_code(0);
+    let fault = |message: &str| Fault {
+        call: "CreateSnapshot_Task".to_owned(),
+        nth: Some(1),
+        fault: Some("GenericVmConfigFault".to_owned()),
+        message: Some(message.to_owned()),
+        ..Fault::default()
+    };
+    bench.order(&[fault(
+        "An error occurred while saving the snapshot: Failed to quiesce the virtual machine.",
+    )])?;
+    let told = bench.backup(&["--quiesce", "prefer"])?.expect_code(0);
+    assert_eq!(told.events(), ["not-quiesced"], "{told:#?}");
+    assert_eq!(consistency(&bench, &told)?, "crash");
+    bench.order(&[fault("the disk is in another world")])?;
+    let _ = bench.backup(&["--quiesce", "prefer"])?.expect_code(13);
+    bench.order(&[])?;
+    bench.assert_put_back()?;
+    bench.assert_sound()
+}

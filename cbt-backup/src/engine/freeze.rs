@@ -119,18 +119,15 @@ pub fn freeze(
     })
 }
 
-/// True where the guest may be the reason that there is no snapshot (vSphere API reference, 1.10). Not every failed
-/// quiescing has a fault of its own: hosts also report it as one of the general faults that the call declares. If the guest is not
-/// the reason, the second attempt fails as well, and its error counts.
+/// True where the guest is the reason that there is no snapshot (vSphere API reference, 1.10). Hosts also report a failed
+/// quiescing as one of the general faults of the call; of these only the words tell. If they deceive, the second attempt fails as
+/// well, and its error counts.
 fn is_restless(error: &vsphere::Error) -> bool {
-    matches!(
-        error.fault_type(),
-        Some(
-            "ApplicationQuiesceFault"
-                | "FilesystemQuiesceFault"
-                | "SnapshotFault"
-                | "GenericVmConfigFault"
-                | "VmConfigFault"
-        )
-    )
+    match error.fault_type() {
+        Some("ApplicationQuiesceFault" | "FilesystemQuiesceFault") => true,
+        Some("SnapshotFault" | "GenericVmConfigFault" | "VmConfigFault") => {
+            chain(error).to_lowercase().contains("quiesc")
+        }
+        _ => false,
+    }
 }
