@@ -276,9 +276,23 @@ fn a_kill_at_any_request_to_the_store_loses_no_point() -> Result<()> {
     ] {
         assert!(kinds.contains(kind), "no {kind}: {kinds:?}");
     }
-    // Two prunes: the first ends what died, the second takes what that has left.
+    // Two prunes: the first ends what died, the second takes what that has left. Who died just before the root of its point was
+    // written is held, and told, until somebody says that nothing of it is wanted.
     for _ in 0..2 {
         let _ = walk.perform(Step::Prune)?.expect_code(0);
+    }
+    let verified = walk.run("verify", &["--level", "full"])?.expect_code(0);
+    let findings = verified.result()["findings"].as_array().cloned();
+    for finding in findings.unwrap_or_default() {
+        let what = finding["what"].as_str().unwrap_or_default();
+        assert!(
+            what.contains("a prune holds them for a time"),
+            "{finding:#}"
+        );
+    }
+    let nothing_is_held = [&arguments(Step::Prune)[..], &["--lost-days", "0"]].concat();
+    for _ in 0..2 {
+        let _ = walk.run("prune", &nothing_is_held)?.expect_code(0);
     }
     let verified = walk.run("verify", &["--level", "full"])?.expect_code(0);
     assert_eq!(verified.result()["findings"], serde_json::json!([]));
