@@ -238,3 +238,30 @@ fn points_between_that_need_nothing_of_it_do_not_make_blobs_move_twice() {
     assert!(report.copied_blobs < 40, "{report:?}");
     assert_whole(&site, &[(next, &second), (last, &third), (between, &other)]);
 }
+
+/// A prune that died beside its proposal of a fence may be asleep, for all anybody knows, and make it final. Space is lost
+/// for a while, and no data.
+#[test]
+fn beside_a_mere_proposal_the_older_generation_stays_until_the_point_goes() {
+    let (site, [(next, second), (last, third)]) = mostly_garbage();
+    compact(&site);
+    let session = site.point(next).root.session;
+    let proposal = format!("fence/{session}/{}.p", crate::repo::ObjectId::generate());
+    site.write(&proposal, Vec::new());
+    for _ in 0..4 {
+        sweep(&site);
+    }
+    assert_eq!(site.names("point").len(), 3);
+    assert_whole(&site, &[(next, &second), (last, &third)]);
+    let dropped = site.repo.drop_point(next, "", "", 0);
+    site.runtime.block_on(dropped).unwrap();
+    for _ in 0..4 {
+        sweep(&site);
+    }
+    assert_eq!(site.names("point").len(), 1);
+    assert_whole(&site, &[(last, &third)]);
+    let report = site
+        .repo
+        .verify(site.runtime.handle(), VerifyLevel::Full, &());
+    assert_eq!(report.unwrap().counts.garbage_packs, 0);
+}

@@ -123,13 +123,32 @@ impl Ground {
     }
 
     /// Sweeps until nothing is left of processes that are dead. All of them are.
+    ///
+    /// No sweep can know that: beside the mere proposal of a fence, which its sweep may yet make final, it keeps the older
+    /// generations of the point, until that is dropped.
     pub(super) fn clean_up(&self) {
+        let fences = self.site.names("fence");
+        for proposal in fences.iter().filter_map(|name| name.strip_suffix(".p")) {
+            if !fences.contains(&format!("{proposal}.f")) {
+                self.site.delete(&format!("{proposal}.p"));
+            }
+        }
         for _ in 0..SWEEPS {
             let swept = self.site.repo.sweep(at_once(), &());
             self.site.runtime.block_on(swept).unwrap();
         }
         assert_eq!(self.site.names("open"), Vec::<String>::new());
         self.lists_are_of_use();
+    }
+
+    /// What there is, for a person to find out why.
+    pub(super) fn all_names(&self) -> String {
+        let kinds = ["open", "fence", "lost", "sweep", "dead", "point", "pack"];
+        let names: Vec<String> = kinds
+            .iter()
+            .flat_map(|kind| self.site.names(kind))
+            .collect();
+        names.join(" ")
     }
 
     /// The list of a sweep that died stays as long as one of its packs: a session that was there before

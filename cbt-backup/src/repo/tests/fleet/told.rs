@@ -82,6 +82,11 @@ impl Told {
     pub(super) fn judge_clean(&mut self, ground: &Ground) {
         let report = self.judge(ground);
         assert!(report.findings.is_empty(), "{:?}", report.findings);
-        assert_eq!(report.counts.garbage_packs, 0, "{self}");
+        assert_eq!(
+            report.counts.garbage_packs,
+            0,
+            "{self}; {}",
+            ground.all_names()
+        );
     }
 }
