@@ -141,6 +141,15 @@ impl Ground {
         self.lists_are_of_use();
     }
 
+    /// Whether a point has two roots of one generation.
+    pub(super) fn has_twin_roots(&self) -> bool {
+        let names = self.site.names("point");
+        let generations = names.iter().filter_map(|name| name.rsplit_once('-'));
+        let mut generations: Vec<&str> = generations.map(|(generation, _)| generation).collect();
+        generations.sort_unstable();
+        generations.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
     /// What there is, for a person to find out why.
     pub(super) fn all_names(&self) -> String {
         let kinds = ["open", "fence", "lost", "sweep", "dead", "point", "pack"];

@@ -82,11 +82,10 @@ impl Told {
     pub(super) fn judge_clean(&mut self, ground: &Ground) {
         let report = self.judge(ground);
         assert!(report.findings.is_empty(), "{:?}", report.findings);
-        assert_eq!(
-            report.counts.garbage_packs,
-            0,
-            "{self}; {}",
-            ground.all_names()
-        );
+        // Both roots of two compactions at once stay until the next one of the point, with all they need.
+        if !ground.has_twin_roots() {
+            let garbage = report.counts.garbage_packs;
+            assert_eq!(garbage, 0, "{self}; {}", ground.all_names());
+        }
     }
 }
