@@ -3,18 +3,17 @@
 mod allocation;
 mod ask;
 mod copy;
+mod report;
 mod resume;
 mod several;
 
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use vddk::Connection;
 
 use self::ask::Answers;
+pub use self::report::DiskReport;
 use super::{
     audit::DiskAudit,
     backup::{BackupOptions, OnBadMap},
@@ -36,42 +35,6 @@ use crate::{
     },
     vsphere::{Disk, Host, Moref, QueryRefusal, TrackingEvent, tracking_of},
 };
-
-/// What was done with a disk.
-#[derive(Clone, Debug)]
-pub struct DiskReport {
-    /// vSphere's label, `Hard disk 1`.
-    pub label: String,
-    /// vSphere's device key.
-    pub device_key: i32,
-    /// What was done: `full`, `incremental`, `skipped` or `audited`.
-    pub action: &'static str,
-    /// Why, where it is not plain.
-    pub reason: Option<String>,
-    /// The disk's size.
-    pub capacity_bytes: u64,
-    /// What the server called changed; none in a full.
-    pub changed_bytes: Option<u64>,
-    /// What was read through VDDK.
-    pub read_bytes: u64,
-    /// What the repository did not hold yet, before compression.
-    pub new_bytes: u64,
-    /// What was stored for it.
-    pub stored_bytes: u64,
-    /// How the data came here, in VDDK's word.
-    pub transport: Option<String>,
-    /// Why the disk could not be read, where it could not.
-    pub failure: Option<String>,
-    /// The point that this disk builds on, if it does.
-    pub parent: Option<PointId>,
-    /// Keys and values of its disk database, as far as they could be had.
-    pub database: BTreeMap<String, String>,
-    /// What came of comparing it with the last point, where that was done.
-    pub audit: Option<DiskAudit>,
-    slot: DiskSlot,
-    /// The point whose data a disk without new data has.
-    origin: Option<PointId>,
-}
 
 /// What a run knows while it works on its disks.
 pub struct DiskRun<'a> {

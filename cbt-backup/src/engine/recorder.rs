@@ -24,17 +24,18 @@ pub struct Recorder<'a> {
 #[derive(Debug, Default)]
 struct Kept {
     events: Vec<Event>,
-    /// How many there were, by kind.
-    counts: BTreeMap<String, usize>,
+    /// How many more there were, by kind.
+    more: BTreeMap<String, usize>,
 }
 
 impl Kept {
     fn add(&mut self, event: &Event) {
-        let count = self.counts.entry(event.kind.clone()).or_default();
-        *count += 1;
-        // Points are marked by these; there are few of each disk.
-        if *count <= MOST_OF_A_KIND || event.kind == MISMATCH {
+        let same = self.events.iter().filter(|one| one.kind == event.kind);
+        // Points are marked by mismatches; there are few of each disk.
+        if event.kind == MISMATCH || same.count() < MOST_OF_A_KIND {
             self.events.push(event.clone());
+        } else {
+            *self.more.entry(event.kind.clone()).or_default() += 1;
         }
     }
 }
@@ -56,13 +57,9 @@ impl<'a> Recorder<'a> {
     /// The events so far, and how many more there were of a kind.
     pub fn events(&self) -> Vec<Event> {
         let kept = self.kept();
-        let more = kept.counts.iter().filter_map(|(kind, count)| {
-            let more = count.checked_sub(MOST_OF_A_KIND).filter(|more| *more > 0)?;
-            if kind == MISMATCH {
-                return None;
-            }
+        let more = kept.more.iter().map(|(kind, more)| {
             let message = format!("{more} more events of the kind {kind} were told");
-            Some(Event::info("more-events", message))
+            Event::info("more-events", message)
         });
         kept.events.iter().cloned().chain(more).collect()
     }
