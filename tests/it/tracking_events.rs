@@ -184,6 +184,18 @@ fn walk(case: &Case) -> Result<()> {
     bench.assert_sound()
 }
 
+/// Tracking that begins anew is believed again.
+fn assert_mended_by_a_reset(bench: &mut Bench) -> Result<()> {
+    let reset = bench.server_arguments("cbt", &["reset", &bench.vm]);
+    let _ = bench.run(reset)?.expect_code(0);
+    let fresh = bench.backup(&[])?.expect_code(0);
+    assert_eq!(fresh.disk(FIRST).text("action"), "full");
+    bench.guest_write(FIRST, 6 * MIB, &[5; 4096])?;
+    let usual = bench.backup(&[])?.expect_code(0);
+    assert_eq!(usual.disk(FIRST).text("action"), "incremental");
+    bench.assert_sound()
+}
+
 #[test]
 fn whatever_happens_to_tracking_the_next_points_hold_every_byte() -> Result<()> {
     cases().iter().try_for_each(walk)
@@ -216,14 +228,7 @@ fn tracking_that_began_beside_a_snapshot_is_not_believed_until_it_begins_anew() 
         assert_eq!(next.disk(FIRST).text("action"), "full", "{next:#?}");
         assert!(next.events().contains(&distrusted), "{next:#?}");
     }
-    let reset = bench.server_arguments("cbt", &["reset", &bench.vm]);
-    let _ = bench.run(reset)?.expect_code(0);
-    let fresh = bench.backup(&[])?.expect_code(0);
-    assert_eq!(fresh.disk(FIRST).text("action"), "full");
-    bench.guest_write(FIRST, 6 * MIB, &[5; 4096])?;
-    let usual = bench.backup(&[])?.expect_code(0);
-    assert_eq!(usual.disk(FIRST).text("action"), "incremental");
-    bench.assert_sound()
+    assert_mended_by_a_reset(&mut bench)
 }
 
 #[test]
@@ -250,12 +255,5 @@ fn change_ids_of_a_host_that_loses_writes_are_never_built_upon() -> Result<()> {
     let next = bench.backup(&[])?.expect_code(0);
     assert_eq!(next.disk(FIRST).text("action"), "full", "{next:#?}");
     assert!(next.events().contains(&distrusted), "{next:#?}");
-    let reset = bench.server_arguments("cbt", &["reset", &bench.vm]);
-    let _ = bench.run(reset)?.expect_code(0);
-    let fresh = bench.backup(&[])?.expect_code(0);
-    assert_eq!(fresh.disk(FIRST).text("action"), "full");
-    bench.guest_write(FIRST, 3 * MIB, &[5; 4096])?;
-    let usual = bench.backup(&[])?.expect_code(0);
-    assert_eq!(usual.disk(FIRST).text("action"), "incremental");
-    bench.assert_sound()
+    assert_mended_by_a_reset(&mut bench)
 }

@@ -293,6 +293,23 @@ fn image_of(site: &Site, repo: &Repository, point: PointId, disk: usize) -> Resu
     Ok(bytes)
 }
 
+/// Writes a golden repository with what it holds into a new folder below `folder`.
+pub(super) fn write_new(folder: &str, name: &str, site: &Site, expected: &serde_json::Value) {
+    let folder = Path::new(folder).join(format!("format-{FORMAT}-{name}"));
+    assert!(
+        !folder.exists(),
+        "a golden repository is never written again"
+    );
+    for name in site.names("") {
+        let path = folder.join("repository").join(&name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, site.read(&name)).unwrap();
+    }
+    fs::write(folder.join("passphrase"), PASSPHRASE).unwrap();
+    let text = serde_json::to_string_pretty(expected).unwrap();
+    fs::write(folder.join("expected.json"), text + "\n").unwrap();
+}
+
 /// To be run once for a format: `CBT_GOLDEN=<new folder>`.
 #[test]
 #[ignore = "makes new golden repositories; those that are committed stay as they are"]

@@ -3,12 +3,11 @@
 //! `expected.json` names each point's tags and the answers that are kept of its disk, and the disk's BLAKE3 hash.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::changed_areas::{image, increment};
-use super::golden::{Maker, PASSPHRASE, folder_copy, goldens, open};
+use super::golden::{Maker, PASSPHRASE, folder_copy, goldens, open, write_new};
 use super::site::{Site, cheap, info, options, spec};
 use crate::repo::{FORMAT, Point, PointId, PointKind, RepositoryKey, SessionSpec, VerifyLevel};
 use crate::secret::Secret;
@@ -76,19 +75,7 @@ fn golden_changes_are_made() {
     let full = tagged_full(&site);
     let next = increment(&site, full, &image(&[3, 39]), &[3, 39], &[3, 20, 39]);
     increment(&site, next, &image(&[3, 8, 39]), &[8], &[8]);
-    let folder = Path::new(&folder).join(format!("format-{FORMAT}-{NAME}"));
-    assert!(
-        !folder.exists(),
-        "a golden repository is never written again"
-    );
-    for name in site.names("") {
-        let path = folder.join("repository").join(&name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, site.read(&name)).unwrap();
-    }
-    fs::write(folder.join("passphrase"), PASSPHRASE).unwrap();
-    let text = serde_json::to_string_pretty(&described(&site)).unwrap();
-    fs::write(folder.join("expected.json"), text + "\n").unwrap();
+    write_new(&folder, NAME, &site, &described(&site));
 }
 
 #[test]

@@ -3,12 +3,11 @@
 //! `expected.json` names of each disk what is lost, and its BLAKE3 hash with zeros in those places.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::copying::copy_options;
-use super::golden::{Maker, PASSPHRASE, folder_copy, goldens, open};
+use super::golden::{Maker, PASSPHRASE, folder_copy, goldens, open, write_new};
 use super::site::{BLOCK_BYTES, Site, cheap, content};
 use crate::repo::tree::{TreeCursor, TreeItem};
 use crate::repo::{
@@ -113,19 +112,7 @@ fn a_golden_copy_is_made() {
     // The next backup into the copy heals it.
     let third = changed(&second, &[0]);
     to.backup(&third, Some((copied, vec![0])), 3_000).unwrap();
-    let folder = Path::new(&folder).join(format!("format-{FORMAT}-{NAME}"));
-    assert!(
-        !folder.exists(),
-        "a golden repository is never written again"
-    );
-    for name in to.names("") {
-        let path = folder.join("repository").join(&name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, to.read(&name)).unwrap();
-    }
-    fs::write(folder.join("passphrase"), PASSPHRASE).unwrap();
-    let text = serde_json::to_string_pretty(&described(&to)).unwrap();
-    fs::write(folder.join("expected.json"), text + "\n").unwrap();
+    write_new(&folder, NAME, &to, &described(&to));
 }
 
 /// What a finding says is lost, as `expected.json` has it.
