@@ -5,6 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::repo::condemned::{Condemned, PackList};
+use crate::repo::id::{PackId, PackKind};
+use crate::repo::roots::Roots;
 use crate::repo::tests::site::{BLOCK_BYTES, Site, passphrase, spec};
 use crate::repo::tests::sweep::at_once;
 use crate::repo::{
@@ -139,6 +141,21 @@ impl Ground {
         }
         assert_eq!(self.site.names("open"), Vec::<String>::new());
         self.lists_are_of_use();
+    }
+
+    /// Packs that no root needs, of whatever generation.
+    pub(super) fn packs_of_no_root(&self) -> Vec<PackId> {
+        let (repo, runtime) = (self.afresh(), &self.site.runtime);
+        let mut packs = runtime.block_on(repo.stored_packs()).unwrap();
+        for name in runtime.block_on(Roots::read(&repo, None)).unwrap().unfenced {
+            let usage = runtime.block_on(repo.read_root(&name)).unwrap().root.usage;
+            packs.remove(&usage.reference.pack(PackKind::Node));
+            let table = runtime.block_on(repo.usage(&usage)).unwrap();
+            for pack in table.packs() {
+                packs.remove(&pack);
+            }
+        }
+        packs.into_keys().collect()
     }
 
     /// Whether a point has two roots of one generation.

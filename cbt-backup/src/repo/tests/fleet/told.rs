@@ -82,6 +82,12 @@ impl Told {
     pub(super) fn judge_clean(&mut self, ground: &Ground) {
         let report = self.judge(ground);
         assert!(report.findings.is_empty(), "{:?}", report.findings);
+        let orphans = ground.packs_of_no_root();
+        assert!(
+            orphans.is_empty(),
+            "{orphans:?}: {self}; {}",
+            ground.all_names()
+        );
         // Both roots of two compactions at once stay until the next one of the point, with all they need.
         if !ground.has_twin_roots() {
             let garbage = report.counts.garbage_packs;
